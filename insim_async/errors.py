@@ -1,0 +1,123 @@
+"""What can go wrong, one class for each thing the caller can do about it.
+
+::
+
+    InSimError
+    ├── ConfigurationError      misuse; nothing was sent: mend the program or its settings
+    ├── InvalidMessage          bad input (also a ValueError); nothing was sent: mend the input
+    ├── NotSent                 proven: nothing left; sending again is safe
+    │   └── RateLimited         the server asked for patience: wait ``retry_after`` seconds
+    ├── Refused                 the server said no: read ``codes`` and ``status_code``
+    │   └── AuthenticationFailed  login or access key: nothing else will pass either
+    ├── OutcomeUnknown          it may have been sent: look before sending again
+    ├── BulkInterrupted         the input of a bulk call failed: read ``report``, mend the input
+    └── InvalidWebhook          a request that is not an event of inSIM
+
+No error holds the access key, a phone number or a text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from insim_async.models import BulkReport
+
+__all__ = [
+    "AuthenticationFailed",
+    "BulkInterrupted",
+    "ConfigurationError",
+    "InSimError",
+    "InvalidMessage",
+    "InvalidWebhook",
+    "NotSent",
+    "OutcomeUnknown",
+    "RateLimited",
+    "Refused",
+]
+
+
+class InSimError(Exception):
+    """Base of every error of this package."""
+
+
+class ConfigurationError(InSimError):
+    """The client was built or used in a way that cannot work; nothing was sent."""
+
+
+class InvalidMessage(InSimError, ValueError):
+    """The input cannot be sent as it is; nothing was sent.
+
+    Attributes:
+        field: Which part of the input is at fault (``"phone_number"``, ``"message"``, ...).
+        reason: What is wrong with it and what to do, without repeating its content.
+    """
+
+    def __init__(self, field: str = "", reason: str = "") -> None:
+        super().__init__(field, reason)
+        self.field = field
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}"
+
+
+class NotSent(InSimError):
+    """No byte of the request left this machine, or the server put it off: sending again is safe."""
+
+
+class RateLimited(NotSent):
+    """The server answered 429 until the attempts or the time ran out.
+
+    Attributes:
+        retry_after: How long the server last asked to wait, in seconds; None where it did not say.
+    """
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Refused(InSimError):
+    """The server said no.
+
+    Attributes:
+        codes: The vendor's error codes (``("#007",)``), empty where the answer had none.
+        status_code: The HTTP status.
+    """
+
+    def __init__(self, message: str = "", *, codes: tuple[str, ...] = (), status_code: int = 200) -> None:
+        super().__init__(message)
+        self.codes = codes
+        self.status_code = status_code
+
+
+class AuthenticationFailed(Refused):
+    """Login or access key were refused, or the account is not active: no other call will pass either."""
+
+
+class OutcomeUnknown(InSimError):
+    """The request left, and no answer says what became of it: it may have been sent."""
+
+
+class BulkInterrupted(InSimError):
+    """The iterable given to ``send_many`` raised; its exception is the ``__cause__``.
+
+    Attributes:
+        report: The outcomes of all messages that came before it; they are final.
+    """
+
+    def __init__(self, message: str, *, report: BulkReport) -> None:
+        super().__init__(message)
+        self.report = report
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _bulk_interrupted, (str(self), self.report)
+
+
+class InvalidWebhook(InSimError):
+    """The request is not an event of inSIM."""
+
+
+def _bulk_interrupted(message: str, report: BulkReport) -> BulkInterrupted:
+    return BulkInterrupted(message, report=report)

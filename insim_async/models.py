@@ -1,0 +1,241 @@
+"""What users hold: messages and contacts on the way out, receipts, results and outcomes on the way back.
+
+All are frozen, and none shows a person's number or text in its ``repr``: what is logged by accident stays private.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from insim_async.errors import InSimError
+
+__all__ = [
+    "BulkReport",
+    "CallResult",
+    "Contact",
+    "ContactResult",
+    "Outcome",
+    "Priority",
+    "Progress",
+    "Sms",
+    "SmsReceipt",
+    "Status",
+]
+
+_PERSONAL = frozenset({"account", "address", "email", "first_name", "last_name", "message", "phone_number", "url"})
+
+
+class Priority(enum.IntEnum):
+    """How urgently the phone takes a message from its queue."""
+
+    LOW = 0
+    NORMAL = 1
+    HIGH = 2
+
+
+class Status(enum.Enum):
+    """How a message ended; each ends in exactly one of these."""
+
+    SENT = "sent"
+    """The server says that it took it to be sent."""
+    REFUSED = "refused"
+    """The server says that it did not."""
+    NOT_SENT = "not_sent"
+    """Proven: it never left this machine, so sending it again is safe."""
+    UNKNOWN = "unknown"
+    """It may have been sent; it is never sent again on its own."""
+
+
+class _Private(Struct, frozen=True):
+    """A struct whose ``repr`` says of people's data only how much of it there is."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__.lstrip('_')}({', '.join(f'{k}={v!r}' for k, v in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+        for name in self.__struct_fields__:
+            if not name.startswith("_"):
+                value = getattr(self, name)
+                yield name, _Masked(len(value)) if value and name in _PERSONAL else value
+
+
+class _Masked:
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def __repr__(self) -> str:
+        return f"<{self.length} characters>"
+
+
+class _Addressed(_Private, frozen=True):
+    phone_number: str
+    message: str
+
+
+class Sms(_Addressed, frozen=True, kw_only=True):
+    """A message to send. It is checked when it is sent, not when it is built.
+
+    Args:
+        phone_number: The recipient, ``+`` and country code first; spaces, dots, dashes and brackets do not matter.
+            In national format only with a client that was given a ``region``.
+        message: The text. ``[Lien_Tracking]`` in it becomes a tracked short link to ``url``.
+        url: The link to track, ``http`` or ``https``; needs the placeholder in ``message``.
+        priority: How urgently the phone takes it.
+        send_at: When to send. Naive: goes out as it is, in the account's own zone. Aware: only with a client that
+            was given the account's ``timezone``.
+        sms_id: Your own id, 1 to 128 characters of ``A-Z a-z 0-9 . _ ~ : / @ + = -``; receipts, clicks and delivery
+            reports carry it. By default a random one is made.
+    """
+
+    url: str = ""
+    priority: Priority = Priority.NORMAL
+    send_at: datetime | None = None
+    sms_id: str | None = None
+
+
+class _Numbered(_Private, frozen=True):
+    phone_number: str
+
+
+class Contact(_Numbered, frozen=True, kw_only=True):
+    """A contact to add, or to update where its number is known already."""
+
+    first_name: str = ""
+    last_name: str = ""
+    address: str = ""
+    email: str = ""
+
+
+class SmsReceipt(_Private, frozen=True, kw_only=True):
+    """What the server says of one message.
+
+    Attributes:
+        sms_id: The id that delivery reports and clicks will carry.
+        phone_number: The recipient, as the server writes it.
+        message: The text as the server repeats it: a footer and the short link may have been added, and it may be
+            percent-encoded.
+        parts: How many SMS the text takes (and costs); 0 where the answer does not say.
+        sent: Whether it was taken to be sent.
+        sent_at: When; aware where the answer names a zone, None where it has no readable date.
+        account: The e-mail of the sending account.
+        errors: The vendor's codes, ``#001`` to ``#007``.
+    """
+
+    sms_id: str
+    phone_number: str
+    message: str
+    parts: int
+    sent: bool
+    sent_at: datetime | None
+    account: str
+    errors: tuple[str, ...] = ()
+    _unread: Unread | None = None
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """Fields of the answer that have no name here; parsed when first read."""
+        return {} if self._unread is None else self._unread.fields_of(self)
+
+
+class ContactResult(_Private, frozen=True, kw_only=True):
+    """What became of one contact.
+
+    Attributes:
+        ok: Whether it was added or updated.
+        errors: The vendor's codes, or a sentence where it was refused before anything was sent.
+        extra: Fields of the answer that have no name here.
+    """
+
+    phone_number: str
+    first_name: str = ""
+    last_name: str = ""
+    address: str = ""
+    email: str = ""
+    ok: bool
+    errors: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = {}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Those of ``errors`` that did not keep the contact from being added (``#004``: invalid e-mail)."""
+        return tuple(code for code in self.errors if self.ok or code == "#004")
+
+
+class CallResult(_Private, frozen=True, kw_only=True):
+    """Whether the servers took the call; it does not say that the phone rang.
+
+    Attributes:
+        ok: Whether the request reached the servers.
+        info: The server's own words.
+        errors: ``#001``: the servers are down. ``#002``: phone not connected, or inSIM not running on it.
+        extra: Fields of the answer that have no name here.
+    """
+
+    ok: bool
+    info: str = ""
+    errors: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = {}
+
+
+class Outcome(_Private, frozen=True):
+    """How one message ended.
+
+    Attributes:
+        sms: The message as it was given.
+        status: One of four.
+        receipt: What the server said of it; None where it said nothing of it.
+        error: Why it was not sent, or why nobody knows; the very error that ``send_sms`` would have raised.
+    """
+
+    sms: Sms
+    status: Status
+    receipt: SmsReceipt | None = None
+    error: InSimError | None = None
+
+
+class BulkReport(Struct, frozen=True):
+    """How each message of a bulk call ended, in the order of the input."""
+
+    outcomes: Sequence[Outcome]
+    sent: int = 0
+    refused: int = 0
+    not_sent: int = 0
+    unknown: int = 0
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome]) -> BulkReport:
+        """Count ``outcomes``."""
+        counts = Counter(outcome.status for outcome in outcomes)
+        return cls(outcomes, *(counts[status] for status in Status))
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """How far a bulk call has come.
+
+    Attributes:
+        done: Messages that have ended, the sum of the four below.
+        total: How many there are; None where the input does not know its length.
+        rate: Messages a second since the call began.
+    """
+
+    done: int
+    total: int | None
+    sent: int
+    refused: int
+    not_sent: int
+    unknown: int
+    rate: float
+
+
+class Unread(Protocol):
+    """An answer whose unnamed fields nobody has read yet."""
+
+    def fields_of(self, receipt: SmsReceipt, /) -> Mapping[str, Any]:
+        """Return the fields of ``receipt`` that it has no name for."""
+        ...
