@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct
 
@@ -28,7 +28,9 @@ __all__ = [
     "Status",
 ]
 
-_PERSONAL = frozenset({"account", "address", "email", "first_name", "last_name", "message", "phone_number", "url"})
+_PERSONAL = frozenset(
+    {"account", "address", "email", "extra", "first_name", "last_name", "message", "phone_number", "url"}
+)
 
 
 class Priority(enum.IntEnum):
@@ -53,24 +55,23 @@ class Status(enum.Enum):
 
 
 class _Private(Struct, frozen=True):
-    """A struct whose ``repr`` says of people's data only how much of it there is."""
+    """A struct whose ``repr`` says of people's data only how long it is."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__.lstrip('_')}({', '.join(f'{k}={v!r}' for k, v in self.__rich_repr__())})"
 
-    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
-        for name in self.__struct_fields__:
-            if not name.startswith("_"):
-                value = getattr(self, name)
-                yield name, _Masked(len(value)) if value and name in _PERSONAL else value
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        public = [(name, getattr(self, name)) for name in self.__struct_fields__ if not name.startswith("_")]
+        return [(name, _masked(value) if name in _PERSONAL else value) for name, value in public]
 
 
-class _Masked:
-    def __init__(self, length: int) -> None:
-        self.length = length
+class _Masked(str):
+    __slots__ = ()
+    __repr__ = str.__str__
 
-    def __repr__(self) -> str:
-        return f"<{self.length} characters>"
+
+def _masked(value: object) -> object:
+    return _Masked(f"<{len(value)}>") if isinstance(value, str | Mapping) and value else value
 
 
 class _Addressed(_Private, frozen=True):
@@ -112,7 +113,7 @@ class Contact(_Numbered, frozen=True, kw_only=True):
     email: str = ""
 
 
-class SmsReceipt(_Private, frozen=True, kw_only=True):
+class SmsReceipt(_Private, frozen=True, kw_only=True, eq=False):
     """What the server says of one message.
 
     Attributes:
@@ -135,15 +136,32 @@ class SmsReceipt(_Private, frozen=True, kw_only=True):
     sent_at: datetime | None
     account: str
     errors: tuple[str, ...] = ()
-    _unread: Unread | None = None
+    _more: Any = None  # a mapping, or what makes one of a receipt
 
     @property
     def extra(self) -> Mapping[str, Any]:
-        """Fields of the answer that have no name here; parsed when first read."""
-        return {} if self._unread is None else self._unread.fields_of(self)
+        """Fields of the answer that have no name here; read when first asked for."""
+        more = self._more(self) if callable(self._more) else self._more
+        return more or {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SmsReceipt) and self._facts() == other._facts()
+
+    def __hash__(self) -> int:
+        return hash(self.sms_id)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _received, (self._facts(), dict(self.extra))
+
+    def _facts(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__struct_fields__ if name != "_more"}
 
 
-class ContactResult(_Private, frozen=True, kw_only=True):
+def _received(facts: dict[str, Any], extra: dict[str, Any]) -> SmsReceipt:
+    return SmsReceipt(**facts, _more=extra)
+
+
+class ContactResult(_Private, frozen=True):
     """What became of one contact.
 
     Attributes:
@@ -157,7 +175,7 @@ class ContactResult(_Private, frozen=True, kw_only=True):
     last_name: str = ""
     address: str = ""
     email: str = ""
-    ok: bool
+    ok: bool = False
     errors: tuple[str, ...] = ()
     extra: Mapping[str, Any] = {}
 
@@ -231,11 +249,3 @@ class Progress(Struct, frozen=True, kw_only=True):
     not_sent: int
     unknown: int
     rate: float
-
-
-class Unread(Protocol):
-    """An answer whose unnamed fields nobody has read yet."""
-
-    def fields_of(self, receipt: SmsReceipt, /) -> Mapping[str, Any]:
-        """Return the fields of ``receipt`` that it has no name for."""
-        ...

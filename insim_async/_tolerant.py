@@ -1,0 +1,105 @@
+"""The vendor's many spellings read as one: keys folded, wrappers opened, values taken for what they mean.
+
+The same server family writes ``phone_number``, ``phonenumber`` or ``PHONE_NUMBER``, a list, one object or
+``{"data": [...]}``, ``1`` or ``"1"``. A table of ``Words`` says what each field is called in any of them; what the
+table does not know is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+__all__ = ["Words", "codes", "flag", "moment", "text", "whole"]
+
+_NOISE = re.compile(r"[\W_]+")
+
+
+def fold(word: str) -> str:
+    """Return ``word`` without case, underscores, spaces and the like."""
+    return _NOISE.sub("", word.casefold())
+
+
+def text(value: object) -> str:
+    """Read a text, or a number that stands where a text is documented."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("not a text")  # noqa: TRY004 - the value is wrong, not the call
+    return str(value)
+
+
+def whole(value: object) -> int:
+    """Read a whole number, or a text of one."""
+    return int(text(value))
+
+
+def flag(value: object) -> bool:
+    """Read yes or no, in any of the ways that the vendor writes it."""
+    word = str(value).casefold()
+    if word in {"1", "true", "success", "ok"}:
+        return True
+    if word in {"0", "false", "failed", "error"}:
+        return False
+    raise ValueError("neither yes nor no")
+
+
+def codes(value: object) -> tuple[str, ...]:
+    """Read a list of codes, or the one that stands in its place."""
+    found = value if isinstance(value, list) else [value]
+    return tuple(text(code) for code in found if code not in {"", None})
+
+
+def moment(value: object) -> datetime:
+    """Read a date: aware if it names its zone, naive if not, midnight if it has no time."""
+    return datetime.fromisoformat(text(value).strip())
+
+
+class Words:
+    """What the fields of one kind of object are called on the wire.
+
+    Args:
+        fields: For each field how to read its value, and all its names in any spelling, as one text.
+    """
+
+    def __init__(self, **fields: tuple[Callable[[object], Any], str]) -> None:
+        self._names = {fold(name): field for field, (_, names) in fields.items() for name in names.split()}
+        self._readers = {field: reader for field, (reader, _) in fields.items()}
+
+    def objects(self, answer: object) -> list[Mapping[str, Any] | None]:
+        """Return the objects of an answer, however they are wrapped; None for what is no object.
+
+        Raises:
+            ValueError: There is none, or more than one place to look.
+        """
+        while isinstance(answer, dict) and not self._knows(answer):
+            inside = [value for value in answer.values() if value and isinstance(value, dict | list)]
+            if len(inside) != 1:
+                raise ValueError("no object that has the documented fields")
+            answer = inside[0]
+        found = answer if isinstance(answer, list) else [answer]
+        return [row if isinstance(row, dict) else None for row in found]
+
+    def read(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Split an object into the fields that are known, by our names, and the others, by theirs.
+
+        A value that cannot be read counts among the others, an empty one gives way to one in another spelling.
+        """
+        known: dict[str, Any] = {}
+        extra: dict[str, Any] = {}
+        for name, value in row.items():
+            field = self._names.get(fold(name))
+            if field is None:
+                extra[name] = value
+            elif value is not None and not known.get(field):
+                try:
+                    known[field] = self._readers[field](value)
+                except ValueError:
+                    extra[name] = value
+        return known, extra
+
+    def _knows(self, row: Mapping[str, Any]) -> bool:
+        return any(self._is_field(name, value) for name, value in row.items())
+
+    def _is_field(self, name: str, value: object) -> bool:
+        return fold(name) in self._names and not isinstance(value, dict)

@@ -1,0 +1,365 @@
+"""The vendor's language: requests out, answers in. The only room that knows its words.
+
+Answers are read in three tries, each slower and more tolerant than the one before: as documented to the letter;
+as documented, with fields that nobody here has heard of; in any of the vendor's spellings (``_tolerant``). The first
+two run in C. Nothing here does I/O or reads a clock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Literal, cast
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import force_setattr
+
+from insim_async import _tolerant
+from insim_async._tolerant import Words
+from insim_async.errors import AuthenticationFailed, ConfigurationError, Refused
+from insim_async.models import CallResult, Contact, ContactResult, SmsReceipt
+
+__all__ = [
+    "CALL",
+    "CONTACTS",
+    "MESSAGES",
+    "PLACEHOLDER",
+    "Account",
+    "Message",
+    "decode_call",
+    "decode_contacts",
+    "decode_receipts",
+    "match",
+    "match_contacts",
+    "refusal",
+]
+
+MESSAGES = "/api/v1/sendsms"
+CONTACTS = "/api/v1/contact"
+CALL = "/api/v1/clicTocall"
+PLACEHOLDER = "[Lien_Tracking]"
+
+_SEND_ERRORS = {
+    "#001": "authentication failed",
+    "#002": "the account is not activated",
+    "#003": "the recipient does not want SMS",
+    "#004": "forbidden words",
+    "#006": "empty content",
+    "#007": "invalid phone number",
+}
+_NOT_DIGITS = re.compile(r"[^0-9]+")
+_NO_RESULT = "the answer has no result for the contact"
+_NOT_JSON = "not a whole JSON document"
+_ABOUT_THE_ACCOUNT = {"#001", "#002"}
+
+
+# Requests ----------------------------------------------------------------------------------------------------------
+
+
+class Message(Struct, omit_defaults=True, gc=False):
+    """A message as it goes out."""
+
+    phone_number: str
+    message: str
+    id_sms_api: str
+    url: str = ""
+    priorite: int = 1
+    date_to_send: str = ""
+
+
+class _Contact(Struct, omit_defaults=True, gc=False):
+    phone_number: str
+    firstname: str
+    lastname: str
+    adress: str = ""
+    email: str = ""
+
+
+class Account:
+    """Login and access key, as the ``header`` of a request; neither shows in its ``repr``, and it cannot be pickled."""
+
+    __slots__ = ("_header",)
+
+    def __init__(self, login: str, access_key: str, *, dry_run: bool = False) -> None:
+        header = {"login": login, "accessKey": access_key} | ({"mode": "test"} if dry_run else {})
+        try:
+            self._header = _encode(header)
+        except UnicodeEncodeError:
+            self._header = b""
+        if not self._header:
+            raise ConfigurationError("login and access_key: they hold a character that cannot be encoded")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("the access key is not pickled")
+
+    def messages(self, messages: Sequence[Message]) -> bytes:
+        """Encode a request to send."""
+        return b'{"header":%b,"messages":%b}' % (self._header, _encode(messages))
+
+    def contacts(self, contacts: Sequence[Contact]) -> bytes:
+        """Encode a request to add."""
+        rows = [_Contact(c.phone_number, c.first_name, c.last_name, c.address, c.email) for c in contacts]
+        return b'{"header":%b,"contacts":%b}' % (self._header, _encode(rows))
+
+    def call(self, phone_number: str) -> bytes:
+        """Encode a request to call."""
+        rest = _encode({"type": "clicToCall", "phone_number": phone_number})
+        return b'{"header":%b,%b}' % (self._header[:-1], rest[1:])
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+# Answers -----------------------------------------------------------------------------------------------------------
+
+_RECEIPT = Words(
+    sms_id=(_tolerant.text, "id_sms_api"),
+    phone_number=(_tolerant.text, "phone_number phone"),
+    message=(_tolerant.text, "message sms"),
+    parts=(_tolerant.whole, "sms_per_message count_sms"),
+    sent=(_tolerant.flag, "sent"),
+    sent_at=(_tolerant.moment, "sent_time send_time"),
+    account=(_tolerant.text, "user"),
+    errors=(_tolerant.codes, "errors error"),
+)
+_CONTACT = Words(
+    phone_number=(_tolerant.text, "phone_number phone"),
+    first_name=(_tolerant.text, "first_name"),
+    last_name=(_tolerant.text, "last_name"),
+    address=(_tolerant.text, "adress address"),
+    email=(_tolerant.text, "email"),
+    ok=(_tolerant.flag, "result"),
+    errors=(_tolerant.codes, "errors error"),
+)
+_CALL = Words(
+    ok=(_tolerant.flag, "result"),
+    info=(_tolerant.text, "info"),
+    errors=(_tolerant.codes, "errors error"),
+)
+
+
+def _documented(**config: Any) -> type[SmsReceipt]:
+    """Make a receipt that msgspec reads from the documented names, all of them required."""
+    names = {"sms_id": "id_sms_api", "parts": "sms_per_message", "sent_at": "sent_time", "account": "user"}
+    fields: list[Any] = [
+        (field.name, field.type, msgspec.field(name=names.get(field.name, field.name)))
+        for field in msgspec.structs.fields(SmsReceipt)
+        if field.required
+    ]
+    fields.append(("_more", Any, msgspec.field(name="(more)", default=None)))
+    kind = msgspec.defstruct("SmsReceipt", fields, bases=(SmsReceipt,), frozen=True, kw_only=True, eq=False, **config)
+    return cast(type[SmsReceipt], kind)
+
+
+class _Added(Struct, forbid_unknown_fields=True, gc=False):
+    """A contact's result, in both documented spellings: that of a success and that of a failure."""
+
+    result: Literal["success", "failed"]
+    adress: str = ""
+    email: str = ""
+    errors: tuple[str, ...] = ()
+    firstname: str = ""
+    lastname: str = ""
+    phonenumber: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    phone_number: str = ""
+
+
+class _AddedList(Struct, forbid_unknown_fields=True):
+    contact: list[_Added]
+
+
+class _AddedAnswer(Struct, forbid_unknown_fields=True):
+    data: _AddedList
+
+
+def _decoder_of(receipt: type[SmsReceipt]) -> msgspec.json.Decoder[list[SmsReceipt]]:
+    return msgspec.json.Decoder(list[receipt], strict=False)  # type: ignore[valid-type]
+
+
+_to_the_letter = _decoder_of(_documented(forbid_unknown_fields=True))
+_with_more = _decoder_of(_documented())
+_added = msgspec.json.Decoder(_AddedAnswer)
+
+
+def decode_receipts(body: bytes | bytearray) -> Sequence[SmsReceipt | None]:
+    """Read the answer to a request to send; None where a row says nothing that can be read.
+
+    Raises:
+        ValueError: It is not whole, or holds no receipt.
+    """
+    try:
+        return _to_the_letter.decode(body)
+    except msgspec.ValidationError:
+        pass
+    except (msgspec.DecodeError, RecursionError):
+        raise ValueError(_NOT_JSON) from None
+    if b"error" not in bytes(body).lower():
+        try:
+            receipts = _with_more.decode(body)
+        except msgspec.ValidationError:
+            pass
+        else:
+            unread = _Unread(body)
+            for receipt in receipts:
+                force_setattr(receipt, "_more", unread)
+            return receipts
+    found = [_receipt(row) for row in _RECEIPT.objects(_json(body))]
+    if not any(found):
+        raise ValueError("no receipt in it")
+    return found
+
+
+def decode_contacts(body: bytes | bytearray) -> list[ContactResult]:
+    """Read the answer to a request to add contacts, in the order of the answer.
+
+    Raises:
+        ValueError: It is not whole, or a result in it says neither success nor failure.
+    """
+    try:
+        rows = _added.decode(body).data.contact
+    except msgspec.ValidationError:
+        return [_contact(row) for row in _CONTACT.objects(_json(body))]
+    except (msgspec.DecodeError, RecursionError):
+        raise ValueError(_NOT_JSON) from None
+    return [
+        ContactResult(
+            row.phonenumber or row.phone_number,
+            row.firstname or row.first_name,
+            row.lastname or row.last_name,
+            row.adress,
+            row.email,
+            ok=row.result == "success",
+            errors=row.errors,
+        )
+        for row in rows
+    ]
+
+
+def decode_call(body: bytes | bytearray) -> CallResult:
+    """Read the answer to a request to call.
+
+    Raises:
+        ValueError: It is not whole, or says neither success nor failure.
+    """
+    (row,) = _CALL.objects(_json(body))
+    known, extra = _CALL.read(row or {})
+    if "ok" not in known:
+        raise ValueError("no result in it")
+    return CallResult(**known, extra=extra)
+
+
+def match(messages: Sequence[Message], receipts: Sequence[SmsReceipt | None]) -> Sequence[SmsReceipt | None]:
+    """Find the receipt of each message: by the id that was sent, else by position and number; None if there is none.
+
+    Position counts only where the answer has as many rows as the request, and either no id of ours at all or no id
+    in this row. A message whose receipts contradict each other has none.
+    """
+    ids = [message.id_sms_api for message in messages]
+    if [receipt and receipt.sms_id for receipt in receipts] == ids:
+        return receipts
+    ours = set(ids)
+    by_id: dict[str, list[SmsReceipt]] = {}
+    for receipt in receipts:
+        if receipt is not None and receipt.sms_id in ours:
+            by_id.setdefault(receipt.sms_id, []).append(receipt)
+    in_line = receipts if len(receipts) == len(ids) else [None] * len(ids)
+    return [
+        _agreed(by_id[message.id_sms_api])
+        if message.id_sms_api in by_id
+        else _in_position(message.phone_number, receipt, echoed=bool(by_id))
+        for message, receipt in zip(messages, in_line, strict=True)
+    ]
+
+
+def match_contacts(contacts: Sequence[Contact], results: Sequence[ContactResult]) -> list[ContactResult]:
+    """Find the result of each contact: by position and number, else by number alone."""
+    if len(results) != len(contacts):
+        return [_result_for(contact, results) for contact in contacts]
+    return [
+        result
+        if _same_number(contact.phone_number, result.phone_number) or not (result.ok or result.phone_number)
+        else _result_for(contact, results)
+        for contact, result in zip(contacts, results, strict=True)
+    ]
+
+
+def refusal(receipt: SmsReceipt) -> Refused | None:
+    """Return why the server did not take the message, or None if it did."""
+    if receipt.sent and not receipt.errors:
+        return None
+    why = ", ".join(f"{code} ({_SEND_ERRORS.get(code, 'undocumented')})" for code in receipt.errors)
+    error = AuthenticationFailed if _ABOUT_THE_ACCOUNT.intersection(receipt.errors) else Refused
+    return error(f"the server did not send it: {why or 'no reason given'}", codes=receipt.errors)
+
+
+def _agreed(receipts: list[SmsReceipt]) -> SmsReceipt | None:
+    return receipts[0] if len({refusal(receipt) is None for receipt in receipts}) == 1 else None
+
+
+def _in_position(number: str, receipt: SmsReceipt | None, *, echoed: bool) -> SmsReceipt | None:
+    if receipt is None or (echoed and receipt.sms_id):
+        return None
+    if not receipt.phone_number:
+        return None if receipt.sent else receipt
+    return receipt if _same_number(number, receipt.phone_number) else None
+
+
+def _result_for(contact: Contact, results: Sequence[ContactResult]) -> ContactResult:
+    for result in results:
+        if _same_number(contact.phone_number, result.phone_number):
+            return result
+    return ContactResult(contact.phone_number, contact.first_name, contact.last_name, errors=(_NO_RESULT,))
+
+
+def _same_number(ours: str, theirs: str) -> bool:
+    digits = _NOT_DIGITS.sub("", theirs).lstrip("0")
+    return len(digits) >= 7 and ours.endswith(digits)
+
+
+def _receipt(row: Mapping[str, Any] | None) -> SmsReceipt | None:
+    known, extra = _RECEIPT.read(row or {})
+    if "sent" not in known and not known.get("errors"):
+        return None
+    blank: dict[str, Any] = {
+        "sms_id": "",
+        "phone_number": "",
+        "message": "",
+        "parts": 0,
+        "sent": False,
+        "sent_at": None,
+        "account": "",
+    }
+    return SmsReceipt(**(blank | known), _more=extra)
+
+
+def _contact(row: Mapping[str, Any] | None) -> ContactResult:
+    known, extra = _CONTACT.read(row or {})
+    if "ok" not in known:
+        raise ValueError("a result that says neither success nor failure")
+    return ContactResult(**({"phone_number": ""} | known), extra=extra)
+
+
+class _Unread:
+    """An answer with fields that have no name here, read a second time when somebody asks for them."""
+
+    def __init__(self, body: bytes | bytearray) -> None:
+        self._body = body
+
+    def __call__(self, receipt: SmsReceipt) -> Mapping[str, Any]:
+        return self._extra_by_id[receipt.sms_id]
+
+    @cached_property
+    def _extra_by_id(self) -> dict[str, dict[str, Any]]:
+        rows = [_RECEIPT.read(row or {}) for row in _RECEIPT.objects(_json(self._body))]
+        return {known["sms_id"]: extra for known, extra in rows}
+
+
+def _json(body: bytes | bytearray) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        raise ValueError(_NOT_JSON) from None

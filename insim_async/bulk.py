@@ -1,0 +1,413 @@
+"""Many messages: split, send, say how each one ended.
+
+Theory of operation. A bulk call has three parts. A *source* hands out batches of whatever the caller gave: an
+iterable is read when a batch is wanted; an async iterable by a task of its own, so that a slow one delays nothing that
+it has yielded already. *Workers*, as many as there are slots, each take a batch, send it, and hand over what became
+of it before they take the next: nothing is read ahead of what can be sent, and a caller who is slow to take outcomes
+slows down the reading. The *caller's loop* takes results from the workers.
+
+The workers live in a task of their own, the keeper, and not in the generator that the caller loops over: a task group
+must be left in the task that entered it, and a generator that is dropped in the middle is closed in whichever task
+comes along. Closing the generator cancels the keeper and waits for it.
+
+One batch is one request, unless its body would be too long. Messages that fail their checks never enter a request.
+Each of the others ends by what the answer says of it (``_wire.match``), or all by the same error. Once the account was
+refused, or the address turned out to be wrong, nothing more is sent and the rest is ``NOT_SENT``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import sys
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Sized
+from contextlib import aclosing
+from itertools import count, islice
+from typing import Any, Generic, Protocol, TypeVar
+
+import anyio
+
+from insim_async import _wire
+from insim_async._checks import Rules, check_contact, check_sms
+from insim_async._http import Call, Connection
+from insim_async._limits import Clock
+from insim_async._wire import Account, Message
+from insim_async.errors import (
+    AuthenticationFailed,
+    BulkInterrupted,
+    ConfigurationError,
+    InSimError,
+    InvalidMessage,
+    OutcomeUnknown,
+    Refused,
+)
+from insim_async.models import BulkReport, Contact, ContactResult, Outcome, Progress, Sms, SmsReceipt, Status
+
+__all__ = ["Bulk"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+logger = logging.getLogger("insim_async")
+
+BODY_CAP = 512 * 1024
+"""Bytes of one request, at most; nginx takes twice as much unless told otherwise."""
+REMEMBERED_IDS = 100_000
+
+
+class Bulk:
+    """The ways to send more than one, over one connection.
+
+    Args:
+        connection: Open, or refusing by itself.
+        account: Makes the requests.
+        rules: What may be sent.
+        batch_size: Messages or contacts in a request, at most.
+        workers: Requests under way at a time.
+        clock: For the rate in ``Progress``.
+    """
+
+    def __init__(
+        self, connection: Connection, account: Account, rules: Rules, *, batch_size: int, workers: int, clock: Clock
+    ) -> None:
+        self._connection = connection
+        self._account = account
+        self._rules = rules
+        self._batch_size = batch_size
+        self._workers = workers
+        self._clock = clock
+
+    async def send_one(self, sms: Sms) -> Outcome:
+        """Send one message, within the deadline of one call."""
+        (outcome,) = await self._delivery(patient=False).send([sms])
+        return outcome
+
+    async def stream(self, messages: Iterable[Sms] | AsyncIterable[Sms]) -> AsyncGenerator[Outcome, None]:
+        """Send all, yielding outcomes as batches end; then raise what the input raised, if it did."""
+        source = self._source(messages)
+        async with aclosing(_pipeline(source, self._delivery().send, self._workers)) as batches:
+            async for _, outcomes in batches:
+                for outcome in outcomes:
+                    yield outcome
+        if source.error is not None:
+            raise source.error
+
+    async def send_many(
+        self, messages: Iterable[Sms] | AsyncIterable[Sms], on_progress: Callable[[Progress], object] | None
+    ) -> BulkReport:
+        """Send all and report, in the order of the input."""
+        source = self._source(messages)
+        tally = _Tally(len(messages) if isinstance(messages, Sized) else None, self._clock, on_progress)
+        ended: dict[int, list[Outcome]] = {}
+        async with aclosing(_pipeline(source, self._delivery().send, self._workers)) as batches:
+            async for number, outcomes in batches:
+                ended[number] = outcomes
+                tally.add(outcomes)
+        report = tally.report([outcome for number in sorted(ended) for outcome in ended[number]])
+        if source.error is not None:
+            raise BulkInterrupted("the input failed; the outcomes up to there are in report", report=report) from (
+                source.error
+            )
+        return report
+
+    async def add_contacts(self, contacts: Iterable[Contact] | AsyncIterable[Contact]) -> list[ContactResult]:
+        """Add all, with a result for each in the order of the input; raise if a request failed for good."""
+        source = self._source(contacts)
+        ended: dict[int, list[ContactResult]] = {}
+        async with aclosing(_pipeline(source, self._add, self._workers)) as batches:
+            async for number, results in batches:
+                ended[number] = results  # noqa: PERF403 - an async comprehension would not read better
+        if source.error is not None:
+            raise source.error
+        return [result for number in sorted(ended) for result in ended[number]]
+
+    def _source(self, items: Iterable[T] | AsyncIterable[T]) -> _Source[T]:
+        if (misuse := self._connection.misuse()) is not None:
+            raise misuse
+        if isinstance(items, AsyncIterable):
+            return _Arriving(items, self._batch_size)
+        if isinstance(items, Iterable):
+            return _AtHand(items, self._batch_size)
+        raise ConfigurationError(f"expected an iterable or an async iterable, got {type(items).__name__}")
+
+    def _delivery(self, *, patient: bool = True) -> _Delivery:
+        return _Delivery(self._connection, self._account, self._rules, patient=patient)
+
+    async def _add(self, batch: list[Contact]) -> list[ContactResult]:
+        checked = [check_contact(contact, self._rules) for contact in batch]
+        good = [contact for contact in checked if isinstance(contact, Contact)]
+        results = iter(await self._post(good) if good else [])
+        return [
+            _refused(given, contact) if isinstance(contact, InvalidMessage) else next(results)
+            for given, contact in zip(batch, checked, strict=True)
+        ]
+
+    async def _post(self, contacts: list[Contact]) -> list[ContactResult]:
+        call = Call(
+            _wire.CONTACTS, self._account.contacts(contacts), _wire.decode_contacts, repeatable=True, patient=True
+        )
+        if len(call.body) > BODY_CAP and len(contacts) > 1:
+            middle = len(contacts) // 2
+            return await self._post(contacts[:middle]) + await self._post(contacts[middle:])
+        results = await self._connection.post(call)
+        if isinstance(results, InSimError):
+            raise results
+        return _wire.match_contacts(contacts, results)
+
+
+class _Delivery:
+    """One call's messages on their way: which ids were given, and whether anything more may be sent."""
+
+    def __init__(self, connection: Connection, account: Account, rules: Rules, *, patient: bool) -> None:
+        self._connection = connection
+        self._account = account
+        self._rules = rules
+        self._patient = patient
+        self._prefix = secrets.token_urlsafe(16)
+        self._numbers = count()
+        self._ids = _Recent()
+        self._stop: InSimError | None = None
+
+    async def send(self, batch: list[Sms]) -> list[Outcome]:
+        """Send a batch; return an outcome for each of its messages, in order."""
+        sent: list[Sms] = []
+        messages: list[Message] = []
+        refused: dict[int, Outcome] = {}
+        for sms in batch:
+            message = self._checked(sms)
+            if isinstance(message, InvalidMessage):
+                refused[len(sent) + len(refused)] = Outcome(sms, Status.NOT_SENT, None, message)
+            else:
+                sent.append(sms)
+                messages.append(message)
+        outcomes = await self._deliver(sent, messages) if sent else []
+        if not refused:
+            return outcomes
+        rest = iter(outcomes)
+        return [refused[place] if place in refused else next(rest) for place in range(len(batch))]
+
+    def _checked(self, sms: Sms) -> Message | InvalidMessage:
+        message = check_sms(sms, self._rules, f"{self._prefix}.{next(self._numbers)}")
+        if isinstance(message, Message) and sms.sms_id is not None and not self._ids.add(sms.sms_id):
+            return InvalidMessage("sms_id", "an earlier message of the same call has it, and receipts go by it")
+        return message
+
+    async def _deliver(self, batch: list[Sms], messages: list[Message]) -> list[Outcome]:
+        if self._stop is not None:
+            return [Outcome(sms, Status.NOT_SENT, None, self._stop) for sms in batch]
+        call = Call(
+            _wire.MESSAGES,
+            self._account.messages(messages),
+            _wire.decode_receipts,
+            count=len(messages),
+            patient=self._patient,
+        )
+        if len(call.body) > BODY_CAP and len(batch) > 1:
+            middle = len(batch) // 2
+            first = await self._deliver(batch[:middle], messages[:middle])
+            return first + await self._deliver(batch[middle:], messages[middle:])
+        result = await self._connection.post(call)
+        if isinstance(result, AuthenticationFailed | ConfigurationError):
+            self._stop = result
+        if isinstance(result, InSimError):
+            return [Outcome(sms, _status(result), None, result) for sms in batch]
+        return [
+            Outcome(sms, Status.SENT, receipt)
+            if receipt is not None and receipt.sent and not receipt.errors
+            else _not_taken(sms, receipt)
+            for sms, receipt in zip(batch, _wire.match(messages, result), strict=True)
+        ]
+
+
+class _Recent:
+    """The ids that were given lately: the last 100,000 at least, so that a stream without end stays small."""
+
+    def __init__(self) -> None:
+        self._new: set[str] = set()
+        self._old: set[str] = set()
+
+    def add(self, sms_id: str) -> bool:
+        """Remember an id; return whether it is new."""
+        if sms_id in self._new or sms_id in self._old:
+            return False
+        if len(self._new) >= REMEMBERED_IDS:
+            self._new, self._old = set(), self._new
+        self._new.add(sms_id)
+        return True
+
+
+class _Tally:
+    """The counts of a bulk call under way, and who is told of them."""
+
+    def __init__(self, total: int | None, clock: Clock, on_progress: Callable[[Progress], object] | None) -> None:
+        self._total = total
+        self._now = clock.now
+        self._began = clock.now()
+        self._on_progress = on_progress
+        self._counts = dict.fromkeys((status.value for status in Status), 0)
+
+    def add(self, outcomes: list[Outcome]) -> None:
+        """Count a batch and say so. A callback that raises is dropped: it must not cost a report."""
+        statuses = [outcome.status for outcome in outcomes]
+        for status in Status:
+            self._counts[status.value] += statuses.count(status)
+        if self._on_progress is None:
+            return
+        try:
+            self._on_progress(self._progress())
+        except Exception as error:  # noqa: BLE001 - it is the caller's, and may raise anything
+            self._on_progress = None
+            logger.warning("on_progress raised %s and is not called again", type(error).__name__)
+
+    def report(self, outcomes: list[Outcome]) -> BulkReport:
+        """Return the counts with what they count."""
+        return BulkReport(outcomes, **self._counts)
+
+    def _progress(self) -> Progress:
+        done, seconds = sum(self._counts.values()), self._now() - self._began
+        return Progress(done=done, total=self._total, rate=done / seconds if seconds > 0 else 0.0, **self._counts)
+
+
+class _Source(Protocol[T]):
+    """Where batches come from."""
+
+    error: Exception | None
+
+    async def fill(self) -> None:
+        """Read ahead, if need be, until there is no more."""
+        ...
+
+    async def take(self) -> list[T]:
+        """Return the next batch; an empty one is the end."""
+        ...
+
+
+class _AtHand(Generic[T]):
+    """Batches of an iterable, read when they are wanted."""
+
+    def __init__(self, items: Iterable[T], size: int) -> None:
+        self.error: Exception | None = None
+        self._items = iter(items)
+        self._size = size
+
+    async def fill(self) -> None:
+        pass
+
+    async def take(self) -> list[T]:
+        batch: list[T] = []
+        try:
+            batch.extend(islice(self._items, self._size))  # what came before an exception stays in the list
+        except Exception as error:  # noqa: BLE001 - it is the caller's, and may raise anything
+            self.error = error
+            self._items = iter(())
+        return batch
+
+
+class _Arriving(Generic[T]):
+    """Batches of what an async iterable has yielded so far: full ones from a fast one, small ones from a slow one."""
+
+    def __init__(self, items: AsyncIterable[T], size: int) -> None:
+        self.error: Exception | None = None
+        self._items = items
+        self._size = size
+        self._waiting: deque[T] = deque()
+        self._ended = False
+        self._news = anyio.Event()
+        self._room = anyio.Event()
+
+    async def fill(self) -> None:
+        try:
+            async for item in self._items:
+                self._waiting.append(item)
+                self._news.set()
+                while len(self._waiting) >= self._size:
+                    self._room = anyio.Event()
+                    await self._room.wait()
+        except Exception as error:  # noqa: BLE001 - it is the caller's, and may raise anything
+            self.error = error
+        self._ended = True
+        self._news.set()
+
+    async def take(self) -> list[T]:
+        while not self._waiting and not self._ended:
+            if self._news.is_set():
+                self._news = anyio.Event()
+            await self._news.wait()
+        batch = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
+        self._room.set()
+        return batch
+
+
+async def _pipeline(
+    source: _Source[T], handle: Callable[[list[T]], Awaitable[list[R]]], workers: int
+) -> AsyncGenerator[tuple[int, list[R]], None]:
+    """Yield what ``handle`` makes of each batch as it ends, with the batch's number; raise what it raises.
+
+    Closing it cancels what is under way, and waits for that.
+    """
+    results, taken = anyio.create_memory_object_stream[tuple[int, list[R]]](0)
+    scope, gone, numbers = anyio.CancelScope(), anyio.Event(), count()
+    failures: list[Exception] = []
+
+    async def work() -> None:
+        while batch := await source.take():
+            number = next(numbers)
+            try:
+                await results.send((number, await handle(batch)))
+            except Exception as error:  # noqa: BLE001 - raised below, where somebody awaits it
+                failures.append(error)
+                scope.cancel()
+
+    async def keep() -> None:
+        with results, scope:
+            async with anyio.create_task_group() as group:
+                group.start_soon(source.fill)
+                for _ in range(workers):
+                    group.start_soon(work)
+        gone.set()
+
+    _start(keep)
+    try:
+        with taken:
+            async for result in taken:
+                yield result
+    finally:
+        scope.cancel()
+        with anyio.CancelScope(shield=True):
+            await gone.wait()
+    if failures:
+        raise failures[0]
+
+
+_running: set[asyncio.Task[None]] = set()
+
+
+def _start(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run it as a task that belongs to nobody; anyio has no word for that."""
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_task():
+        trio.lowlevel.spawn_system_task(function)
+        return
+    task = asyncio.get_running_loop().create_task(function())
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+
+
+def _status(error: InSimError) -> Status:
+    if isinstance(error, Refused):
+        return Status.REFUSED
+    return Status.UNKNOWN if isinstance(error, OutcomeUnknown) else Status.NOT_SENT
+
+
+def _not_taken(sms: Sms, receipt: SmsReceipt | None) -> Outcome:
+    if receipt is None:
+        return Outcome(sms, Status.UNKNOWN, None, OutcomeUnknown("the answer has no receipt for the message"))
+    return Outcome(sms, Status.REFUSED, receipt, _wire.refusal(receipt))
+
+
+def _refused(contact: object, fault: InvalidMessage) -> ContactResult:
+    given = contact if isinstance(contact, Contact) else Contact("")
+    return ContactResult(
+        given.phone_number, given.first_name, given.last_name, given.address, given.email, errors=(str(fault),)
+    )

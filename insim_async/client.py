@@ -1,0 +1,276 @@
+"""The client: its lifetime, its settings, and the calls it makes."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from datetime import datetime, tzinfo
+from types import TracebackType
+from typing import Any, Self, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from insim_async import _wire, numbers
+from insim_async._checks import Rules
+from insim_async._http import Call, Connection, HttpClient, check_base_url, check_ssl_context
+from insim_async._limits import Clock, Gate, Retry
+from insim_async._wire import Account
+from insim_async.bulk import Bulk
+from insim_async.errors import ConfigurationError, InSimError, InvalidMessage
+from insim_async.models import (
+    BulkReport,
+    CallResult,
+    Contact,
+    ContactResult,
+    Outcome,
+    Priority,
+    Progress,
+    Sms,
+    SmsReceipt,
+)
+
+__all__ = ["AsyncInSim"]
+
+BASE_URL = "https://www.insim.app"
+
+
+class AsyncInSim:
+    """A client for one inSIM account, to be opened once and shared by all tasks of one event loop.
+
+    ::
+
+        async with AsyncInSim() as insim:
+            receipt = await insim.send_sms("+33639980001", "Your parcel is on its way")
+
+    Args:
+        login: The account's e-mail; by default the environment's ``INSIM_LOGIN``.
+        access_key: Its access key; by default ``INSIM_ACCESS_KEY``. Never shown, logged or pickled.
+        base_url: The host; by default ``INSIM_BASE_URL``, else ``https://www.insim.app``. Plain ``http://`` only to
+            this machine.
+        http_client: An ``httpx.AsyncClient`` or ``httpx2.AsyncClient`` of your own, which you close. By default the
+            client makes one, keeps a connection for each of its slots, and honours the usual proxy variables.
+        ssl_context: For the client's own connections; certificates are checked in any case.
+        timeout: Seconds for a whole call: its wait for a slot, all attempts and the waits between. A bulk call's
+            clock runs for each attempt at a batch, from when it has a slot.
+        batch_size: Messages or contacts in one request of a bulk call, at most.
+        max_concurrency: Requests under way at a time, for all callers together, first come first served.
+        max_rate: Messages a second, for all callers together, without bursts; a batch then holds no more than a
+            second's worth. None for no limit.
+        retry: How often to try again where it is proven that nothing was sent.
+        region: Where numbers in national format are from (``"FR"``); needs the extra ``phone``. By default they are
+            refused.
+        timezone: The account's own zone (a name or a ``tzinfo``), to which aware ``send_at`` are converted.
+        dry_run: Ask the server to answer and send nothing (``"mode": "test"``, from the vendor's older pages).
+        clock: Time and chance, for tests.
+
+    Raises:
+        ConfigurationError: Something of this cannot work; nothing was sent.
+    """
+
+    def __init__(
+        self,
+        login: str | None = None,
+        access_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        http_client: HttpClient | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        timeout: float = 30.0,
+        batch_size: int = 100,
+        max_concurrency: int = 8,
+        max_rate: float | None = None,
+        retry: Retry = Retry(),  # noqa: B008 - frozen
+        region: str | None = None,
+        timezone: tzinfo | str | None = None,
+        dry_run: bool = False,
+        clock: Clock = Clock(),  # noqa: B008 - frozen
+    ) -> None:
+        _check_numbers(timeout=timeout, max_rate=max_rate)
+        _check_counts(batch_size=batch_size, max_concurrency=max_concurrency)
+        retry.check()
+        if region is not None:
+            numbers.require_region(region)
+        if http_client is not None and not inspect.iscoroutinefunction(getattr(http_client, "send", None)):
+            raise ConfigurationError("http_client: expected an httpx.AsyncClient or httpx2.AsyncClient")
+        if http_client is not None and ssl_context is not None:
+            raise ConfigurationError("ssl_context: an http_client brings its own")
+        if ssl_context is not None:
+            check_ssl_context(ssl_context)
+        self._account = _account(login, access_key, dry_run=dry_run)
+        self._rules = Rules(region, _zone(timezone))
+        self._connection = Connection(
+            check_base_url(base_url or os.environ.get("INSIM_BASE_URL") or BASE_URL),
+            http_client=http_client,
+            ssl_context=ssl_context,
+            timeout=timeout,
+            gate=Gate(max_concurrency, max_rate, clock),
+            retry=retry,
+            clock=clock,
+        )
+        self._bulk = Bulk(
+            self._connection,
+            self._account,
+            self._rules,
+            batch_size=batch_size if max_rate is None else max(1, min(batch_size, int(max_rate))),
+            workers=max_concurrency,
+            clock=clock,
+        )
+
+    async def __aenter__(self) -> Self:
+        self._connection.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the client, as the end of ``async with`` does; a second time does nothing.
+
+        Calls that wait for a slot end as ``NotSent``. Those under way have five seconds, then they end as
+        ``OutcomeUnknown``. Cancelled, it ends them at once.
+
+        Raises:
+            ConfigurationError: It was opened in another event loop, thread or process.
+        """
+        await self._connection.aclose()
+
+    async def send_sms(
+        self,
+        phone_number: str,
+        message: str,
+        *,
+        url: str = "",
+        priority: Priority = Priority.NORMAL,
+        send_at: datetime | None = None,
+        sms_id: str | None = None,
+    ) -> SmsReceipt:
+        """Send one SMS; return the server's receipt for it.
+
+        It is handed to the server at most once, unless it is proven that nothing was sent before. Cancelled (or
+        under a caller's own time-out), it may have been sent.
+
+        Args: as for ``Sms``.
+
+        Raises:
+            InvalidMessage: It cannot be sent as it is; nothing was sent.
+            NotSent: It never left, after all attempts; ``RateLimited`` where the server asked to wait too long.
+            Refused: The server said no; ``AuthenticationFailed`` to login or access key.
+            OutcomeUnknown: It left and nobody knows; it is not tried again.
+            ConfigurationError: The client is not usable here, or ``base_url`` is wrong; nothing was sent.
+        """
+        sms = Sms(phone_number, message, url=url, priority=priority, send_at=send_at, sms_id=sms_id)
+        del phone_number, message, url  # a traceback with locals would show them; an Sms does not
+        outcome = await self._bulk.send_one(sms)
+        if outcome.error is not None:
+            raise outcome.error
+        return cast(SmsReceipt, outcome.receipt)
+
+    def stream(self, messages: Iterable[Sms] | AsyncIterable[Sms]) -> AsyncGenerator[Outcome, None]:
+        """Send all messages, yielding an outcome for each as its batch ends.
+
+        Memory is constant: nothing is read ahead of what can be sent. Leaving the loop, or cancelling it, cancels
+        what is under way: those messages may have been sent, and are not reported. An id may not be given twice
+        (among the last 100,000).
+
+        Args:
+            messages: Any iterable or async iterable, even an endless one. What it yields is sent as it comes: a slow
+                one gets smaller batches.
+
+        Raises:
+            ConfigurationError: The client is not usable here. For a message nothing is ever raised.
+            Exception: Whatever ``messages`` raises, after the outcomes of all that came before.
+        """
+        return self._bulk.stream(messages)
+
+    async def send_many(
+        self,
+        messages: Iterable[Sms] | AsyncIterable[Sms],
+        *,
+        on_progress: Callable[[Progress], object] | None = None,
+    ) -> BulkReport:
+        """Send all messages; return how each ended, in the order of the input.
+
+        Cancelled, the outcomes so far are lost: where that matters, loop over ``stream``.
+
+        Args:
+            messages: As for ``stream``, but not endless.
+            on_progress: Called with each batch that ends. If it raises, that is logged and it is not called again.
+
+        Raises:
+            BulkInterrupted: ``messages`` raised; ``report`` has the outcomes of all that came before.
+            ConfigurationError: The client is not usable here. For a message nothing is ever raised.
+        """
+        if inspect.iscoroutinefunction(on_progress):
+            raise ConfigurationError("on_progress: expected a plain function, got an async one")
+        return await self._bulk.send_many(messages, on_progress)
+
+    async def add_contacts(self, contacts: Iterable[Contact] | AsyncIterable[Contact]) -> list[ContactResult]:
+        """Add contacts, or update those that are known by their number; return a result for each, in order.
+
+        Adding is safe to repeat, so requests that fail are tried again whatever became of them, and so may you,
+        after an error or a cancellation.
+
+        Args:
+            contacts: Any iterable or async iterable, but not endless.
+
+        Raises:
+            InSimError: A request failed for good; some contacts may have been added.
+            Exception: Whatever ``contacts`` raises.
+        """
+        return await self._bulk.add_contacts(contacts)
+
+    async def click_to_call(self, phone_number: str) -> CallResult:
+        """Let the phone call a number; return whether the servers took the request.
+
+        It rings a phone, so it is handed over at most once. Cancelled, it may have been.
+
+        Raises:
+            InvalidMessage: Not a phone number; nothing was sent.
+            NotSent, Refused, OutcomeUnknown, ConfigurationError: As for ``send_sms``.
+        """
+        number = numbers.check(phone_number, self._rules.region)
+        del phone_number
+        if isinstance(number, InvalidMessage):
+            raise number
+        call = Call(_wire.CALL, self._account.call(number), _wire.decode_call)
+        del number
+        result = await self._connection.post(call)
+        if isinstance(result, InSimError):
+            raise result
+        return result
+
+
+def _account(login: str | None, access_key: str | None, *, dry_run: bool) -> Account:
+    login = login or os.environ.get("INSIM_LOGIN")
+    access_key = access_key or os.environ.get("INSIM_ACCESS_KEY")
+    if not login or not access_key:
+        missing = "login (INSIM_LOGIN)" if not login else "access_key (INSIM_ACCESS_KEY)"
+        raise ConfigurationError(
+            f"no {missing}: give AsyncInSim a login and an access_key, or set INSIM_LOGIN and INSIM_ACCESS_KEY"
+        )
+    return Account(login, access_key, dry_run=dry_run)
+
+
+def _zone(timezone: tzinfo | str | None) -> tzinfo | None:
+    if not isinstance(timezone, str):
+        return timezone
+    try:
+        return ZoneInfo(timezone)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ConfigurationError(f"timezone: {timezone!r} is not known on this machine") from None
+
+
+def _check_numbers(**given: Any) -> None:
+    for name, value in given.items():
+        if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
+            raise ConfigurationError(f"{name}: expected a number above 0, got {value!r}")
+
+
+def _check_counts(**given: Any) -> None:
+    for name, value in given.items():
+        if not isinstance(value, int) or value < 1:
+            raise ConfigurationError(f"{name}: expected a whole number of 1 or more, got {value!r}")
