@@ -94,7 +94,7 @@ def _fault_of_link(sms: Sms) -> InvalidMessage | None:
 
 
 def _fault_of_rest(sms: Sms) -> InvalidMessage | None:
-    if sms.priority.__class__ is not Priority and sms.priority not in set(Priority):
+    if sms.priority.__class__ is not Priority and sms.priority not in tuple(Priority):
         return InvalidMessage("priority", "expected Priority.LOW, NORMAL or HIGH")
     if sms.sms_id is not None and not (isinstance(sms.sms_id, str) and _ID(sms.sms_id)):
         return InvalidMessage("sms_id", "expected 1 to 128 characters of A-Z a-z 0-9 . _ ~ : / @ + = -")

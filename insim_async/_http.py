@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 import html
 import ipaddress
-import itertools
 import json
 import logging
 import os
@@ -240,7 +239,9 @@ class Connection:
             self._closed = True
 
     async def _attempts(self, call: Call[T], trail: _Trail, until: float) -> T | InSimError:
-        for attempt in itertools.count(1):
+        attempt = 0
+        while True:
+            attempt += 1
             pause = self._gate.closed_for()
             if self._too_late(call, pause, until):
                 return RateLimited("the server asked for a pause", retry_after=pause)
@@ -249,11 +250,11 @@ class Connection:
             if not isinstance(result, Failure):
                 return result
             wait = self._wait_after(result, attempt, call)
-            if wait is None or self._too_late(call, wait, until):
+            if wait is None or self._too_late(call, max(wait, self._gate.closed_for()), until):
                 return result.error
             logger.info("attempt %d failed, trying again: %s", attempt, result.error)
-            await self._clock.sleep(wait)
-        raise AssertionError  # pragma: no cover - count() has no end
+            if wait:
+                await self._clock.sleep(wait)
 
     def _too_late(self, call: Call[T], wait: float, until: float) -> bool:
         return not call.patient and self._clock.now() + wait > until
@@ -263,7 +264,7 @@ class Connection:
         if isinstance(failure.error, RateLimited):
             asked = failure.error.retry_after
             self._gate.close_for(asked if asked is not None else wait or self._retry.base)
-            return None if wait is None else self._gate.closed_for()
+            return None if wait is None else 0.0  # the gate makes it wait, like everyone else
         return wait if failure.again or (call.repeatable and isinstance(failure.error, OutcomeUnknown)) else None
 
     async def _attempt(self, call: Call[T], trail: _Trail) -> T | Failure:
@@ -394,7 +395,7 @@ def excerpt(text: bytes | bytearray, request: bytes) -> str:
     """Return the beginning of what a server (or library) said, without anything that the request held."""
     shown = text[:16_384].decode("utf-8", "replace")
     for sent in sorted(_strings(json.loads(request)), key=len, reverse=True):
-        for form in {sent, json.dumps(sent)[1:-1], html.escape(sent), urllib.parse.quote(sent, safe="")}:
+        for form in _forms(sent):
             shown = shown.replace(form, "[…]")
     shown = _DIGITS.sub("[…]", shown)
     return " ".join("".join(char if char.isprintable() else " " for char in shown).split())[:200]
@@ -406,6 +407,12 @@ def _strings(value: object) -> Iterator[str]:
     elif isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _strings(item)
+
+
+def _forms(text: str) -> set[str]:
+    """Return a text as it may stand in JSON, in HTML or in a URL."""
+    percent = urllib.parse.quote(text, safe="")
+    return {text, json.dumps(text)[1:-1], html.escape(text), percent, percent.replace("%20", "+")}
 
 
 def _judge(answer: _Answer, call: Call[T]) -> T | Failure:
@@ -466,7 +473,7 @@ async def _read(chunks: AsyncIterable[bytes]) -> bytearray:
     async for chunk in chunks:
         body += chunk
         if len(body) > ANSWER_CAP:
-            raise OverflowError(f"the answer has more than {ANSWER_CAP} bytes")
+            raise OverflowError(f"the answer has more than {ANSWER_CAP >> 20} MiB")
     return body
 
 
@@ -492,11 +499,11 @@ async def _in_a_task(function: Callable[..., Awaitable[T]], *args: object) -> T:
 
 
 def _not_trusted(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        seen.append(error)
         error = error.__cause__ or error.__context__
-    return False
+    return any(isinstance(error, ssl.SSLCertVerificationError) for error in seen)
 
 
 def _own_client(base_url: str, context: ssl.SSLContext | None) -> httpx.AsyncClient:

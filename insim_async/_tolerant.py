@@ -47,7 +47,7 @@ def flag(value: object) -> bool:
 def codes(value: object) -> tuple[str, ...]:
     """Read a list of codes, or the one that stands in its place."""
     found = value if isinstance(value, list) else [value]
-    return tuple(text(code) for code in found if code not in {"", None})
+    return tuple(text(code) for code in found if code not in ("", None))
 
 
 def moment(value: object) -> datetime:

@@ -50,7 +50,7 @@ _SEND_ERRORS = {
     "#007": "invalid phone number",
 }
 _NOT_DIGITS = re.compile(r"[^0-9]+")
-_NO_RESULT = "the answer has no result for the contact"
+_NO_RESULT = ContactResult("-")
 _NOT_JSON = "not a whole JSON document"
 _ABOUT_THE_ACCOUNT = {"#001", "#002"}
 
@@ -276,14 +276,17 @@ def match(messages: Sequence[Message], receipts: Sequence[SmsReceipt | None]) ->
 
 
 def match_contacts(contacts: Sequence[Contact], results: Sequence[ContactResult]) -> list[ContactResult]:
-    """Find the result of each contact: by position and number, else by number alone."""
-    if len(results) != len(contacts):
-        return [_result_for(contact, results) for contact in contacts]
+    """Find the result of each contact: by position and number, else by number alone.
+
+    Raises:
+        ValueError: One has none.
+    """
+    in_line = results if len(results) == len(contacts) else [_NO_RESULT] * len(contacts)
     return [
         result
         if _same_number(contact.phone_number, result.phone_number) or not (result.ok or result.phone_number)
         else _result_for(contact, results)
-        for contact, result in zip(contacts, results, strict=True)
+        for contact, result in zip(contacts, in_line, strict=True)
     ]
 
 
@@ -312,7 +315,7 @@ def _result_for(contact: Contact, results: Sequence[ContactResult]) -> ContactRe
     for result in results:
         if _same_number(contact.phone_number, result.phone_number):
             return result
-    return ContactResult(contact.phone_number, contact.first_name, contact.last_name, errors=(_NO_RESULT,))
+    raise ValueError("no result for one of the contacts")
 
 
 def _same_number(ours: str, theirs: str) -> bool:
@@ -322,7 +325,7 @@ def _same_number(ours: str, theirs: str) -> bool:
 
 def _receipt(row: Mapping[str, Any] | None) -> SmsReceipt | None:
     known, extra = _RECEIPT.read(row or {})
-    if "sent" not in known and not known.get("errors"):
+    if "sent" not in known and not (known.get("errors") and "sms_id" in known):
         return None
     blank: dict[str, Any] = {
         "sms_id": "",

@@ -144,16 +144,17 @@ class Bulk:
         ]
 
     async def _post(self, contacts: list[Contact]) -> list[ContactResult]:
-        call = Call(
-            _wire.CONTACTS, self._account.contacts(contacts), _wire.decode_contacts, repeatable=True, patient=True
-        )
+        def decode(body: bytearray) -> list[ContactResult]:
+            return _wire.match_contacts(contacts, _wire.decode_contacts(body))
+
+        call = Call(_wire.CONTACTS, self._account.contacts(contacts), decode, repeatable=True, patient=True)
         if len(call.body) > BODY_CAP and len(contacts) > 1:
             middle = len(contacts) // 2
             return await self._post(contacts[:middle]) + await self._post(contacts[middle:])
         results = await self._connection.post(call)
         if isinstance(results, InSimError):
             raise results
-        return _wire.match_contacts(contacts, results)
+        return results
 
 
 class _Delivery:

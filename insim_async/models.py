@@ -6,8 +6,7 @@ All are frozen, and none shows a person's number or text in its ``repr``: what i
 from __future__ import annotations
 
 import enum
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from datetime import datetime
 from typing import Any
 
@@ -28,8 +27,8 @@ __all__ = [
     "Status",
 ]
 
-_PERSONAL = frozenset(
-    {"account", "address", "email", "extra", "first_name", "last_name", "message", "phone_number", "url"}
+_HIDDEN = frozenset(
+    {"account", "address", "email", "extra", "first_name", "last_name", "message", "outcomes", "phone_number", "url"}
 )
 
 
@@ -62,7 +61,7 @@ class _Private(Struct, frozen=True):
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         public = [(name, getattr(self, name)) for name in self.__struct_fields__ if not name.startswith("_")]
-        return [(name, _masked(value) if name in _PERSONAL else value) for name, value in public]
+        return [(name, _masked(value) if name in _HIDDEN else value) for name, value in public]
 
 
 class _Masked(str):
@@ -71,7 +70,7 @@ class _Masked(str):
 
 
 def _masked(value: object) -> object:
-    return _Masked(f"<{len(value)}>") if isinstance(value, str | Mapping) and value else value
+    return _Masked(f"<{len(value)}>") if isinstance(value, Sized) and value else value
 
 
 class _Addressed(_Private, frozen=True):
@@ -217,20 +216,14 @@ class Outcome(_Private, frozen=True):
     error: InSimError | None = None
 
 
-class BulkReport(Struct, frozen=True):
-    """How each message of a bulk call ended, in the order of the input."""
+class BulkReport(_Private, frozen=True):
+    """How each message of a bulk call ended, in the order of the input, and how many ended how."""
 
     outcomes: Sequence[Outcome]
     sent: int = 0
     refused: int = 0
     not_sent: int = 0
     unknown: int = 0
-
-    @classmethod
-    def of(cls, outcomes: Sequence[Outcome]) -> BulkReport:
-        """Count ``outcomes``."""
-        counts = Counter(outcome.status for outcome in outcomes)
-        return cls(outcomes, *(counts[status] for status in Status))
 
 
 class Progress(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,102 @@
+"""A gateway behind respx, for tests that need answers and no network."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+import respx
+
+from insim_async import AsyncInSim, Clock
+
+LOGIN = "me@example.com"
+KEY = "k3y-that-nobody-may-see"
+BASE_URL = "https://insim.test"
+
+Answer = Callable[[list[dict[str, Any]]], httpx.Response]
+
+
+def receipt(message: dict[str, Any], **changes: object) -> dict[str, Any]:
+    """Return the documented receipt of a message, with changes."""
+    return {
+        "id_sms_api": message["id_sms_api"],
+        "sms_per_message": 1,
+        "user": LOGIN,
+        "sent_time": "2025-10-29T10:16:10.541Z",
+        "phone_number": message["phone_number"],
+        "message": message["message"],
+        "sent": 1,
+    } | changes
+
+
+class Gateway:
+    """Answers each request to send as documented, or as the next of ``answers`` says, and counts."""
+
+    def __init__(self) -> None:
+        self.answers: list[httpx.Response | Exception | Answer] = []
+        self.requests: list[dict[str, Any]] = []
+        self.processed: Counter[str] = Counter()
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(json.loads(request.content))
+        answer = self.answers.pop(0) if self.answers else self.take
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, httpx.Response) else answer(self.requests[-1]["messages"])
+
+    def take(self, messages: list[dict[str, Any]]) -> httpx.Response:
+        """Take all messages and say so."""
+        self.processed.update(message["id_sms_api"] for message in messages)
+        return httpx.Response(200, content=msgspec.json.encode([receipt(message) for message in messages]))
+
+    @property
+    def batches(self) -> list[int]:
+        """How many messages each request had."""
+        return [len(request["messages"]) for request in self.requests]
+
+
+class Hours:
+    """A clock that goes on when somebody sleeps, at once."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+        self.naps: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        """Let the time pass."""
+        self.naps.append(seconds)
+        self.time += seconds
+
+    @property
+    def clock(self) -> Clock:
+        """The same for a client; chance always lands in the middle."""
+        return Clock(now=lambda: self.time, sleep=self.sleep, random=lambda: 0.5)
+
+
+@pytest.fixture
+def hours() -> Hours:
+    return Hours()
+
+
+@pytest.fixture
+def router() -> Iterator[respx.MockRouter]:
+    with respx.mock(base_url=BASE_URL, assert_all_called=False) as mock:
+        yield mock
+
+
+@pytest.fixture
+def gateway(router: respx.MockRouter) -> Gateway:
+    gateway = Gateway()
+    router.post("/api/v1/sendsms").mock(side_effect=gateway)
+    return gateway
+
+
+@pytest.fixture
+async def insim(gateway: Gateway, hours: Hours) -> AsyncIterator[AsyncInSim]:
+    async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL, clock=hours.clock) as client:
+        yield client

@@ -1,0 +1,412 @@
+"""Many messages: one outcome for each, whatever happens to any."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import respx
+
+from insim_async import (
+    AsyncInSim,
+    AuthenticationFailed,
+    BulkInterrupted,
+    ConfigurationError,
+    Contact,
+    NotSent,
+    OutcomeUnknown,
+    Progress,
+    RateLimited,
+    Sms,
+    Status,
+    bulk,
+)
+from tests.conftest import BASE_URL, KEY, LOGIN, Gateway, Hours, receipt
+
+NUMBER = "+33639980001"
+
+
+def texts(count: int, **more: Any) -> list[Sms]:
+    return [Sms(NUMBER, f"Message {n}", **more) for n in range(count)]
+
+
+def client(hours: Hours, **settings: Any) -> AsyncInSim:
+    return AsyncInSim(LOGIN, KEY, base_url=BASE_URL, clock=hours.clock, **settings)
+
+
+async def each(items: Iterable[Sms]) -> AsyncIterator[Sms]:
+    for item in items:
+        yield item
+
+
+async def each_after_a_while(items: Iterable[Sms]) -> AsyncIterator[Sms]:
+    for item in items:
+        await anyio.lowlevel.checkpoint()
+        yield item
+
+
+KINDS = {"a list": list, "an iterator": iter, "an async iterator": each, "a slow one": each_after_a_while}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 1234])
+async def test_any_iterable_is_sent_and_reported_in_order(
+    insim: AsyncInSim, gateway: Gateway, kind: Any, count: int
+) -> None:
+    messages = texts(count)
+    report = await insim.send_many(kind(messages))
+    assert [outcome.sms for outcome in report.outcomes] == messages
+    assert (report.sent, report.refused, report.not_sent, report.unknown) == (count, 0, 0, 0)
+    assert [outcome.receipt and outcome.receipt.message for outcome in report.outcomes] == [m.message for m in messages]
+    assert set(gateway.processed.values()) <= {1}
+    assert sum(gateway.processed.values()) == count
+
+
+async def test_messages_go_out_in_batches(hours: Hours, gateway: Gateway) -> None:
+    async with client(hours, batch_size=40) as insim:
+        await insim.send_many(texts(100))
+    assert sorted(gateway.batches) == [20, 40, 40]
+
+
+async def test_a_fast_async_iterable_fills_its_batches(insim: AsyncInSim, gateway: Gateway) -> None:
+    await insim.send_many(each(texts(300)))
+    assert gateway.batches == [100, 100, 100]
+
+
+async def test_a_slow_async_iterable_is_not_kept_waiting(insim: AsyncInSim, gateway: Gateway) -> None:
+    async def now_and_then() -> AsyncIterator[Sms]:
+        for number, message in enumerate(texts(3)):
+            yield message
+            with anyio.fail_after(5):
+                while sum(gateway.processed.values()) <= number:
+                    await anyio.sleep(0.001)
+
+    assert (await insim.send_many(now_and_then())).sent == 3
+
+
+async def test_a_batch_never_has_a_body_that_is_too_long(
+    insim: AsyncInSim, gateway: Gateway, router: respx.MockRouter
+) -> None:
+    report = await insim.send_many([Sms(NUMBER, "a" * 20_000) for _ in range(100)])
+    assert report.sent == 100
+    assert len(gateway.batches) == 4
+    assert all(len(call.request.content) <= bulk.BODY_CAP for call in router.calls)
+
+
+async def test_a_bad_message_harms_no_other(insim: AsyncInSim, gateway: Gateway) -> None:
+    messages: list[Any] = texts(1000)
+    bad = {
+        0: Sms(NUMBER, ""),
+        1: None,
+        500: Sms("0639980001", "Hi"),
+        998: Sms(NUMBER, "\ud800"),
+        999: Sms(NUMBER, "\0"),
+    }
+    for place, message in bad.items():
+        messages[place] = message
+    report = await insim.send_many(messages)
+    assert (report.sent, report.not_sent) == (995, 5)
+    assert {place for place, outcome in enumerate(report.outcomes) if outcome.status is Status.NOT_SENT} == set(bad)
+    assert [outcome.sms for outcome in report.outcomes] == messages
+    assert sum(gateway.processed.values()) == 995
+
+
+async def test_a_batch_of_bad_messages_makes_no_request(insim: AsyncInSim, gateway: Gateway) -> None:
+    assert (await insim.send_many([Sms(NUMBER, "")] * 3)).not_sent == 3
+    assert gateway.requests == []
+
+
+async def test_the_same_id_twice_is_sent_once(hours: Hours, gateway: Gateway) -> None:
+    async with client(hours, batch_size=2) as insim:
+        report = await insim.send_many(texts(5, sms_id="order-7"))
+    assert [outcome.status for outcome in report.outcomes].count(Status.SENT) == 1
+    assert gateway.processed == {"order-7": 1}
+    assert "an earlier message" in str(report.outcomes[1].error)
+
+
+async def test_an_id_is_forgotten_after_a_while(
+    insim: AsyncInSim, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "REMEMBERED_IDS", 3)
+    ids = ["a", "b", "c", "d", "a", "e", "f", "g", "b"]
+    report = await insim.send_many([Sms(NUMBER, "Hi", sms_id=sms_id) for sms_id in ids])
+    assert [place for place, outcome in enumerate(report.outcomes) if outcome.status is not Status.SENT] == [4]
+
+
+ANSWERS: dict[str, tuple[Any, Status, int]] = {
+    "refused": (httpx.Response(400), Status.REFUSED, 1),
+    "not authenticated": (httpx.Response(401), Status.REFUSED, 1),
+    "wrong address": (httpx.Response(404), Status.NOT_SENT, 1),
+    "broken": (httpx.Response(502), Status.UNKNOWN, 1),
+    "no JSON": (httpx.Response(200, text="Sign in"), Status.UNKNOWN, 1),
+    "cut off": (httpx.ReadError("reset"), Status.UNKNOWN, 1),
+    "no connection": (httpx.ConnectError("refused"), Status.NOT_SENT, 3),
+    "too many": (httpx.Response(429), Status.NOT_SENT, 3),
+}
+
+
+@pytest.mark.parametrize(("answer", "status", "requests"), ANSWERS.values(), ids=ANSWERS)
+async def test_a_request_that_fails_ends_all_its_messages_alike(
+    insim: AsyncInSim, gateway: Gateway, answer: Any, status: Status, requests: int
+) -> None:
+    gateway.answers = [answer] * requests
+    report = await insim.send_many(texts(10))
+    assert {outcome.status for outcome in report.outcomes} == {status}
+    assert len(gateway.requests) == requests
+    assert report.sent + report.refused + report.not_sent + report.unknown == 10
+
+
+async def test_receipts_end_each_message_in_its_own_way(insim: AsyncInSim, gateway: Gateway) -> None:
+    def answer(messages: list[dict[str, Any]]) -> httpx.Response:
+        sent, refused, _, coded = messages
+        return httpx.Response(200, json=[receipt(coded, error=["#003"]), receipt(refused, sent=0), receipt(sent)])
+
+    gateway.answers = [answer]
+    report = await insim.send_many(texts(4))
+    assert [o.status for o in report.outcomes] == [Status.SENT, Status.REFUSED, Status.UNKNOWN, Status.REFUSED]
+    assert (report.sent, report.refused, report.not_sent, report.unknown) == (1, 2, 0, 1)
+    assert getattr(report.outcomes[3].error, "codes", None) == ("#003",)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"), [(httpx.Response(401), AuthenticationFailed), (httpx.Response(308), ConfigurationError)]
+)
+async def test_a_refused_account_or_a_wrong_address_stops_the_rest(
+    hours: Hours, gateway: Gateway, answer: httpx.Response, kind: type[Exception]
+) -> None:
+    async with client(hours, batch_size=10, max_concurrency=1) as insim:
+        gateway.answers = [answer]
+        report = await insim.send_many(texts(95))
+        assert len(gateway.requests) == 1
+        assert {outcome.status for outcome in report.outcomes[10:]} == {Status.NOT_SENT}
+        assert all(isinstance(outcome.error, kind) for outcome in report.outcomes)
+        assert (await insim.send_many(texts(5))).sent == 5
+
+
+async def test_a_long_pause_does_not_fail_a_bulk_call(insim: AsyncInSim, gateway: Gateway, hours: Hours) -> None:
+    gateway.answers = [httpx.Response(429, headers={"Retry-After": "45"})]
+    assert (await insim.send_many(texts(500))).sent == 500
+    assert sum(hours.naps) >= 45
+
+
+async def test_a_rate_is_kept_without_bursts(hours: Hours, gateway: Gateway) -> None:
+    async with client(hours, max_rate=20.0, max_concurrency=1) as insim:
+        assert (await insim.send_many(texts(100))).sent == 100
+    assert gateway.batches == [20] * 5
+    assert hours.naps == pytest.approx([1.0] * 4)
+
+
+async def test_a_rate_below_one_a_second_sends_one_by_one(hours: Hours, gateway: Gateway) -> None:
+    async with client(hours, max_rate=0.5, max_concurrency=1) as insim:
+        await insim.send_many(texts(3))
+        await insim.send_sms(NUMBER, "Hi")
+    assert gateway.batches == [1, 1, 1, 1]
+    assert hours.naps == pytest.approx([2.0] * 3)
+
+
+class TestProgress:
+    async def test_it_is_told_after_each_batch(self, hours: Hours, gateway: Gateway) -> None:
+        seen: list[Progress] = []
+        async with client(hours, batch_size=10, max_rate=10.0, max_concurrency=1) as insim:
+            await insim.send_many([*texts(24), Sms(NUMBER, "")], on_progress=seen.append)
+        assert [(p.done, p.total, p.sent, p.not_sent) for p in seen] == [
+            (10, 25, 10, 0),
+            (20, 25, 20, 0),
+            (25, 25, 24, 1),
+        ]
+        assert seen[-1].rate == pytest.approx(12.5)
+
+    async def test_the_total_of_an_iterator_is_not_known(self, insim: AsyncInSim, gateway: Gateway) -> None:
+        seen: list[Progress] = []
+        await insim.send_many(iter(texts(3)), on_progress=seen.append)
+        assert [p.total for p in seen] == [None]
+
+    async def test_a_callback_that_raises_costs_no_report(
+        self, insim: AsyncInSim, gateway: Gateway, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail(progress: Progress) -> None:
+            raise ZeroDivisionError
+
+        assert (await insim.send_many(texts(500), on_progress=fail)).sent == 500
+        assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
+            "on_progress raised ZeroDivisionError and is not called again"
+        ]
+
+
+class TestStream:
+    async def test_it_yields_all(self, insim: AsyncInSim, gateway: Gateway) -> None:
+        messages = texts(1234)
+        outcomes = [outcome async for outcome in insim.stream(messages)]
+        assert sorted(outcome.sms.message for outcome in outcomes) == sorted(m.message for m in messages)
+
+    @pytest.mark.parametrize("kind", [iter, each], ids=["iterator", "async iterator"])
+    async def test_nothing_is_read_ahead_of_what_can_be_sent(self, hours: Hours, gateway: Gateway, kind: Any) -> None:
+        read = 0
+
+        def endless() -> Iterator[Sms]:
+            nonlocal read
+            while True:
+                read += 1
+                yield Sms(NUMBER, f"Message {read}")
+
+        async with client(hours, batch_size=10, max_concurrency=2) as insim:
+            async with aclosing(insim.stream(kind(endless()))) as outcomes:
+                for _ in range(5):
+                    await anext(outcomes)
+                await anyio.wait_all_tasks_blocked()
+                assert read <= 10 * (2 + 2)
+            requests = len(gateway.requests)
+            await anyio.wait_all_tasks_blocked()
+            assert len(gateway.requests) == requests
+            assert (await insim.send_sms(NUMBER, "Hi")).sent
+
+    async def test_leaving_the_loop_stops_the_sending(self, hours: Hours, gateway: Gateway) -> None:
+        async with client(hours, batch_size=10, max_concurrency=2) as insim:
+            async for outcome in insim.stream(iter(lambda: Sms(NUMBER, "Hi"), None)):
+                assert outcome.status is Status.SENT
+                break
+            gc.collect()
+            await anyio.wait_all_tasks_blocked()
+            assert not bulk._running
+            requests = len(gateway.requests)
+            await anyio.sleep(0.01)
+            assert len(gateway.requests) == requests <= 6
+
+    async def test_a_generator_that_nobody_started_does_nothing(self, insim: AsyncInSim, gateway: Gateway) -> None:
+        await insim.stream(texts(5)).aclose()
+        assert gateway.requests == []
+
+
+def failing_after(count: int) -> Iterator[Sms]:
+    yield from texts(count)
+    raise LookupError("the database went away")
+
+
+class TestAnInputThatRaises:
+    @pytest.mark.parametrize("kind", [iter, each], ids=["iterator", "async iterator"])
+    async def test_what_came_before_it_is_final(self, insim: AsyncInSim, gateway: Gateway, kind: Any) -> None:
+        outcomes = []
+        with pytest.raises(LookupError):
+            async for outcome in insim.stream(kind(failing_after(250))):
+                outcomes.append(outcome)
+        assert [outcome.status for outcome in outcomes] == [Status.SENT] * 250
+        assert sum(gateway.processed.values()) == 250
+
+    async def test_a_report_survives_it(self, insim: AsyncInSim, gateway: Gateway) -> None:
+        with pytest.raises(BulkInterrupted) as caught:
+            await insim.send_many(failing_after(250))
+        assert caught.value.report.sent == 250
+        assert isinstance(caught.value.__cause__, LookupError)
+
+    async def test_contacts_raise_it(self, insim: AsyncInSim) -> None:
+        def failing() -> Iterator[Contact]:
+            raise LookupError
+            yield
+
+        with pytest.raises(LookupError):
+            await insim.add_contacts(failing())
+
+    @pytest.mark.parametrize("given", [None, 5, Sms(NUMBER, "Hi")])
+    async def test_what_is_no_iterable_is_refused(self, insim: AsyncInSim, given: Any) -> None:
+        with pytest.raises(ConfigurationError, match="expected an iterable"):
+            await insim.send_many(given)
+
+
+def play(answer: Any, request: httpx.Request) -> httpx.Response:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer if isinstance(answer, httpx.Response) else answer(request)
+
+
+class TestContacts:
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        rows = [
+            {"firstname": c["firstname"], "lastname": c["lastname"], "phonenumber": c["phone_number"], "adress": "",
+             "email": "", "result": "success"}
+            for c in json.loads(request.content)["contacts"]
+        ]  # fmt: skip
+        return httpx.Response(200, json={"data": {"contact": rows}})
+
+    async def test_each_has_a_result_in_order(self, hours: Hours, router: respx.MockRouter) -> None:
+        route = router.post("/api/v1/contact").mock(side_effect=self.answer)
+        contacts: list[Any] = [Contact(f"+3363998{n:04}", first_name=f"A{n}") for n in range(250)]
+        contacts[7] = Contact("0639980007")
+        contacts[8] = "Zoé"
+        async with client(hours) as insim:
+            results = await insim.add_contacts(contacts)
+        assert [result.ok for result in results] == [n not in {7, 8} for n in range(250)]
+        assert [r.first_name for r in results if r.ok] == [
+            c.first_name for n, c in enumerate(contacts) if n not in {7, 8}
+        ]
+        assert "country code" in results[7].errors[0]
+        assert route.call_count == 3
+
+    async def test_only_bad_ones_make_no_request(self, insim: AsyncInSim, router: respx.MockRouter) -> None:
+        route = router.post("/api/v1/contact").mock(side_effect=self.answer)
+        assert [result.ok for result in await insim.add_contacts([Contact("x")])] == [False]
+        assert not route.called
+
+    async def test_a_body_that_is_too_long_is_split(self, insim: AsyncInSim, router: respx.MockRouter) -> None:
+        route = router.post("/api/v1/contact").mock(side_effect=self.answer)
+        contacts = [Contact(f"+3363998{n:04}", address="a" * 20_000) for n in range(40)]
+        assert all(result.ok for result in await insim.add_contacts(contacts))
+        assert route.call_count == 2
+
+    async def test_a_lost_answer_is_asked_for_again(self, insim: AsyncInSim, router: respx.MockRouter) -> None:
+        answers: list[Any] = [httpx.ReadError("reset"), httpx.Response(200, text="?"), self.answer]
+        route = router.post("/api/v1/contact").mock(side_effect=lambda request: play(answers.pop(0), request))
+        assert [result.ok for result in await insim.add_contacts([Contact(NUMBER)])] == [True]
+        assert route.call_count == 3
+
+    async def test_an_answer_without_a_result_for_each_is_none(
+        self, insim: AsyncInSim, router: respx.MockRouter
+    ) -> None:
+        route = router.post("/api/v1/contact").respond(json={"data": {"contact": []}})
+        with pytest.raises(OutcomeUnknown, match="no result for one of the contacts"):
+            await insim.add_contacts([Contact(NUMBER)])
+        assert route.call_count == 3
+
+    @pytest.mark.parametrize(
+        ("status", "kind", "requests"),
+        [(401, AuthenticationFailed, 1), (429, RateLimited, 3), (500, OutcomeUnknown, 3)],
+    )
+    async def test_a_request_that_fails_for_good_raises(
+        self, insim: AsyncInSim, router: respx.MockRouter, status: int, kind: type[Exception], requests: int
+    ) -> None:
+        route = router.post("/api/v1/contact").respond(status)
+        with pytest.raises(kind):
+            await insim.add_contacts([Contact(NUMBER)] * 5)
+        assert route.call_count == requests
+
+
+async def test_a_client_that_closes_ends_what_waits(hours: Hours, router: respx.MockRouter) -> None:
+    release = anyio.Event()
+
+    async def stall(request: httpx.Request) -> httpx.Response:
+        await release.wait()
+        return httpx.Response(502)
+
+    router.post("/api/v1/sendsms").mock(side_effect=stall)
+    errors: list[Exception] = []
+
+    async def send(insim: AsyncInSim) -> None:
+        try:
+            await insim.send_sms(NUMBER, "Hi")
+        except (NotSent, OutcomeUnknown) as error:
+            errors.append(error)
+
+    async with anyio.create_task_group() as group, client(hours, max_concurrency=1) as insim:
+        group.start_soon(send, insim)
+        group.start_soon(send, insim)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(insim.aclose)
+        await anyio.wait_all_tasks_blocked()
+        release.set()
+    assert [type(error) for error in errors] == [NotSent, OutcomeUnknown]

@@ -1,0 +1,157 @@
+"""The front door: settings that cannot work are refused, and each call does what its name says."""
+
+from __future__ import annotations
+
+import pickle
+import ssl
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+import respx
+
+from insim_async import AsyncInSim, AuthenticationFailed, ConfigurationError, InvalidMessage, Priority, Refused, Retry
+from tests.conftest import BASE_URL, KEY, LOGIN, Gateway, receipt
+
+NUMBER = "+33639980001"
+
+
+@pytest.fixture(autouse=True)
+def _no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("INSIM_LOGIN", "INSIM_ACCESS_KEY", "INSIM_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+UNVERIFIED = ssl.create_default_context()
+UNVERIFIED.check_hostname = False
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"login": None}, r"no login .*INSIM_LOGIN and INSIM_ACCESS_KEY"),
+        ({"access_key": ""}, r"no access_key .*INSIM_LOGIN and INSIM_ACCESS_KEY"),
+        ({"base_url": "http://www.insim.app"}, "base_url"),
+        ({"timeout": 0}, "timeout: expected a number above 0, got 0"),
+        ({"timeout": float("inf")}, "timeout"),
+        ({"timeout": float("nan")}, "timeout"),
+        ({"timeout": "30"}, "timeout"),
+        ({"max_rate": -1}, "max_rate"),
+        ({"max_rate": 0.0}, "max_rate"),
+        ({"batch_size": 0}, "batch_size: expected a whole number of 1 or more, got 0"),
+        ({"batch_size": 2.5}, "batch_size"),
+        ({"max_concurrency": -3}, "max_concurrency"),
+        ({"retry": Retry(attempts=0)}, "retry"),
+        ({"timezone": "Mars/Olympus"}, "timezone: 'Mars/Olympus'"),
+        ({"timezone": "../etc"}, "timezone"),
+        ({"http_client": httpx.Client()}, "http_client: expected an httpx.AsyncClient"),
+        ({"http_client": httpx.AsyncClient(), "ssl_context": ssl.create_default_context()}, "ssl_context"),
+        ({"ssl_context": UNVERIFIED}, "always checked"),
+    ],
+    ids=str,
+)
+def test_a_setting_that_cannot_work_is_refused(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        AsyncInSim(**({"login": LOGIN, "access_key": KEY} | settings))
+
+
+async def test_the_environment_fills_in(monkeypatch: pytest.MonkeyPatch, gateway: Gateway) -> None:
+    monkeypatch.setenv("INSIM_LOGIN", "env@example.com")
+    monkeypatch.setenv("INSIM_ACCESS_KEY", "env-key")
+    monkeypatch.setenv("INSIM_BASE_URL", BASE_URL)
+    async with AsyncInSim() as insim:
+        await insim.send_sms(NUMBER, "Hi")
+    assert gateway.requests[0]["header"] == {"login": "env@example.com", "accessKey": "env-key"}
+
+
+def test_the_key_is_neither_shown_nor_pickled() -> None:
+    insim = AsyncInSim(LOGIN, KEY)
+    assert KEY not in repr(insim)
+    assert LOGIN not in repr(insim)
+    with pytest.raises(TypeError):
+        pickle.dumps(insim)
+
+
+async def test_everything_that_can_be_said_of_a_message_goes_out(gateway: Gateway) -> None:
+    async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL, timezone="Europe/Paris", dry_run=True) as insim:
+        answer = await insim.send_sms(
+            "+33 6 39 98 00 01",
+            "See [Lien_Tracking]",
+            url="https://example.com",
+            priority=Priority.HIGH,
+            send_at=datetime(2026, 7, 1, 7, 30, tzinfo=UTC),
+            sms_id="order-7",
+        )
+    assert answer.sms_id == "order-7"
+    assert gateway.requests == [
+        {
+            "header": {"login": LOGIN, "accessKey": KEY, "mode": "test"},
+            "messages": [
+                {
+                    "phone_number": NUMBER,
+                    "message": "See [Lien_Tracking]",
+                    "id_sms_api": "order-7",
+                    "url": "https://example.com",
+                    "priorite": 2,
+                    "date_to_send": "2026-07-01 09:30:00",
+                }
+            ],
+        }
+    ]
+
+
+async def test_each_message_gets_an_id_that_nobody_can_guess(insim: AsyncInSim, gateway: Gateway) -> None:
+    ids = {(await insim.send_sms(NUMBER, "Hi")).sms_id for _ in range(20)}
+    assert len(ids) == 20
+    assert all(len(sms_id) >= 22 for sms_id in ids)
+    assert len({sms_id[:8] for sms_id in ids}) == 20
+
+
+async def test_a_message_that_cannot_be_sent_raises_before_a_byte(insim: AsyncInSim, gateway: Gateway) -> None:
+    with pytest.raises(InvalidMessage, match="message: it is empty"):
+        await insim.send_sms(NUMBER, "")
+    assert gateway.requests == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [({"sent": 0}, Refused), ({"error": ["#003"]}, Refused), ({"error": ["#001"]}, AuthenticationFailed)],
+)
+async def test_a_message_that_was_not_taken_raises(
+    insim: AsyncInSim, gateway: Gateway, changes: dict[str, Any], kind: type[Exception]
+) -> None:
+    gateway.answers = [lambda messages: httpx.Response(200, json=[receipt(messages[0]) | changes])]
+    with pytest.raises(kind):
+        await insim.send_sms(NUMBER, "Hi")
+
+
+async def test_a_call_reaches_the_servers(insim: AsyncInSim, router: respx.MockRouter) -> None:
+    route = router.post("/api/v1/clicTocall").respond(json=[{"info": "x", "result": "failed", "errors": ["#002"]}])
+    result = await insim.click_to_call("+33 6 39 98 00 01")
+    assert (result.ok, result.info, result.errors) == (False, "x", ("#002",))
+    assert b'"phone_number":"+33639980001"' in route.calls.last.request.content
+
+
+async def test_a_call_that_cannot_be_made_raises(insim: AsyncInSim, router: respx.MockRouter) -> None:
+    route = router.post("/api/v1/clicTocall").respond(502)
+    with pytest.raises(InvalidMessage):
+        await insim.click_to_call("nobody")
+    assert not route.called
+    with pytest.raises(Exception, match="502"):
+        await insim.click_to_call(NUMBER)
+    assert route.call_count == 1
+
+
+async def test_progress_cannot_be_awaited(insim: AsyncInSim) -> None:
+    async def report(progress: object) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="plain function"):
+        await insim.send_many([], on_progress=report)
+
+
+@pytest.mark.extra("phone")
+async def test_a_region_is_checked_when_the_client_is_made() -> None:
+    AsyncInSim(LOGIN, KEY, region="FR")
+    with pytest.raises(ConfigurationError, match="unknown region"):
+        AsyncInSim(LOGIN, KEY, region="XX")

@@ -1,0 +1,354 @@
+"""What an answer, or its absence, proves; and that nothing of a request is repeated in an error."""
+
+from __future__ import annotations
+
+import html
+import json
+import logging
+import ssl
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import respx
+
+from insim_async import (
+    AsyncInSim,
+    AuthenticationFailed,
+    ConfigurationError,
+    Contact,
+    InSimError,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+    Refused,
+    Retry,
+    _http,
+)
+from insim_async._http import check_base_url, check_ssl_context, excerpt
+from tests.conftest import BASE_URL, KEY, LOGIN, Gateway, Hours
+
+NUMBER = "+33639980001"
+ENDINGS: list[tuple[int, type[InSimError], int]] = [
+    (301, ConfigurationError, 1),
+    (307, ConfigurationError, 1),
+    (400, Refused, 1),
+    (401, AuthenticationFailed, 1),
+    (403, AuthenticationFailed, 1),
+    (404, ConfigurationError, 1),
+    (405, ConfigurationError, 1),
+    (413, Refused, 1),
+    (429, RateLimited, 3),
+    (500, OutcomeUnknown, 1),
+    (502, OutcomeUnknown, 1),
+    (503, OutcomeUnknown, 1),
+    (504, OutcomeUnknown, 1),
+    (524, OutcomeUnknown, 1),
+]
+
+
+@pytest.mark.parametrize(("status", "kind", "attempts"), ENDINGS)
+async def test_a_status_ends_in_one_way(
+    insim: AsyncInSim, gateway: Gateway, status: int, kind: type[InSimError], attempts: int
+) -> None:
+    gateway.answers = [httpx.Response(status, text="<html>No</html>", headers={"Location": "https://x.test"})] * 9
+    with pytest.raises(kind, match=f"the server answered {status}: <html>No</html>") as caught:
+        await insim.send_sms(NUMBER, "Hi")
+    assert type(caught.value) is kind
+    assert len(gateway.requests) == attempts
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "attempts"), [(status, kind, n) for status, kind, n in ENDINGS if status > 499]
+)
+async def test_what_is_safe_to_repeat_is_repeated_when_unknown(
+    insim: AsyncInSim, router: respx.MockRouter, status: int, kind: type[InSimError], attempts: int
+) -> None:
+    route = router.post("/api/v1/contact").respond(status)
+    with pytest.raises(kind):
+        await insim.add_contacts([Contact(NUMBER)])
+    assert route.call_count == 3
+
+
+LOST: list[tuple[Exception, type[InSimError], int]] = [
+    (httpx.ConnectError("refused"), NotSent, 3),
+    (httpx.ConnectTimeout("slow"), NotSent, 3),
+    (httpx.PoolTimeout("full"), NotSent, 3),
+    (httpx.ProxyError("502"), NotSent, 3),
+    (httpx.ReadError("reset"), OutcomeUnknown, 1),
+    (httpx.WriteError("reset"), OutcomeUnknown, 1),
+    (httpx.ReadTimeout("slow"), OutcomeUnknown, 1),
+    (httpx.RemoteProtocolError("half a line"), OutcomeUnknown, 1),
+    (RuntimeError("from a hook"), OutcomeUnknown, 1),
+]
+
+
+@pytest.mark.parametrize(("error", "kind", "attempts"), LOST, ids=lambda value: type(value).__name__)
+async def test_a_transport_that_announces_nothing_proves_nothing_by_its_silence(
+    insim: AsyncInSim, gateway: Gateway, error: Exception, kind: type[InSimError], attempts: int
+) -> None:
+    gateway.answers = [error] * 9
+    with pytest.raises(kind, match=type(error).__name__):
+        await insim.send_sms(NUMBER, "Hi")
+    assert len(gateway.requests) == attempts
+
+
+async def test_a_certificate_that_is_not_trusted_is_not_tried_again() -> None:
+    requests = 0
+
+    def distrust(request: httpx.Request) -> httpx.Response:
+        nonlocal requests
+        requests += 1
+        raise httpx.ConnectError("certificate verify failed") from ssl.SSLCertVerificationError("self-signed")
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(distrust)) as own:
+        async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own) as insim:
+            with pytest.raises(NotSent):
+                await insim.send_sms(NUMBER, "Hi")
+    assert requests == 1
+
+
+async def test_after_a_refused_connection_the_next_attempt_sends(
+    insim: AsyncInSim, gateway: Gateway, hours: Hours
+) -> None:
+    gateway.answers = [httpx.ConnectError("refused"), httpx.ConnectError("refused")]
+    assert (await insim.send_sms(NUMBER, "Hi")).sent
+    assert hours.naps == [0.25, 0.5]
+
+
+DATE = "Wed, 29 Oct 2025 10:16:10 GMT"
+LATER = "Wed, 29 Oct 2025 10:16:15 GMT"
+PAUSES: list[tuple[dict[str, str], float | None, float]] = [
+    ({"Retry-After": "5"}, 5.0, 5.25),
+    ({"Retry-After": " 5 "}, 5.0, 5.25),
+    ({"Retry-After": "0"}, 0.0, 0.0),
+    ({"Retry-After": LATER, "Date": DATE}, 5.0, 5.25),
+    ({"Retry-After": DATE, "Date": LATER}, 0.0, 0.0),
+    ({"Retry-After": DATE}, 0.0, 0.0),
+    ({}, None, 0.5),
+    ({"Retry-After": "soon"}, None, 0.5),
+    ({"Retry-After": "-5"}, None, 0.5),
+    ({"Retry-After": "1e3"}, None, 0.5),
+]
+
+
+@pytest.mark.parametrize(("headers", "asked", "nap"), PAUSES, ids=lambda value: str(value))
+async def test_a_429_is_waited_for(
+    insim: AsyncInSim, gateway: Gateway, hours: Hours, headers: dict[str, str], asked: float | None, nap: float
+) -> None:
+    gateway.answers = [httpx.Response(429, headers=headers)]
+    assert (await insim.send_sms(NUMBER, "Hi")).sent
+    assert sum(hours.naps) == pytest.approx(nap)
+    gateway.answers = [httpx.Response(429, headers=headers)] * 3
+    with pytest.raises(RateLimited) as caught:
+        await insim.send_sms(NUMBER, "Hi")
+    assert caught.value.retry_after == asked
+
+
+@pytest.mark.parametrize("seconds", ["31", "1000000000"])
+async def test_a_pause_longer_than_the_call_may_take_is_not_waited_for(
+    insim: AsyncInSim, gateway: Gateway, hours: Hours, seconds: str
+) -> None:
+    gateway.answers = [httpx.Response(429, headers={"Retry-After": seconds})]
+    with pytest.raises(RateLimited, match="429") as caught:
+        await insim.send_sms(NUMBER, "Hi")
+    assert caught.value.retry_after == float(seconds)
+    with pytest.raises(RateLimited, match="asked for a pause"):
+        await insim.click_to_call(NUMBER)
+    assert hours.naps == []
+
+
+async def test_a_wait_longer_than_what_is_left_is_not_begun(gateway: Gateway, hours: Hours) -> None:
+    async with AsyncInSim(
+        LOGIN, KEY, base_url=BASE_URL, timeout=1.0, retry=Retry(9, 0.5, 30.0), clock=hours.clock
+    ) as insim:
+        gateway.answers = [httpx.ConnectError("refused")] * 9
+        with pytest.raises(NotSent):
+            await insim.send_sms(NUMBER, "Hi")
+    assert hours.naps == [0.25, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (httpx.Response(200, text="<html>Sign in</html>"), "not a whole JSON document.*<html>Sign in</html>"),
+        (httpx.Response(200, content=b"[]"), "no receipt for the message"),
+        (httpx.Response(200, headers={"Content-Encoding": "br"}, content=b"\x8b"), "compressed"),
+        (httpx.Response(204), "answered 204, but not as documented"),
+        (httpx.Response(200, content=b"x" * (8 * 1024 * 1024 + 1)), "more than 8 MiB"),
+    ],
+    ids=["a captive portal", "nothing", "compressed", "empty", "endless"],
+)
+async def test_an_answer_that_is_none_leaves_it_unknown(
+    insim: AsyncInSim, gateway: Gateway, answer: httpx.Response, words: str
+) -> None:
+    gateway.answers = [answer]
+    with pytest.raises(OutcomeUnknown, match=words):
+        await insim.send_sms(NUMBER, "Hi")
+    assert len(gateway.requests) == 1
+
+
+ECHOES: list[Callable[[dict[str, Any]], bytes]] = [
+    lambda sent: json.dumps(sent).encode(),
+    lambda sent: json.dumps(sent, ensure_ascii=False).encode(),
+    lambda sent: (
+        httpx.QueryParams({"a": sent["messages"][0]["message"], "b": sent["header"]["accessKey"]}).__str__().encode()
+    ),
+    lambda sent: b"Bad number 06 39 98 00 01 for " + sent["header"]["login"].encode(),
+    lambda sent: b"<p>" + html.escape(sent["messages"][0]["message"]).encode() + b"\r\n\x1b[31m</p>",
+]
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+async def test_an_error_repeats_nothing_of_what_was_sent(
+    insim: AsyncInSim, gateway: Gateway, caplog: pytest.LogCaptureFixture, echo: Any
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    text = "Secret <é> tèxt"
+
+    def answer(messages: list[dict[str, Any]]) -> httpx.Response:
+        return httpx.Response(400, content=echo(gateway.requests[-1]))
+
+    gateway.answers = [answer]
+    with pytest.raises(Refused) as caught:
+        await insim.send_sms(NUMBER, text)
+    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    shown = shown.partition('client.py"')[2] + str(caught.value) + repr(caught.value) + caplog.text
+    for secret in (KEY, LOGIN, NUMBER, "39980001", "39 98 00 01", "Secret", "t%C3%A8xt", "\x1b"):
+        assert secret not in shown
+    assert caught.value.__context__ is None
+
+
+def test_an_excerpt_is_short_and_printable() -> None:
+    assert excerpt(b"a\n\tb\x00c " + b"x" * 500 + b"\xff", b"{}") == "a b c " + "x" * 194
+
+
+def test_an_excerpt_of_what_was_not_sent_is_left_alone() -> None:
+    assert excerpt(b"Busy, code 12345", json.dumps({"a": ["bzy", "", "1", 5, None]}).encode()) == "Busy, code 12345"
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("https://www.insim.app", "https://www.insim.app"),
+        ("https://www.insim.app/", "https://www.insim.app"),
+        ("https://www.insim.app/api/v1", "https://www.insim.app"),
+        ("https://gateway.test:8443/insim/", "https://gateway.test:8443/insim"),
+        ("http://localhost:8080", "http://localhost:8080"),
+        ("http://127.0.0.2", "http://127.0.0.2"),
+        ("http://[::1]:80", "http://[::1]:80"),
+    ],
+)
+def test_a_base_url_is_a_host(given: str, taken: str) -> None:
+    assert check_base_url(given) == taken
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "http://www.insim.app",
+        "http://192.168.1.10",
+        "http://localhost.example.com",
+        "www.insim.app",
+        "ftp://www.insim.app",
+        "https://",
+        "https://u:p@www.insim.app",
+        "https://www.insim.app?x=1",
+        "https://www.insim.app#x",
+        "https://www.insim.app:port",
+        "https://[::1",
+    ],
+)
+def test_a_base_url_that_shows_the_key_or_is_none_is_refused(given: str) -> None:
+    with pytest.raises(ConfigurationError, match="base_url"):
+        check_base_url(given)
+
+
+def test_certificates_are_always_checked() -> None:
+    context = ssl.create_default_context()
+    check_ssl_context(context)
+    context.check_hostname = False
+    with pytest.raises(ConfigurationError, match="always checked"):
+        check_ssl_context(context)
+    context.verify_mode = ssl.CERT_NONE
+    with pytest.raises(ConfigurationError, match="always checked"):
+        check_ssl_context(context)
+
+
+@pytest.mark.parametrize(
+    ("environment", "proxy"),
+    [
+        ({}, None),
+        ({"HTTPS_PROXY": "http://p.test:1"}, "http://p.test:1"),
+        ({"ALL_PROXY": "http://p.test:1"}, "http://p.test:1"),
+        ({"HTTP_PROXY": "http://p.test:1"}, None),
+        ({"HTTPS_PROXY": "http://p.test:1", "NO_PROXY": "insim.test"}, None),
+    ],
+)
+def test_the_usual_proxy_variables_are_honoured(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], proxy: str | None
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert _http._proxy_for("https://insim.test") == proxy
+
+
+async def test_a_client_is_used_where_it_was_opened(gateway: Gateway) -> None:
+    insim = AsyncInSim(LOGIN, KEY, base_url=BASE_URL)
+    with pytest.raises(ConfigurationError, match="not open"):
+        await insim.send_sms(NUMBER, "Hi")
+    async with insim:
+        with pytest.raises(ConfigurationError, match="opened before"):
+            await insim.__aenter__()
+        for elsewhere in (insim.send_many([]), insim.add_contacts([]), insim.send_sms(NUMBER, "Hi"), insim.aclose()):
+            with pytest.raises(ConfigurationError, match="another"):
+                await anyio.to_thread.run_sync(anyio.run, lambda call=elsewhere: call)
+    with pytest.raises(ConfigurationError, match="closed"):
+        await insim.send_sms(NUMBER, "Hi")
+    with pytest.raises(ConfigurationError, match="closed"):
+        await anext(insim.stream([]))
+    await insim.aclose()
+    assert gateway.requests == []
+
+
+async def test_a_client_that_was_never_opened_can_be_closed() -> None:
+    await AsyncInSim(LOGIN, KEY).aclose()
+
+
+async def test_an_injected_client_that_is_closed_is_no_use(gateway: Gateway) -> None:
+    async with httpx.AsyncClient() as own:
+        pass
+    async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own) as insim:
+        with pytest.raises(ConfigurationError, match="http_client given to the client is closed"):
+            await insim.send_sms(NUMBER, "Hi")
+
+
+async def test_an_injected_client_stays_open_and_keeps_its_own_headers(
+    gateway: Gateway, router: respx.MockRouter
+) -> None:
+    async with httpx.AsyncClient(headers={"X-Mine": "yes"}, follow_redirects=True) as own:
+        async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own) as insim:
+            assert (await insim.send_sms(NUMBER, "Hi")).sent
+        assert not own.is_closed
+    assert router.calls.last.request.headers["X-Mine"] == "yes"
+    assert router.calls.last.request.headers["Accept-Encoding"] == "identity"
+
+
+async def test_a_call_that_takes_too_long_ends_on_time(router: respx.MockRouter) -> None:
+    async def stall(request: httpx.Request) -> httpx.Response:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    router.post("/api/v1/clicTocall").mock(side_effect=stall)
+    async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL, timeout=0.05) as insim:
+        began = time.monotonic()
+        with pytest.raises(OutcomeUnknown, match=r"no answer within 0.05 s; it may have been sent"):
+            await insim.click_to_call(NUMBER)
+        assert time.monotonic() - began < 5

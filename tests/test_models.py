@@ -1,0 +1,80 @@
+"""What users hold shows facts and hides people."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from insim_async import BulkReport, Contact, ContactResult, Outcome, Sms, SmsReceipt, Status
+
+NUMBER = "+33639980001"
+RECEIPT: dict[str, Any] = {
+    "sms_id": "a1",
+    "phone_number": NUMBER,
+    "message": "Secret text",
+    "parts": 1,
+    "sent": True,
+    "sent_at": datetime(2025, 10, 29, tzinfo=UTC),
+    "account": "me@example.com",
+}
+HELD = [
+    Sms(NUMBER, "Secret text", url="https://example.com/secret"),
+    Contact(NUMBER, first_name="Zoé", last_name="Secret", address="1 rue Secret", email="zoe@example.com"),
+    SmsReceipt(**RECEIPT),
+    ContactResult(NUMBER, "Zoé", "Secret", "1 rue Secret", "zoe@example.com", ok=True, extra={"Secret": "text"}),
+    Outcome(Sms(NUMBER, "Secret text"), Status.SENT, SmsReceipt(**RECEIPT)),
+    BulkReport([Outcome(Sms(NUMBER, "Secret text"), Status.SENT, SmsReceipt(**RECEIPT))], sent=1),
+]
+
+
+@pytest.mark.parametrize("held", HELD, ids=lambda held: type(held).__name__)
+def test_neither_repr_shows_a_number_a_text_or_a_name(held: Any) -> None:
+    shown = repr(held) + repr(list(held.__rich_repr__())) + f"{held}"
+    assert not [word for word in ("0001", "Secret", "Zoé", "example.com") if word in shown]
+
+
+def test_a_repr_says_what_is_safe_to_say() -> None:
+    assert repr(Sms(NUMBER, "Hi", sms_id="a1")) == (
+        "Sms(phone_number=<12>, message=<2>, url='', priority=<Priority.NORMAL: 1>, send_at=None, sms_id='a1')"
+    )
+
+
+def test_a_receipt_equals_another_with_the_same_facts() -> None:
+    one, same, other = (
+        SmsReceipt(**RECEIPT),
+        SmsReceipt(**RECEIPT, _more={"cost": 1}),
+        SmsReceipt(**RECEIPT | {"parts": 2}),
+    )
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != other
+    assert one != "a receipt"
+
+
+@pytest.mark.parametrize("again", [pickle.dumps, copy.copy], ids=["pickle", "copy"])
+def test_a_receipt_keeps_its_other_fields_on_its_way(again: Any) -> None:
+    receipt = SmsReceipt(**RECEIPT, _more=lambda _: {"cost": 1})
+    copied = pickle.loads(again(receipt)) if again is pickle.dumps else again(receipt)
+    assert copied == receipt
+    assert copied.extra == {"cost": 1}
+
+
+def test_a_receipt_without_other_fields_has_none() -> None:
+    assert SmsReceipt(**RECEIPT).extra == {}
+
+
+@pytest.mark.parametrize(
+    ("ok", "errors", "warnings"),
+    [(True, ("#004",), ("#004",)), (False, ("#001", "#004"), ("#004",)), (True, (), ()), (False, ("#001",), ())],
+)
+def test_a_warning_did_not_keep_the_contact_out(ok: bool, errors: tuple[str, ...], warnings: tuple[str, ...]) -> None:
+    assert ContactResult(NUMBER, ok=ok, errors=errors).warnings == warnings
+
+
+def test_values_are_frozen() -> None:
+    with pytest.raises(AttributeError, match="immutable"):
+        Sms(NUMBER, "Hi").message = "Ho"  # type: ignore[misc]

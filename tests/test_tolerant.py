@@ -1,0 +1,122 @@
+"""Many spellings, one meaning."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from insim_async import _tolerant
+from insim_async._tolerant import Words
+
+WORDS = Words(
+    sms_id=(_tolerant.text, "id_sms_api"),
+    number=(_tolerant.text, "phone_number phone"),
+    sent=(_tolerant.flag, "sent"),
+)
+
+
+@pytest.mark.parametrize(
+    "word", ["phone_number", "phonenumber", "PHONE_NUMBER", "phoneNumber", "Phone Number", "phone-number"]
+)
+def test_case_and_underscores_do_not_matter(word: str) -> None:
+    assert WORDS.read({word: "+33"}) == ({"number": "+33"}, {})
+
+
+@pytest.mark.parametrize(
+    ("row", "known", "extra"),
+    [
+        ({"phone": "1", "cost": 2}, {"number": "1"}, {"cost": 2}),
+        ({"phone_number": "", "phone": "1"}, {"number": "1"}, {}),
+        ({"phone": "1", "phone_number": "2"}, {"number": "1"}, {}),
+        ({"id_sms_api": 7, "sent": None}, {"sms_id": "7"}, {}),
+        ({"sent": "perhaps", "id_sms_api": ["x"]}, {}, {"sent": "perhaps", "id_sms_api": ["x"]}),
+    ],
+    ids=["unknown is kept", "empty gives way", "the first one holds", "numbers and nulls", "unreadable is kept"],
+)
+def test_a_row_is_split_into_known_and_other(row: Any, known: Any, extra: Any) -> None:
+    assert WORDS.read(row) == (known, extra)
+
+
+ROW = {"id_sms_api": "a", "sent": 1}
+
+
+@pytest.mark.parametrize(
+    ("answer", "rows"),
+    [
+        ([ROW], [ROW]),
+        (ROW, [ROW]),
+        ({"data": [ROW, ROW]}, [ROW, ROW]),
+        ({"data": {"data": [ROW], "envoi": 0}}, [ROW]),
+        ({"DATA": ROW, "errors": [], "ok": True}, [ROW]),
+        ([ROW, 5, None], [ROW, None, None]),
+        ("text", [None]),
+        (None, [None]),
+        ([], []),
+    ],
+)
+def test_objects_are_found_in_any_wrapper(answer: object, rows: Any) -> None:
+    assert WORDS.objects(answer) == rows
+
+
+@pytest.mark.parametrize("answer", [{}, {"error": "no"}, {"a": [ROW], "b": [ROW]}, {"data": {}}, {"sent": {}}])
+def test_an_answer_with_no_or_two_places_to_look_is_refused(answer: object) -> None:
+    with pytest.raises(ValueError, match="documented"):
+        WORDS.objects(answer)
+
+
+@pytest.mark.parametrize(
+    ("value", "meaning"),
+    [
+        (1, True),
+        ("1", True),
+        (True, True),
+        ("success", True),
+        ("OK", True),
+        (0, False),
+        ("0", False),
+        ("failed", False),
+    ],
+)
+def test_a_flag_is_read_in_any_spelling(value: object, meaning: bool) -> None:
+    assert _tolerant.flag(value) is meaning
+
+
+@pytest.mark.parametrize(
+    ("value", "meaning"),
+    [(["#001", 2], ("#001", "2")), ("#006", ("#006",)), ([], ()), ("", ()), ([None, "", "#1"], ("#1",))],
+)
+def test_codes_are_a_list_or_one(value: object, meaning: tuple[str, ...]) -> None:
+    assert _tolerant.codes(value) == meaning
+
+
+@pytest.mark.parametrize(
+    ("value", "meaning"),
+    [
+        ("2025-10-29T10:16:10.541Z", datetime(2025, 10, 29, 10, 16, 10, 541_000, UTC)),
+        ("2025-10-29 10:16:10", datetime(2025, 10, 29, 10, 16, 10)),  # noqa: DTZ001 - the wire names no zone
+        ("2025-10-29", datetime(2025, 10, 29)),  # noqa: DTZ001
+    ],
+)
+def test_a_date_is_aware_if_it_says_so_and_midnight_without_a_time(value: str, meaning: datetime) -> None:
+    assert _tolerant.moment(value) == meaning
+
+
+@pytest.mark.parametrize(
+    ("read", "value"),
+    [
+        (_tolerant.text, True),
+        (_tolerant.text, []),
+        (_tolerant.text, None),
+        (_tolerant.whole, "many"),
+        (_tolerant.flag, "maybe"),
+        (_tolerant.flag, {}),
+        (_tolerant.codes, [{}]),
+        (_tolerant.moment, "soon"),
+        (_tolerant.moment, 5),
+    ],
+)
+def test_what_cannot_be_read_is_a_value_error(read: Any, value: object) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - the words are datetime's, int's or ours
+        read(value)

@@ -1,0 +1,306 @@
+"""The vendor's language, pinned by its published payloads."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from insim_async import AuthenticationFailed, ConfigurationError, Contact, ContactResult, Refused, SmsReceipt, _wire
+from insim_async._wire import Account, Message
+
+DATA = Path(__file__).parent / "data"
+NUMBERS = [f"+3363998000{n}" for n in range(10)]
+
+
+def vectors(name: str) -> list[Any]:
+    found = json.loads((DATA / f"{name}.json").read_text("utf-8"))
+    return [pytest.param(vector, id=vector["name"]) for vector in found]
+
+
+def plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else list(value) if isinstance(value, tuple) else value
+
+
+def encoded(value: object) -> bytes:
+    return msgspec.json.encode(value)
+
+
+def row(number: int = 0, **changes: Any) -> dict[str, Any]:
+    return {
+        "id_sms_api": f"id{number}",
+        "sms_per_message": 1,
+        "user": "me@example.com",
+        "sent_time": "2025-10-29T10:16:10.541Z",
+        "phone_number": NUMBERS[number],
+        "message": "Hello",
+        "sent": 1,
+    } | changes
+
+
+class TestPublishedAnswers:
+    @pytest.mark.parametrize("vector", vectors("sendsms"))
+    def test_receipts(self, vector: dict[str, Any]) -> None:
+        receipts = _wire.decode_receipts(encoded(vector["response"]))
+        for receipt, expected in zip(receipts, vector["receipts"], strict=True):
+            assert {name: plain(getattr(receipt, name)) for name in expected} == expected
+
+    @pytest.mark.parametrize("vector", vectors("contact"))
+    def test_contacts(self, vector: dict[str, Any]) -> None:
+        results = _wire.decode_contacts(encoded(vector["response"]))
+        for result, expected in zip(results, vector["results"], strict=True):
+            assert {name: plain(getattr(result, name)) for name in expected} == expected
+
+    @pytest.mark.parametrize("vector", vectors("click_to_call"))
+    def test_calls(self, vector: dict[str, Any]) -> None:
+        result = _wire.decode_call(encoded(vector["response"]))
+        assert {name: plain(getattr(result, name)) for name in vector["result"]} == vector["result"]
+
+
+class TestRequests:
+    def test_messages(self) -> None:
+        (vector, *_) = json.loads((DATA / "sendsms.json").read_text("utf-8"))
+        first, second = vector["request_messages"]
+        body = Account("me", "key").messages(
+            [
+                Message(first["phone_number"], first["message"], "id0", first["url"], 2, first["date_to_send"]),
+                Message(second["phone_number"], second["message"], "id1"),
+            ]
+        )
+        assert json.loads(body) == {
+            "header": {"login": "me", "accessKey": "key"},
+            "messages": [
+                first | {"id_sms_api": "id0", "priorite": 2},
+                {"phone_number": second["phone_number"], "message": second["message"], "id_sms_api": "id1"},
+            ],
+        }
+
+    def test_contacts(self) -> None:
+        body = Account("me", "key").contacts(
+            [Contact(NUMBERS[0]), Contact(NUMBERS[1], first_name="A", last_name="B", address="C", email="D")]
+        )
+        assert json.loads(body)["contacts"] == [
+            {"phone_number": NUMBERS[0], "firstname": "", "lastname": ""},
+            {"phone_number": NUMBERS[1], "firstname": "A", "lastname": "B", "adress": "C", "email": "D"},
+        ]
+
+    def test_a_call_has_everything_in_its_header(self) -> None:
+        assert json.loads(Account("me", "key").call(NUMBERS[0])) == {
+            "header": {"login": "me", "accessKey": "key", "type": "clicToCall", "phone_number": NUMBERS[0]}
+        }
+
+    def test_a_dry_run_says_so(self) -> None:
+        assert json.loads(Account("me", "key", dry_run=True).messages([]))["header"]["mode"] == "test"
+
+    @given(st.text(st.characters(exclude_categories=["Cs"])))
+    def test_any_text_goes_out_as_it_is(self, text: str) -> None:
+        body = Account("me", "key").messages([Message(NUMBERS[0], text, "id0")])
+        assert json.loads(body)["messages"][0]["message"] == text
+
+    def test_the_key_is_neither_shown_nor_pickled_nor_copied(self) -> None:
+        account = Account("me", "secret-key")
+        assert "secret" not in repr(account)
+        for spread in (pickle.dumps, copy.copy):
+            with pytest.raises(TypeError, match="not pickled"):
+                spread(account)
+
+    def test_a_key_that_cannot_be_written_is_refused(self) -> None:
+        with pytest.raises(ConfigurationError, match="cannot be encoded"):
+            Account("me", "\ud800")
+
+
+OLDER = {
+    "ID_SMS_API": 5,
+    "count_sms": "2",
+    "send_time": "2025-10-29 10:16:10",
+    "phone": NUMBERS[0],
+    "sms": "Hi",
+    "SENT": "1",
+}
+
+
+class TestOtherSpellings:
+    @pytest.mark.parametrize(
+        "answer",
+        [[OLDER], OLDER, {"data": [OLDER]}, {"data": {"data": [OLDER]}}, {"Data": OLDER, "envoi": 1}],
+        ids=["a list", "an object", "in data", "twice in data", "an object in data"],
+    )
+    def test_a_receipt_in_the_older_spelling(self, answer: object) -> None:
+        (receipt,) = _wire.decode_receipts(encoded(answer))
+        assert receipt == SmsReceipt(
+            sms_id="5",
+            phone_number=NUMBERS[0],
+            message="Hi",
+            parts=2,
+            sent=True,
+            sent_at=datetime(2025, 10, 29, 10, 16, 10),  # noqa: DTZ001 - the wire names no zone
+            account="",
+        )
+
+    @pytest.mark.parametrize(
+        ("changes", "name", "value"),
+        [
+            ({"sent": "1"}, "sent", True),
+            ({"sent": "0"}, "sent", False),
+            ({"sent": True}, "sent", True),
+            ({"sms_per_message": "3"}, "parts", 3),
+            ({"sms_per_message": None}, "parts", 0),
+            ({"id_sms_api": 12}, "sms_id", "12"),
+            ({"sent_time": "yesterday"}, "sent_at", None),
+            ({"sent_time": ""}, "sent_at", None),
+            ({"error": ["#003"]}, "errors", ("#003",)),
+            ({"ERRORS": "#003"}, "errors", ("#003",)),
+            ({"errors": ["#003"]}, "errors", ("#003",)),
+        ],
+    )
+    def test_a_receipt_that_differs_in_one_field(self, changes: dict[str, Any], name: str, value: object) -> None:
+        (receipt,) = _wire.decode_receipts(encoded([row() | changes]))
+        assert getattr(receipt, name) == value
+
+    @pytest.mark.parametrize("spelling", ["firstname", "first_name", "firstName", "FIRST_NAME"])
+    def test_a_contact_in_any_spelling(self, spelling: str) -> None:
+        (result,) = _wire.decode_contacts(
+            encoded([{spelling: "Zoé", "phone": NUMBERS[0], "RESULT": "success", "id": 5}])
+        )
+        assert result == ContactResult(NUMBERS[0], "Zoé", ok=True, extra={"id": 5})
+
+    def test_a_call_as_one_object(self) -> None:
+        assert _wire.decode_call(b'{"RESULT": "Failed", "error": "#002", "id": 1}').errors == ("#002",)
+
+
+class TestMoreFields:
+    @pytest.mark.parametrize(
+        "changes", [{"cost": 5}, {"cost": 5, "error_count": 0}, {"cost": 5, "sent": "1", "ID": None}]
+    )
+    def test_unknown_fields_are_kept_for_each_receipt(self, changes: dict[str, Any]) -> None:
+        receipts = _wire.decode_receipts(encoded([row(0) | changes, row(1) | changes | {"cost": 6}]))
+        assert [receipt.extra["cost"] for receipt in receipts if receipt] == [5, 6]
+        assert all(receipt == SmsReceipt(**facts(receipt)) for receipt in receipts)
+
+    def test_a_receipt_read_to_the_letter_has_none(self) -> None:
+        (receipt,) = _wire.decode_receipts(encoded([row()]))
+        assert receipt is not None
+        assert receipt.extra == {}
+
+    def test_a_receipt_from_the_wire_travels_by_pickle(self) -> None:
+        (receipt,) = _wire.decode_receipts(encoded([row(cost=5)]))
+        again = pickle.loads(pickle.dumps(receipt))
+        assert (again, again.extra) == (receipt, {"cost": 5})
+
+
+def facts(receipt: SmsReceipt | None) -> dict[str, Any]:
+    assert receipt is not None
+    return {name: getattr(receipt, name) for name in SmsReceipt.__struct_fields__ if name != "_more"}
+
+
+@pytest.mark.parametrize("decode", [_wire.decode_receipts, _wire.decode_contacts, _wire.decode_call])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"<html>Sign in</html>",
+        b'[{"sent": 1, "result": "success"',
+        b"\xef\xbb\xbf[]",
+        b'[{"message": "caf\xe9", "sent": 1, "result": "success"}]',
+        b"5",
+        b"{}",
+        b'{"error": "busy"}',
+        b'[{"message": "hello"}]',
+        b"[" * 100_000,
+        b"[{}, {}]",
+    ],
+    ids=repr,
+)
+def test_what_is_no_answer_is_refused_as_a_whole(decode: Any, body: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - any words will do: they go into an OutcomeUnknown
+        decode(body)
+
+
+def test_a_row_that_says_nothing_leaves_the_others_readable() -> None:
+    receipts = _wire.decode_receipts(encoded([row(0), {"id_sms_api": "id1"}, 7]))
+    assert [receipt and receipt.sms_id for receipt in receipts] == ["id0", None, None]
+
+
+MESSAGES = [Message(NUMBERS[n], "Hello", f"id{n}") for n in range(3)]
+MATCHES = {
+    "as sent": ([row(0), row(1), row(2)], ["id0", "id1", "id2"]),
+    "permuted": ([row(2), row(0), row(1)], ["id0", "id1", "id2"]),
+    "one missing": ([row(0), row(2)], ["id0", None, "id2"]),
+    "one repeated": ([row(0), row(0), row(1), row(2)], ["id0", "id1", "id2"]),
+    "one contradicted": ([row(0), row(0, sent=0), row(1), row(2)], [None, "id1", "id2"]),
+    "one foreign": ([row(0), row(1, id_sms_api="x"), row(2)], ["id0", None, "id2"]),
+    "more than asked": ([row(0), row(1), row(2), row(3)], ["id0", "id1", "id2"]),
+    "ids of their own": ([row(n, id_sms_api=f"x{n}") for n in range(3)], ["x0", "x1", "x2"]),
+    "no ids": ([row(n, id_sms_api="") for n in range(3)], ["", "", ""]),
+    "one without an id": ([row(0), row(1, id_sms_api=""), row(2)], ["id0", "", "id2"]),
+    "ids of their own, permuted": ([row(n, id_sms_api=f"x{n}") for n in (1, 0, 2)], [None, None, "x2"]),
+    "ids of their own, one missing": ([row(n, id_sms_api=f"x{n}") for n in (0, 1)], [None, None, None]),
+    "the older refusal": ([{"id_sms_api": n, "error": ["#006"]} for n in range(3)], ["0", "1", "2"]),
+    "sent, but to nobody": ([{"id_sms_api": n, "sent": 1} for n in range(3)], [None, None, None]),
+    "one that says nothing": ([row(0), {"id_sms_api": "id1"}, row(2)], ["id0", None, "id2"]),
+    "national numbers": ([row(n, id_sms_api="", phone_number=f"063998000{n}") for n in range(3)], ["", "", ""]),
+}
+
+
+@pytest.mark.parametrize(("rows", "expected"), MATCHES.values(), ids=MATCHES)
+def test_receipts_are_matched_by_id_else_by_position_and_number(rows: Any, expected: list[str | None]) -> None:
+    matched = _wire.match(MESSAGES, _wire.decode_receipts(encoded(rows)))
+    assert [receipt and receipt.sms_id for receipt in matched] == expected
+
+
+CONTACTS = [Contact(NUMBERS[n], first_name=f"A{n}") for n in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [
+        ([(NUMBERS[0], True), (NUMBERS[1], True)], [True, True]),
+        ([(NUMBERS[1], True), (NUMBERS[0], False)], [False, True]),
+        ([(NUMBERS[0], True), ("", False)], [True, False]),
+        ([(NUMBERS[2], True), (NUMBERS[0], True), (NUMBERS[1], False)], [True, False]),
+    ],
+    ids=["in line", "permuted", "a failure without a number", "one too many"],
+)
+def test_results_are_matched_by_position_else_by_number(results: Any, expected: list[bool]) -> None:
+    found = _wire.match_contacts(CONTACTS, [ContactResult(number, ok=ok) for number, ok in results])
+    assert [result.ok for result in found] == expected
+
+
+@pytest.mark.parametrize(
+    "results", [[], [(NUMBERS[1], True)], [(NUMBERS[0], True), ("", True)], [(NUMBERS[0], True), (NUMBERS[2], True)]]
+)
+def test_a_contact_without_a_result_makes_the_answer_worthless(results: Any) -> None:
+    with pytest.raises(ValueError, match="no result for one"):
+        _wire.match_contacts(CONTACTS, [ContactResult(number, ok=ok) for number, ok in results])
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "words"),
+    [
+        ({"sent": 0}, Refused, "no reason given"),
+        ({"error": ["#003"]}, Refused, r"#003 \(the recipient does not want SMS\)"),
+        ({"sent": 0, "error": ["#999"]}, Refused, r"#999 \(undocumented\)"),
+        ({"sent": 0, "error": ["#001"]}, AuthenticationFailed, "authentication failed"),
+    ],
+)
+def test_a_refusal_says_why(changes: dict[str, Any], kind: type[Exception], words: str) -> None:
+    (receipt,) = _wire.decode_receipts(encoded([row() | changes]))
+    assert receipt is not None
+    with pytest.raises(kind, match=words) as caught:
+        raise _wire.refusal(receipt) or AssertionError
+    assert type(caught.value) is kind
+
+
+def test_what_was_taken_is_no_refusal() -> None:
+    (receipt,) = _wire.decode_receipts(encoded([row()]))
+    assert receipt is not None
+    assert _wire.refusal(receipt) is None
