@@ -30,7 +30,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import anyio
 
 from insim_async import _wire
-from insim_async._checks import Rules, check_contact, check_sms
+from insim_async._checks import Ids, Rules, check_contact, check_sms
 from insim_async._http import Call, Connection
 from insim_async._limits import Clock
 from insim_async._wire import Account, Message
@@ -53,7 +53,6 @@ logger = logging.getLogger("insim_async")
 
 BODY_CAP = 512 * 1024
 """Bytes of one request, at most; nginx takes twice as much unless told otherwise."""
-REMEMBERED_IDS = 100_000
 
 
 class Bulk:
@@ -166,33 +165,24 @@ class _Delivery:
         self._rules = rules
         self._patient = patient
         self._prefix = secrets.token_urlsafe(16)
-        self._numbers = count()
-        self._ids = _Recent()
+        self._count = 0
+        self._ids = Ids()
         self._stop: InSimError | None = None
 
     async def send(self, batch: list[Sms]) -> list[Outcome]:
         """Send a batch; return an outcome for each of its messages, in order."""
-        sent: list[Sms] = []
-        messages: list[Message] = []
-        refused: dict[int, Outcome] = {}
-        for sms in batch:
-            message = self._checked(sms)
-            if isinstance(message, InvalidMessage):
-                refused[len(sent) + len(refused)] = Outcome(sms, Status.NOT_SENT, None, message)
-            else:
-                sent.append(sms)
-                messages.append(message)
-        outcomes = await self._deliver(sent, messages) if sent else []
-        if not refused:
-            return outcomes
-        rest = iter(outcomes)
-        return [refused[place] if place in refused else next(rest) for place in range(len(batch))]
-
-    def _checked(self, sms: Sms) -> Message | InvalidMessage:
-        message = check_sms(sms, self._rules, f"{self._prefix}.{next(self._numbers)}")
-        if isinstance(message, Message) and sms.sms_id is not None and not self._ids.add(sms.sms_id):
-            return InvalidMessage("sms_id", "an earlier message of the same call has it, and receipts go by it")
-        return message
+        rules, ids, prefix = self._rules, self._ids, self._prefix
+        checked = [check_sms(sms, rules, f"{prefix}.{number}", ids) for number, sms in enumerate(batch, self._count)]
+        self._count += len(batch)
+        messages = [message for message in checked if type(message) is Message]
+        if len(messages) == len(batch):
+            return await self._deliver(batch, messages)
+        sent = [sms for sms, message in zip(batch, checked, strict=True) if type(message) is Message]
+        outcomes = iter(await self._deliver(sent, messages) if sent else [])
+        return [
+            Outcome(sms, Status.NOT_SENT, None, message) if isinstance(message, InvalidMessage) else next(outcomes)
+            for sms, message in zip(batch, checked, strict=True)
+        ]
 
     async def _deliver(self, batch: list[Sms], messages: list[Message]) -> list[Outcome]:
         if self._stop is not None:
@@ -219,23 +209,6 @@ class _Delivery:
             else _not_taken(sms, receipt)
             for sms, receipt in zip(batch, _wire.match(messages, result), strict=True)
         ]
-
-
-class _Recent:
-    """The ids that were given lately: the last 100,000 at least, so that a stream without end stays small."""
-
-    def __init__(self) -> None:
-        self._new: set[str] = set()
-        self._old: set[str] = set()
-
-    def add(self, sms_id: str) -> bool:
-        """Remember an id; return whether it is new."""
-        if sms_id in self._new or sms_id in self._old:
-            return False
-        if len(self._new) >= REMEMBERED_IDS:
-            self._new, self._old = set(), self._new
-        self._new.add(sms_id)
-        return True
 
 
 class _Tally:

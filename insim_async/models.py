@@ -78,7 +78,7 @@ class _Addressed(_Private, frozen=True):
     message: str
 
 
-class Sms(_Addressed, frozen=True, kw_only=True):
+class Sms(_Addressed, frozen=True, kw_only=True, gc=False):
     """A message to send. It is checked when it is sent, not when it is built.
 
     Args:
@@ -112,7 +112,7 @@ class Contact(_Numbered, frozen=True, kw_only=True):
     email: str = ""
 
 
-class SmsReceipt(_Private, frozen=True, kw_only=True, eq=False):
+class SmsReceipt(_Private, frozen=True, kw_only=True, eq=False, gc=False):
     """What the server says of one message.
 
     Attributes:

@@ -10,9 +10,9 @@ import unicodedata
 
 from insim_async.errors import ConfigurationError, InvalidMessage
 
-__all__ = ["check", "require_region", "to_e164"]
+__all__ = ["check", "is_e164", "require_region", "to_e164"]
 
-_is_e164 = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
+is_e164 = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
 _is_plain = re.compile(r"\+?[0-9]+").fullmatch
 _is_scientific = re.compile(r"\+?[0-9]+(?:,[0-9]+)?[Ee]\+?[0-9]+").fullmatch
 
@@ -20,7 +20,7 @@ _find_bracketed_zero = re.compile(r"[(\[]\W*(?:\+\d+\W*[)\]]\W*)?0").search
 """``+33 (0)6``, ``+44 (07911)``, ``(+33) 06``: the zero that is dialled only inside the country, most often."""
 
 _LONGEST = 100
-_PUNCTUATION = frozenset("./()[]·\N{MINUS SIGN}")
+_PUNCTUATION = frozenset(".()[]·\N{MINUS SIGN}")
 _SEPARATORS = frozenset({"Zs", "Pd", "Cf"})
 """Spaces, dashes and format characters (among them the direction marks that phones put around a copied number)."""
 
@@ -54,7 +54,7 @@ _LOCAL = "the number lacks its area code"
 def to_e164(text: str, *, region: str | None = None) -> str:
     """Return ``text`` as an E.164 number: ``+``, country code and number, digits only.
 
-    Spaces, dots, dashes, slashes, brackets and invisible format characters do not matter. Without ``region`` the
+    Spaces, dots, dashes, brackets and invisible format characters do not matter. Without ``region`` the
     number must begin with ``+``, and only its form is checked; a zero in brackets (``+33 (0)6``) is refused then,
     because not every country leaves it out.
 
@@ -92,7 +92,7 @@ def check(text: object, region: str | None = None) -> str | InvalidMessage:
     """
     if not isinstance(text, str):
         return _refused(f"the number must be text, not {type(text).__name__}")
-    if region is None and _is_e164(text):
+    if region is None and is_e164(text):
         return text
     if len(text) > _LONGEST:
         return _refused(f"the number has more than {_LONGEST} characters")
@@ -165,7 +165,7 @@ def _international(text: str, compact: str) -> str | InvalidMessage:
 
 
 def _measured(number: str) -> str | InvalidMessage:
-    if _is_e164(number):
+    if is_e164(number):
         return number
     return _refused(f"the number has {len(number) - 1} digits after the +, and 7 to 15 are possible")
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from insim_async import Contact, InvalidMessage, Priority, Sms
-from insim_async._checks import Rules, check_contact, check_sms
+from insim_async._checks import Ids, Rules, check_contact, check_sms
 from insim_async._wire import Message
 
 NUMBER = "+33639980001"
@@ -22,7 +22,7 @@ URL = "https://example.com/a?b=c"
     ("sms", "message"),
     [
         (Sms(NUMBER, "Hi"), Message(NUMBER, "Hi", "fresh")),
-        (Sms("+33 (6).39-98/00 01\N{NO-BREAK SPACE}", "Hi"), Message(NUMBER, "Hi", "fresh")),
+        (Sms("+33 (6).39-98.00 01\N{NO-BREAK SPACE}", "Hi"), Message(NUMBER, "Hi", "fresh")),
         (Sms(NUMBER, LINKED, url=URL), Message(NUMBER, LINKED, "fresh", URL)),
         (Sms(NUMBER, "Hi", priority=Priority.HIGH, sms_id="A-1._~:/@+="), Message(NUMBER, "Hi", "A-1._~:/@+=", "", 2)),
         (Sms(NUMBER, "Hi", priority=0), Message(NUMBER, "Hi", "fresh", "", 0)),  # type: ignore[arg-type]
@@ -31,7 +31,7 @@ URL = "https://example.com/a?b=c"
     ],
 )
 def test_a_good_message_goes_out_as_it_was_given(sms: Sms, message: Message) -> None:
-    assert check_sms(sms, Rules(), "fresh") == message
+    assert check_sms(sms, Rules(), "fresh", Ids()) == message
 
 
 BAD: list[tuple[Any, str, str]] = [
@@ -69,7 +69,7 @@ BAD: list[tuple[Any, str, str]] = [
 
 @pytest.mark.parametrize(("sms", "field", "reason"), BAD, ids=[f"{field}: {reason}" for _, field, reason in BAD])
 def test_a_bad_message_is_told_apart_without_repeating_it(sms: Any, field: str, reason: str) -> None:
-    fault = check_sms(sms, Rules(), "fresh")
+    fault = check_sms(sms, Rules(), "fresh", Ids())
     assert isinstance(fault, InvalidMessage)
     assert fault.field == field
     assert reason in fault.reason
@@ -91,7 +91,7 @@ CASES = {
 
 @pytest.mark.parametrize(("send_at", "zone", "written"), CASES.values(), ids=CASES)
 def test_a_date_is_written_in_the_account_s_own_zone(send_at: datetime, zone: ZoneInfo | None, written: str) -> None:
-    message = check_sms(Sms(NUMBER, "Hi", send_at=send_at), Rules(timezone=zone), "fresh")
+    message = check_sms(Sms(NUMBER, "Hi", send_at=send_at), Rules(timezone=zone), "fresh", Ids())
     assert isinstance(message, Message)
     assert message.date_to_send == written
 
@@ -106,7 +106,7 @@ def test_a_date_is_written_in_the_account_s_own_zone(send_at: datetime, zone: Zo
     ],
 )
 def test_a_time_that_does_not_exist_or_exists_twice_is_refused(send_at: datetime, reason: str) -> None:
-    fault = check_sms(Sms(NUMBER, "Hi", send_at=send_at), Rules(timezone=PARIS), "fresh")
+    fault = check_sms(Sms(NUMBER, "Hi", send_at=send_at), Rules(timezone=PARIS), "fresh", Ids())
     assert isinstance(fault, InvalidMessage)
     assert reason in fault.reason
 
@@ -137,6 +137,6 @@ def test_a_good_contact_gets_its_number_normalised() -> None:
 
 @pytest.mark.extra("phone")
 def test_a_region_reads_national_numbers() -> None:
-    message = check_sms(Sms("06 39 98 00 01", "Hi"), Rules(region="FR"), "fresh")
+    message = check_sms(Sms("06 39 98 00 01", "Hi"), Rules(region="FR"), "fresh", Ids())
     assert isinstance(message, Message)
     assert message.phone_number == NUMBER

@@ -1,0 +1,269 @@
+"""What the README and the documentation show is what happens: every example runs, against a sandbox on a socket."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+import insim_async
+
+pytestmark = pytest.mark.extra("sandbox")
+
+PROJECT = Path(__file__).parent.parent
+EXAMPLES = PROJECT / "docs" / "examples"
+PAGES = sorted([PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")])
+FENCE = re.compile(r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+READY = re.compile(r"inSIM sandbox ready at (\S+) login=(\S+) access_key=(\S+)")
+DOCUMENTED = "http://127.0.0.1:8080"
+
+
+class Fenced(NamedTuple):
+    """A fenced block of a page."""
+
+    kind: str
+    text: str
+    line: int
+
+
+def fenced(page: Path) -> list[Fenced]:
+    text = page.read_text("utf-8")
+    return [
+        Fenced(match["kind"], match["text"], text.count("\n", 0, match.start()) + 2) for match in FENCE.finditer(text)
+    ]
+
+
+def commands(page: Path) -> Iterator[tuple[str, str]]:
+    """Yield each command that a page shows, and the output that it shows for it."""
+    for block in fenced(page):
+        if block.kind == "console":
+            for entry in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+                command, _, output = entry.partition("\n")
+                yield re.sub(r"\s+#.*", "", command), output
+
+
+def same(shown: str, printed: str) -> bool:
+    """Say whether ``printed`` is what a page has ``shown``, where three dots stand for anything."""
+    pattern = ".*".join(re.escape(part) for part in shown.strip().split("..."))
+    return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
+
+
+def page_name(page: Path) -> str:
+    return page.relative_to(PROJECT).as_posix()
+
+
+@contextmanager
+def process(*command: str, pass_fds: Sequence[int] = ()) -> Iterator[subprocess.Popen[str]]:
+    """Run a program until the block ends."""
+    with subprocess.Popen(
+        [sys.executable, *command], cwd=PROJECT, stdout=subprocess.PIPE, text=True, pass_fds=pass_fds
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.terminate()
+
+
+class Server(NamedTuple):
+    """A sandbox in a process of its own."""
+
+    url: str
+    ready: str
+
+    def order(self, **fault: object) -> None:
+        httpx.post(f"{self.url}/_sandbox/faults", json=fault).raise_for_status()
+
+    def sent(self) -> list[dict[str, Any]]:
+        messages: list[dict[str, Any]] = httpx.get(f"{self.url}/_sandbox/state").json()["messages"]
+        return messages
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """Start a sandbox, and let the environment name it as the tutorial says."""
+    with process("-m", "insim_async.sandbox", "--port", "0") as running:
+        assert running.stdout is not None
+        ready = running.stdout.readline()
+        found = READY.match(ready)
+        assert found is not None
+        for name, value in zip(("BASE_URL", "LOGIN", "ACCESS_KEY"), found.groups(), strict=True):
+            monkeypatch.setenv(f"INSIM_{name}", value)
+        monkeypatch.chdir(PROJECT)
+        yield Server(found[1], ready)
+
+
+def run_block(runner: asyncio.Runner, block: Fenced, page: str, names: dict[str, Any]) -> None:
+    """Run a block as ``python -m asyncio`` would, where ``await`` may stand outside of functions."""
+    source = "\n" * (block.line - 1) + block.text
+    code = compile(source, page, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    if (result := eval(code, names)) is not None:
+        runner.run(result)
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if any(block.kind == "python" for block in fenced(page))], ids=page_name
+)
+def test_the_python_of_a_page_runs_from_top_to_bottom(
+    page: Path, sandbox: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The blocks of a page share their names; a ``text`` block says what the one before it prints."""
+    blocks = fenced(page)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+        if block.kind == "python":
+            with asyncio.Runner() as runner:
+                run_block(runner, block, page_name(page), names)
+            printed = capsys.readouterr().out
+            if following is not None and following.kind == "text":
+                assert same(following.text, printed), printed
+
+
+RUN_BY_NAME = [
+    (page, command, shown)
+    for page in PAGES
+    for command, shown in commands(page)
+    if command.startswith("python docs/examples/") and "_app" not in command
+]
+
+
+@pytest.mark.parametrize(("page", "command", "shown"), RUN_BY_NAME, ids=lambda value: str(value)[-40:])
+def test_an_example_prints_what_the_page_shows(page: Path, command: str, shown: str, sandbox: Server) -> None:
+    run = subprocess.run([sys.executable, *command.split()[1:]], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert same(shown, run.stdout), run.stdout
+
+
+def test_the_sandbox_announces_itself_as_the_pages_show(sandbox: Server) -> None:
+    shown = [output for page in PAGES for command, output in commands(page) if "insim_async.sandbox" in command]
+    assert set(shown) == {sandbox.ready.replace(sandbox.url, DOCUMENTED)}
+
+
+def test_the_pages_set_the_environment_that_the_sandbox_asks_for(sandbox: Server) -> None:
+    exports = [command.split()[1:] for page in PAGES for command, _ in commands(page) if command.startswith("export")]
+    shown = {tuple(setting.split("=", 1)) for settings in exports for setting in settings}
+    needed = {(name, value) for name, value in os.environ.items() if name.startswith("INSIM_")}
+    assert {(name, value.replace(DOCUMENTED, sandbox.url)) for name, value in shown} == needed
+
+
+def test_the_chores_that_the_pages_name_exist() -> None:
+    named = {command.split()[-1] for page in PAGES for command, _ in commands(page) if "nox -s" in command}
+    defined = re.findall(r"^@nox\.session.*\ndef (\w+)", (PROJECT / "noxfile.py").read_text("utf-8"), re.MULTILINE)
+    assert named <= set(defined)
+    assert {"demo", "tests"} <= named
+
+
+def test_the_front_door_opens_with_an_example_that_runs(sandbox: Server) -> None:
+    source = re.search(r"::\n\n((?:    .*\n|\n)+)", f"{insim_async.__doc__}\n")
+    assert source is not None
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(source[1])], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert sandbox.sent() != []
+
+
+@pytest.mark.parametrize(
+    ("fault", "number", "said"),
+    [
+        ({"lose_answer": True}, "+33639980001", "show it to somebody"),
+        ({"status": 400}, "+33639980001", "inSIM said no"),
+        ({}, "+33639980001", "sent"),
+        ({}, "", "mend the phone_number"),
+    ],
+    ids=["unknown", "refused", "sent", "invalid"],
+)
+def test_the_four_endings_are_told_apart(fault: dict[str, object], number: str, said: str, sandbox: Server) -> None:
+    sandbox.order(**fault, path="sendsms")
+    run = subprocess.run(
+        [sys.executable, str(EXAMPLES / "decide.py"), number], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.startswith(said)
+
+
+def test_what_never_left_goes_back_into_the_queue(monkeypatch: pytest.MonkeyPatch, sandbox: Server) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        monkeypatch.setenv("INSIM_BASE_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+    command = [sys.executable, str(EXAMPLES / "decide.py"), "+33639980001"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("put it back into the queue")
+
+
+BOOKINGS: list[tuple[dict[str, object], str, int, str]] = [
+    ({}, "+33639980001", 201, "sent"),
+    ({"status": 400}, "+33639980001", 201, "not sent"),
+    ({"lose_answer": True}, "+33639980001", 201, "perhaps sent"),
+    ({}, "12", 422, ""),
+]
+
+
+async def book(url: str, sandbox: Server) -> None:
+    """Book at a running app, once for each way in which its SMS may end."""
+    async with httpx.AsyncClient(base_url=url) as client:
+        for fault, phone_number, status, said in BOOKINGS:
+            if fault:
+                sandbox.order(**fault)
+            response = await client.post("/bookings", json={"reference": "A1", "phone_number": phone_number})
+            assert (response.status_code, said in response.text) == (status, True)
+    assert [sms["sms_id"] for sms in sandbox.sent()] == ["booking-A1", "booking-A1"]
+
+
+async def test_the_fastapi_app_serves_bookings(sandbox: Server) -> None:
+    """Connections wait in the backlog until the app has started."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host, port = listener.getsockname()
+        number = str(listener.fileno())
+        command = ("-m", "uvicorn", "--app-dir", "docs/examples", "fastapi_app:app", "--fd", number)
+        with process(*command, "--log-level", "warning", pass_fds=[listener.fileno()]) as running:
+            await book(f"http://{host}:{port}", sandbox)
+    assert running.returncode in {0, -signal.SIGTERM}
+
+
+async def test_the_aiohttp_app_serves_bookings(sandbox: Server) -> None:
+    from aiohttp.test_utils import TestServer
+
+    async with TestServer(load("aiohttp_app").create_app()) as server:
+        await book(str(server.make_url("")), sandbox)
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_tests_of_the_how_to_pass_where_a_reader_saves_them(tmp_path: Path) -> None:
+    for name in ("booking.py", "test_booking.py"):
+        shutil.copy(EXAMPLES / name, tmp_path)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout
+    assert "2 passed" in run.stdout
+
+
+def test_every_example_is_shown_on_a_page() -> None:
+    included = {
+        name for page in PAGES for name in re.findall(r"\{literalinclude\} \S*examples/(\S+)", page.read_text("utf-8"))
+    }
+    assert included == {path.name for path in EXAMPLES.glob("*.py")} - {"demo.py"}
+
+
+def test_every_link_of_the_readme_leads_somewhere() -> None:
+    links = re.findall(r"\]\(([^):]+)\)", (PROJECT / "README.md").read_text("utf-8"))
+    assert [link for link in links if not (PROJECT / link).is_file()] == []

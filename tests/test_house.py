@@ -1,0 +1,182 @@
+"""The shape of the house: its front door, its rooms, and which of them may ask which."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import insim_async
+
+PACKAGE = Path(insim_async.__file__).parent
+PROJECT = Path(__file__).parent.parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+FRONT_DOOR = [
+    "AsyncInSim",
+    "AuthenticationFailed",
+    "BulkInterrupted",
+    "BulkReport",
+    "CallResult",
+    "Clock",
+    "ConfigurationError",
+    "Contact",
+    "ContactResult",
+    "InSimError",
+    "InvalidMessage",
+    "NotSent",
+    "Outcome",
+    "OutcomeUnknown",
+    "Priority",
+    "Progress",
+    "RateLimited",
+    "Refused",
+    "Retry",
+    "Sms",
+    "SmsReceipt",
+    "Status",
+]
+
+CORE = {
+    "errors": set(),
+    "_tolerant": set(),
+    "segments": set(),
+    "models": {"errors"},
+    "numbers": {"errors"},
+    "_limits": {"errors"},
+    "_http": {"_limits", "errors"},
+    "_wire": {"_tolerant", "models", "errors"},
+    "_checks": {"_wire", "numbers", "segments", "models", "errors"},
+    "recipients": {"numbers", "models", "errors"},
+    "bulk": {"_http", "_wire", "_checks", "_limits", "models", "errors"},
+    "client": {"bulk", "_http", "_wire", "_checks", "_limits", "numbers", "models", "errors"},
+}
+MAP: dict[str, set[str]] = {
+    **CORE,
+    "__init__": {*CORE},
+    "sandbox": {"models", "numbers", "segments"},
+}
+ONLY_FOR = {"httpx": {"_http"}, "httpx2": set(), "phonenumbers": {"numbers"}, "starlette": {"sandbox"}}
+ONLY_FOR |= {"uvicorn": {"sandbox"}, "trio": set(), "sqlite3": set()}
+VENDORS_WORDS = re.compile(r"\b(priorite|adress|clicTo[cC]all|accessKey)\b")
+
+CODES = r"(?:(?:type|pyright): ignore\[[\w, -]+\]|noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*|pragma: no cover)"
+REASONED = re.compile(rf"# {CODES} +(?:[-#] )?\w.+")
+
+
+def room_of(module: Path) -> str:
+    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(*nodes: ast.AST) -> Iterator[str]:
+    """Yield the dotted name of each thing that is imported when the nodes run."""
+    for node in nodes:
+        match node:
+            case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+                yield from imports_of(*node.orelse)
+            case ast.Import():
+                yield from (alias.name for alias in node.names)
+            case ast.ImportFrom(level=0, module=str(module)):
+                yield from (f"{module}.{alias.name}" for alias in node.names)
+            case ast.ImportFrom():
+                yield f"relative import in line {node.lineno}"
+            case _:
+                yield from imports_of(*ast.iter_child_nodes(node))
+
+
+def rooms_asked(module: Path) -> set[str]:
+    """Name the other rooms that a module imports; ``insim_async`` is the front door itself."""
+    names = [name.split(".") for name in imports_of(ast.parse(module.read_text("utf-8")))]
+    rooms = set()
+    for top, *rest in names:
+        if top == "insim_async":
+            known = (PACKAGE / rest[0]).is_dir() or (PACKAGE / f"{rest[0]}.py").exists()
+            rooms.add(rest[0] if known else "the front door")
+        elif " " in top:
+            rooms.add(top)
+    return rooms - {room_of(module)}
+
+
+def of_module(module: Path) -> str:
+    return str(module.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import a.b", ["a.b"]),
+        ("from a import b, c", ["a.b", "a.c"]),
+        ("from . import b", ["relative import in line 1"]),
+        ("def f():\n    import a", ["a"]),
+        ("if TYPE_CHECKING:\n    import a\nelse:\n    import b", ["b"]),
+        ("x = 1", []),
+    ],
+)
+def test_imports_are_found_where_they_stand(source: str, expected: list[str]) -> None:
+    assert list(imports_of(ast.parse(source))) == expected
+
+
+def test_the_front_door_is_what_users_were_told() -> None:
+    assert insim_async.__all__ == FRONT_DOOR
+    assert sorted(FRONT_DOOR) == FRONT_DOOR
+    assert [name for name in FRONT_DOOR if not hasattr(insim_async, name)] == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=of_module)
+class TestModule:
+    def test_stands_on_the_map(self, module: Path) -> None:
+        assert room_of(module) in MAP
+
+    def test_asks_only_rooms_below_it(self, module: Path) -> None:
+        assert rooms_asked(module) <= MAP[room_of(module)]
+
+    def test_leaves_libraries_to_the_room_that_is_for_them(self, module: Path) -> None:
+        libraries = {name.split(".")[0] for name in imports_of(ast.parse(module.read_text("utf-8")))}
+        strangers = {lib for lib in libraries & ONLY_FOR.keys() if room_of(module) not in ONLY_FOR[lib]}
+        assert strangers == set()
+
+    def test_leaves_the_vendors_words_to_the_wire(self, module: Path) -> None:
+        words = set(VENDORS_WORDS.findall(module.read_text("utf-8")))
+        assert words == set() or room_of(module) in {"_wire", "sandbox"}
+
+    def test_says_what_room_it_is(self, module: Path) -> None:
+        assert ast.get_docstring(ast.parse(module.read_text("utf-8")))
+
+    def test_is_named_for_what_it_does(self, module: Path) -> None:
+        assert module.stem not in {"utils", "helpers", "base", "types", "constants", "compat"}
+
+    def test_gives_a_code_and_a_reason_with_each_suppression(self, module: Path) -> None:
+        marks = re.findall(r"#\s*(?:type: ignore|pyright: ignore|noqa|pragma).*", module.read_text("utf-8"))
+        assert [mark for mark in marks if not REASONED.fullmatch(mark)] == []
+
+
+def test_the_front_door_opens_without_any_extra() -> None:
+    """An extra is imported by the user, never by ``import insim_async``."""
+    extras = {"phonenumbers", "starlette", "trio", "uvicorn"}
+    program = f"import sys, insim_async; print(sorted({extras} & sys.modules.keys()))"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
+
+
+class TestMetadata:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
+
+    def test_the_core_needs_three_packages_each_with_a_lower_bound(self) -> None:
+        names, bounds = zip(*(need.split(">=") for need in self.project["dependencies"]), strict=True)
+        assert names == ("anyio", "httpx", "msgspec")
+        assert all(bounds)
+
+    def test_classifiers_name_only_the_python_that_was_run(self) -> None:
+        versions = [line for line in self.project["classifiers"] if re.search(r"Python :: \d+\.", line)]
+        assert versions == ["Programming Language :: Python :: 3.11"]
+        assert self.project["requires-python"] == ">=3.11"
+
+
+def test_the_readme_is_read_in_two_minutes() -> None:
+    assert len((PROJECT / "README.md").read_text("utf-8").splitlines()) < 120

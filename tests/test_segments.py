@@ -1,0 +1,150 @@
+"""How many SMS a text needs, against the GSM 03.38 codec and against a count by hand."""
+
+from __future__ import annotations
+
+import codecs
+import importlib
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from insim_async import segments
+from insim_async.segments import Segments, count
+
+importlib.import_module("gsm0338")  # registers its codec; it ships no types
+
+ESCAPE = "\x1b"
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=ESCAPE))
+GSM_TEXTS = st.text(st.sampled_from("aZ 09@£$¥èéùìòÇ\n\rØøÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ¤¡ÄÖÑÜ§¿äöñüà\f^{}\\[~]|€"))
+RUNS = st.lists(st.tuples(st.sampled_from("aé{€ж😀"), st.integers(1, 160)), max_size=8)
+LONG_TEXTS = RUNS.map(lambda runs: "".join(character * times for character, times in runs))
+
+
+def in_gsm(text: str) -> bytes | None:
+    """Encode with the codec; None where the alphabet lacks a character."""
+    try:
+        return codecs.encode(text, "gsm03.38")
+    except UnicodeEncodeError:
+        return None
+
+
+def parts_by_hand(text: str) -> int:
+    """Put character after character into parts, each as wide as its codec says."""
+    gsm = in_gsm(text) is not None
+    codec, unit, single, joined = ("gsm03.38", 1, 160, 153) if gsm else ("utf-16-be", 2, 70, 67)
+    widths = [len(codecs.encode(character, codec)) // unit for character in text]
+    if sum(widths) <= single:
+        return min(sum(widths), 1)
+    parts, room = 0, 0
+    for width in widths:
+        if width > room:
+            parts, room = parts + 1, joined
+        room -= width
+    return parts
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "units", "parts", "forcing"),
+    [
+        ("", "GSM-7", 0, 0, ""),
+        ("Hello", "GSM-7", 5, 1, ""),
+        ("Votre commande est prête", "UCS-2", 24, 1, "ê"),
+        ("Déjà payé à Évry", "GSM-7", 16, 1, ""),
+        ("Ça va, garçon ?", "UCS-2", 15, 1, "ç"),
+        ("12 €", "GSM-7", 5, 1, ""),
+        ("[Lien_Tracking]", "GSM-7", 17, 1, ""),
+        ("l’été à l’île", "UCS-2", 13, 1, "’î"),
+        ("Merci 😀", "UCS-2", 8, 1, "😀"),
+        ("e\u0301te\u0301", "UCS-2", 5, 1, "\u0301"),
+        ("06\N{NO-BREAK SPACE}39", "UCS-2", 5, 1, "\N{NO-BREAK SPACE}"),
+        ("a\x1be", "UCS-2", 3, 1, ESCAPE),
+        ("\0", "UCS-2", 1, 1, "\0"),
+    ],
+)
+def test_a_text_costs(text: str, encoding: str, units: int, parts: int, forcing: str) -> None:
+    """The encoding, the units, the parts, and the characters to blame in the order in which they appear."""
+    found = count(text)
+    assert (found.encoding, found.units, found.parts) == (encoding, units, parts)
+    assert found.forcing == tuple(forcing)
+
+
+@pytest.mark.parametrize(
+    ("text", "units", "parts"),
+    [
+        ("a" * 160, 160, 1),
+        ("a" * 161, 161, 2),
+        ("a" * 306, 306, 2),
+        ("a" * 307, 307, 3),
+        ("€" * 80, 160, 1),
+        ("a" * 159 + "€", 161, 2),
+        ("a" * 152 + "€" + "a" * 151, 305, 2),
+        ("a" * 152 + "€" + "a" * 152, 306, 3),
+        ("a" + "€" * 152, 305, 2),
+        ("€" * 153, 306, 3),
+        ("ж" * 70, 70, 1),
+        ("ж" * 71, 71, 2),
+        ("ж" * 134, 134, 2),
+        ("ж" * 135, 135, 3),
+        ("😀" * 35, 70, 1),
+        ("😀" * 36, 72, 2),
+        ("😀" * 66, 132, 2),
+        ("😀" * 67, 134, 3),
+        ("ж" * 65 + "😀" + "ж" * 67, 134, 2),
+        ("ж" * 65 + "🀀" + "ж" * 67, 134, 2),
+        ("ж" * 66 + "😀" + "ж" * 65, 133, 2),
+        ("ж" * 66 + "😀" + "ж" * 66, 134, 3),
+    ],
+)
+def test_a_pair_never_splits_over_two_parts(text: str, units: int, parts: int) -> None:
+    """A part that has room for half an escape or surrogate pair is left one unit short."""
+    found = count(text)
+    assert (found.units, found.parts) == (units, parts)
+
+
+@pytest.mark.parametrize("text", ["ab\ud800", "ab\udc00😀", "ab\ud800\ud83d"])
+def test_half_a_surrogate_pair_is_no_text(text: str) -> None:
+    """The error says where it stands, and neither it nor what led to it holds the text."""
+    with pytest.raises(ValueError, match=r"^character 3 of the text is half a surrogate pair$") as caught:
+        count(text)
+    assert caught.value.__context__ is None
+
+
+def judged_by_codec(character: str) -> Segments:
+    septets = in_gsm(character)
+    if septets is None:
+        return Segments(encoding="UCS-2", units=1, parts=1, forcing=(character,))
+    return Segments(encoding="GSM-7", units=len(septets), parts=1, forcing=())
+
+
+def test_every_character_is_judged_as_the_codec_does() -> None:
+    """All of the basic plane but the escape character, which the codec takes for text."""
+    plane = map(chr, [*range(0x1B), *range(0x1C, 0xD800), *range(0xE000, 0x10000)])
+    assert [character for character in plane if count(character) != judged_by_codec(character)] == []
+
+
+@settings(deadline=None)
+@given(TEXTS | GSM_TEXTS)
+@example("aж€")
+def test_encoding_and_units_agree_with_the_codec(text: str) -> None:
+    """One character outside the alphabet is enough for UCS-2, and each such character is named once."""
+    septets, found = in_gsm(text), count(text)
+    assert found.encoding == ("UCS-2" if septets is None else "GSM-7")
+    assert found.units == (len(text.encode("utf-16-be")) // 2 if septets is None else len(septets))
+    assert found.forcing == tuple(dict.fromkeys(c for c in text if in_gsm(c) is None))
+
+
+@settings(deadline=None)
+@given(TEXTS | GSM_TEXTS | LONG_TEXTS)
+@example("€" * 77)
+def test_parts_agree_with_a_count_by_hand(text: str) -> None:
+    """Looking at the end of each part only gives the same number as filling them character by character."""
+    assert count(text).parts == parts_by_hand(text)
+
+
+def test_the_front_of_the_room() -> None:
+    """Two names, and a value that prints well and does not change."""
+    assert segments.__all__ == ["Segments", "count"]
+    assert count("é€") == Segments(encoding="GSM-7", units=3, parts=1, forcing=())
+    with pytest.raises(AttributeError, match="immutable"):
+        count("a").parts = 2  # type: ignore[misc]  # the very thing that must fail
