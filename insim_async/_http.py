@@ -205,13 +205,15 @@ class Connection:
         """
         if (misuse := self.misuse()) is not None:
             return misuse
-        deadline = float("inf") if call.patient else anyio.current_time() + self._timeout
-        with anyio.CancelScope(deadline=deadline) as scope:
+        until = self._clock.now() + self._timeout
+        with anyio.CancelScope() as scope:
+            if not call.patient:
+                scope.deadline = anyio.current_time() + self._timeout
             trail = _Trail(scope)
             self._flights.add(trail)
             try:
                 async with self._gate.slots:
-                    return await self._attempts(call, trail, self._clock.now() + self._timeout)
+                    return await self._attempts(call, trail, until)
             except BaseException as error:
                 error.__traceback__ = error.__context__ = None  # frames further down hold the body
                 raise
@@ -287,7 +289,8 @@ class Connection:
         return await _in_a_task(_send, self._client, self._built_request(call, trail))
 
     def _request(self, call: Call[T], trail: _Trail) -> httpx.Request:
-        url = self._urls.setdefault(call.path, httpx.URL(self._base_url + call.path))
+        if (url := self._urls.get(call.path)) is None:
+            url = self._urls[call.path] = httpx.URL(self._base_url + call.path)
         extensions = {"trace": trail, "timeout": _TIMEOUT_EXTENSION}
         return httpx.Request("POST", url, headers=_OWN_HEADERS, content=call.body, extensions=extensions)
 
@@ -462,7 +465,8 @@ def _http_date(value: str) -> float | None:
 async def _send(client: Any, request: Any) -> _Answer:
     response = await client.send(request, stream=True, follow_redirects=False)
     try:
-        body = await _read(response.aiter_raw())
+        mocked = response.is_stream_consumed  # it came with its content
+        body = bytearray(response.content) if mocked else await _read(response.aiter_raw())
     finally:
         await response.aclose()
     return _Answer(response.status_code, response.headers, body)

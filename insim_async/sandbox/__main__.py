@@ -1,11 +1,13 @@
-"""``python -m insim_async.sandbox``: the sandbox on a socket, until SIGINT or SIGTERM."""
+"""``python -m insim_async.sandbox``: the sandbox on a socket, until SIGINT or SIGTERM, or until its parent is gone."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Sequence
 
 import uvicorn
@@ -24,24 +26,31 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         print(self._ready, flush=True)  # noqa: T201 - this line is the interface
 
+    def stop_at_end_of_input(self) -> None:
+        while os.read(0, 4096):  # not sys.stdin, whose lock would be held when the interpreter ends
+            pass
+        self.should_exit = True
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until a signal comes, then exit with 0.
+    """Serve until a signal comes or, where asked for, until standard input ends.
 
     Raises:
-        SystemExit: Always: 0 after a signal, 1 where the address is not free, 2 for wrong arguments.
+        SystemExit: 1 where the address is not free, 2 for wrong arguments.
     """
-    # uvicorn raises the signal that stopped it once more at its end: by default a traceback, or a kill
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit())
     options = _parser().parse_args(arguments)
     with _listen(options.host, options.port) as listener:
         host = f"[{options.host}]" if ":" in options.host else options.host
         url = f"http://{host}:{listener.getsockname()[1]}"
         ready = f"inSIM sandbox ready at {url} login={options.login} access_key={options.access_key}"
         app = sandbox_app(Sandbox(options.login, options.access_key))
-        config = uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
-        _Server(config, ready).run([listener])
+        server = _Server(uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1), ready)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # uvicorn raises the signal that stopped it once more at its end: by default a traceback, or a kill
+            signal.signal(number, server.handle_exit)
+        if options.until_eof:
+            threading.Thread(target=server.stop_at_end_of_input, daemon=True).start()
+        server.run([listener])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one (default: %(default)s)")
     parser.add_argument("--login", default="demo@example.com", help="default: %(default)s")
     parser.add_argument("--access-key", default="demo-key", help="a made-up one (default: %(default)s)")
+    parser.add_argument("--until-eof", action="store_true", help="stop when standard input ends, as with its parent")
     return parser
 
 
