@@ -85,22 +85,15 @@ def imports_of(*nodes: ast.AST) -> Iterator[str]:
             case ast.ImportFrom(level=0, module=str(module)):
                 yield from (f"{module}.{alias.name}" for alias in node.names)
             case ast.ImportFrom():
-                yield f"relative import in line {node.lineno}"
+                yield f"insim_async.relative in line {node.lineno}"
             case _:
                 yield from imports_of(*ast.iter_child_nodes(node))
 
 
 def rooms_asked(module: Path) -> set[str]:
-    """Name the other rooms that a module imports; ``insim_async`` is the front door itself."""
-    names = [name.split(".") for name in imports_of(ast.parse(module.read_text("utf-8")))]
-    rooms = set()
-    for top, *rest in names:
-        if top == "insim_async":
-            known = (PACKAGE / rest[0]).is_dir() or (PACKAGE / f"{rest[0]}.py").exists()
-            rooms.add(rest[0] if known else "the front door")
-        elif " " in top:
-            rooms.add(top)
-    return rooms - {room_of(module)}
+    """Name the other rooms that a module imports from."""
+    names = [f"{name}.the front door".split(".") for name in imports_of(ast.parse(module.read_text("utf-8")))]
+    return {room for package, room, *_ in names if package == "insim_async"} - {room_of(module)}
 
 
 def of_module(module: Path) -> str:
@@ -112,7 +105,7 @@ def of_module(module: Path) -> str:
     [
         ("import a.b", ["a.b"]),
         ("from a import b, c", ["a.b", "a.c"]),
-        ("from . import b", ["relative import in line 1"]),
+        ("from . import b", ["insim_async.relative in line 1"]),
         ("def f():\n    import a", ["a"]),
         ("if TYPE_CHECKING:\n    import a\nelse:\n    import b", ["b"]),
         ("x = 1", []),

@@ -1,0 +1,47 @@
+"""A FastAPI app that confirms bookings by SMS: one client, open as long as the app runs."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, TypedDict
+
+from fastapi import Depends, FastAPI, HTTPException, Request
+from pydantic import BaseModel
+
+from insim_async import AsyncInSim, InvalidMessage, NotSent, OutcomeUnknown, Refused
+
+
+class State(TypedDict):
+    insim: AsyncInSim
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+    async with AsyncInSim() as insim:
+        yield {"insim": insim}
+
+
+def client(request: Request) -> AsyncInSim:
+    insim: AsyncInSim = request.state.insim
+    return insim
+
+
+class Booking(BaseModel):
+    reference: str
+    phone_number: str
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.post("/bookings", status_code=201)
+async def book(booking: Booking, insim: Annotated[AsyncInSim, Depends(client)]) -> dict[str, str]:
+    text = f"Réservation {booking.reference} confirmée."
+    try:
+        await insim.send_sms(booking.phone_number, text, sms_id=f"booking-{booking.reference}")
+    except InvalidMessage as error:
+        raise HTTPException(422, error.reason) from error
+    except (NotSent, Refused):
+        return {"sms": "not sent"}
+    except OutcomeUnknown:
+        return {"sms": "perhaps sent"}
+    return {"sms": "sent"}

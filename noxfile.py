@@ -1,0 +1,100 @@
+"""The chores of this project: ``nox -l`` lists them, ``nox`` runs all but ``bench``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "no" if os.environ.get("CI") else "yes"
+nox.options.sessions = ["tests", "minimal", "lowest", "typing", "lint", "docs", "demo"]
+
+EXTRAS = ".[phone,sandbox]"
+# What the tests need with no extra of the package installed, and what the examples in the docs need besides.
+TESTING = ("gsm0338", "httpx2", "hypothesis", "pytest>=9", "pytest-asyncio>=1.2", "respx", "trio", "trustme")
+EXAMPLES = ("aiohttp", "fastapi", "rich")
+# A new version of a checker is a change of the rules: it comes in by hand.
+CHECKERS = ("mypy==2.4.1", "pyright[nodejs]==1.1.414")
+RUFF = "ruff==0.17.6"
+BENCH_PEERS = ("aiohttp", "insim-cli", "openai", "orjson", "pydantic", "requests", "rich", "twilio")
+
+# The tests run against the installed package: the working directory stays off the path, and pytest puts it
+# behind the installed packages, where ``tests`` is found and the sources are not.
+INSTALLED = {"PYTHONSAFEPATH": "1"}
+PYTEST = ("-m", "pytest", "--import-mode=append")
+
+
+def install(session: nox.Session, *packages: str) -> None:
+    """Install ``packages``, the project itself always from its present files."""
+    fresh = ["--reinstall-package", "insim_async"] if session.venv_backend == "uv" else []
+    session.install(*fresh, *packages)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run every test, on asyncio and on trio; all lines and branches must be covered."""
+    install(session, EXTRAS, *TESTING, *EXAMPLES, "coverage>=7.10")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", *PYTEST, *session.posargs, env=INSTALLED)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report", *(["--fail-under=0"] if session.posargs else []))
+
+
+@nox.session
+def minimal(session: nox.Session) -> None:
+    """Run the tests that need no extra, with no extra installed; what the network does is the same with any."""
+    install(session, ".", *TESTING)
+    session.run("python", *PYTEST, "-m", "not extra", "--ignore=tests/faults", *session.posargs, env=INSTALLED)
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the lowest versions of the dependencies that the metadata allows."""
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    extras = project["optional-dependencies"]
+    direct = [*project["dependencies"], *extras["phone"], *extras["sandbox"]]
+    install(session, EXTRAS, *TESTING, *EXAMPLES, *(bound.replace(">=", "==") for bound in direct))
+    session.run("python", *PYTEST, *session.posargs, env=INSTALLED)
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check the types of all code, and that every public name of the package has one."""
+    install(session, EXTRAS, *TESTING, *EXAMPLES, *BENCH_PEERS, *CHECKERS, "nox")
+    session.run("mypy")
+    session.run("pyright", "insim_async", "docs/examples")
+    with session.chdir(session.create_tmp()):  # away from the sources: the installed package is judged
+        session.run("pyright", "--verifytypes", "insim_async", "--ignoreexternal")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the style; ``nox -s lint -- --fix`` mends what can be mended."""
+    session.install(RUFF)
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", *([] if session.posargs else ["--check"]))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into docs/_build/html."""
+    install(session, EXTRAS, "furo", "myst-parser>=5", "sphinx>=9")
+    session.run("sphinx-build", "-W", "-n", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html")
+    session.log("file://%s", Path("docs/_build/html/index.html").resolve())
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Send to a contact list through a local sandbox: no account needed."""
+    install(session, EXTRAS, "rich")
+    session.run("python", "docs/examples/demo.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure this package against its peers."""
+    install(session, EXTRAS, *TESTING, *BENCH_PEERS)
+    session.run("python", "-m", "tests.bench", *session.posargs)

@@ -1,0 +1,84 @@
+"""Interleaved rounds, medians, and ratios taken pair by pair: what two clients did in the same breath."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from statistics import median
+from typing import Self
+
+import msgspec
+
+Run = Callable[[], Awaitable["Lap"]]
+Laps = Mapping[str, list["Lap"]]
+
+
+class Lap(msgspec.Struct, kw_only=True):
+    """One turn of one peer: how many messages, in how long, with how much of the processor, over what."""
+
+    messages: int
+    seconds: float
+    cpu: float
+    connections: int = 0
+
+    @property
+    def rate(self) -> float:
+        return self.messages / self.seconds
+
+    @property
+    def cpu_per_message(self) -> float:
+        return self.cpu / self.messages
+
+
+class Watch:
+    """Measures a block: ``with Watch() as watch: ...``, then ``watch.lap(messages)``."""
+
+    def __enter__(self) -> Self:
+        gc.collect()
+        self._cpu, self._wall = time.process_time(), time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = time.perf_counter() - self._wall
+        self.cpu = time.process_time() - self._cpu
+
+    def lap(self, messages: int) -> Lap:
+        return Lap(messages=messages, seconds=self.seconds, cpu=self.cpu)
+
+
+async def interleave(peers: Mapping[str, Run], rounds: int = 5) -> Laps:
+    """Let the peers take turns, A B A B ..., after one round that does not count."""
+    laps: dict[str, list[Lap]] = {name: [] for name in peers}
+    for turn in range(rounds + 1):
+        for name, run in peers.items():
+            lap = await run()
+            assert lap.messages, f"{name} did nothing"
+            if turn:
+                laps[name].append(lap)
+    return laps
+
+
+def speed_ratio(ours: list[Lap], peers: list[Lap]) -> float:
+    """Return how many times as fast as the peer we are: the median over the rounds."""
+    return median(our.rate / peer.rate for our, peer in zip(ours, peers, strict=True))
+
+
+def cpu_ratio(ours: list[Lap], peers: list[Lap]) -> float:
+    """Return how many times as much of the processor the peer takes: steadier than speed on a busy machine."""
+    return median(peer.cpu_per_message / our.cpu_per_message for our, peer in zip(ours, peers, strict=True))
+
+
+def computed(function: Callable[[], object], per_call: int, seconds: float = 0.01) -> Run:
+    """Return a run that calls a pure function again and again; its time is the processor's, whoever else runs."""
+
+    async def run() -> Lap:
+        calls = 0
+        with Watch() as watch:
+            end = time.perf_counter() + seconds
+            while time.perf_counter() < end:
+                function()
+                calls += 1
+        return Lap(messages=calls * per_call, seconds=watch.cpu, cpu=watch.cpu)
+
+    return run

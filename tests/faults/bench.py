@@ -1,0 +1,345 @@
+"""The test bench: clients of each kind on each event loop, and the invariants that hold whatever happens.
+
+``Bench.run`` runs a scenario and then checks that no id was processed twice, that each status agrees with what was
+processed, that no task, open file or connection is left, and that no log record and no exception shows a secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import itertools
+import logging
+import ssl
+import time
+import warnings
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import anyio
+import httpx
+import httpx2
+import trio
+
+from insim_async import (
+    AsyncInSim,
+    Clock,
+    InSimError,
+    Outcome,
+    OutcomeUnknown,
+    Refused,
+    Retry,
+    Sms,
+    SmsReceipt,
+    Status,
+)
+
+from .gateway import BODY, HEAD, PROCESS, RECEIPTS, Gateway, Listener, Report, Script
+from .leaks import KEY, LOGIN, NUMBER, TEXT, leaks_of_error, leaks_of_records
+
+T = TypeVar("T")
+
+SLOTS = 2
+SOON = Retry(attempts=3, base=0.01, cap=0.05)
+TRUST_NOTHING_NEW = ssl.create_default_context()
+SETTLING = 2.0
+BUSY = 0.2
+
+
+class Leg(NamedTuple):
+    """Which event loop, and whose HTTP client."""
+
+    backend: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.backend}-{self.kind}"
+
+
+OWN = Leg("asyncio", "own")
+HTTPX = Leg("asyncio", "httpx")
+HTTPX2 = Leg("asyncio", "httpx2")
+TRIO = Leg("trio", "own")
+LEGS = [OWN, HTTPX, HTTPX2, TRIO]
+
+
+class FakeClock:
+    """Time that passes only by waiting for it, and not at random unless told."""
+
+    def __init__(self, chance: float = 0.0) -> None:
+        self.time = 1000.0
+        self.chance = chance
+        self.waits: list[float] = []
+        self.clock = Clock(now=lambda: self.time, sleep=self.sleep, random=lambda: self.chance)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let so much time pass, once everybody else had a turn."""
+        self.waits.append(seconds)
+        end = self.time + seconds
+        await anyio.sleep(0.002)
+        self.time = max(self.time, end)
+
+    @property
+    def pauses(self) -> list[float]:
+        """The waits that were not empty."""
+        return [wait for wait in self.waits if wait > 0]
+
+
+@contextlib.contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Expect to be left at the deadline: 10 % to either side, and a moment for a machine that is busy."""
+    start = time.monotonic()
+    yield
+    took = time.monotonic() - start
+    assert 0.9 * seconds <= took <= 1.1 * seconds + BUSY
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that no event tells of, because it happens in another process or deep in a library."""
+    while not condition():  # noqa: ASYNC110 - see above
+        await anyio.sleep(0.002)
+
+
+class Surroundings(NamedTuple):
+    """What a client may not leave behind."""
+
+    tasks: int
+    files: frozenset[tuple[str, str]]
+
+    @classmethod
+    def now(cls) -> Surroundings:
+        """Look around."""
+        return cls(tasks_now(), frozenset(open_files()))
+
+
+def tasks_now() -> int:
+    """Count the tasks of this event loop."""
+    if in_trio():
+        return trio.lowlevel.current_statistics().tasks_living
+    return len(asyncio.all_tasks())
+
+
+def in_trio() -> bool:
+    """Tell which event loop this is."""
+    try:
+        trio.lowlevel.current_task()
+    except RuntimeError:
+        return False
+    return True
+
+
+def open_files() -> Iterable[tuple[str, str]]:
+    """Yield each open file, and what it is."""
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        with contextlib.suppress(OSError):
+            yield entry.name, str(entry.readlink())
+
+
+def status_of(ending: object) -> Status:
+    """Say how a call ended, from what it returned or raised."""
+    match ending:
+        case SmsReceipt():
+            return Status.SENT
+        case OutcomeUnknown():
+            return Status.UNKNOWN
+        case Refused():
+            return Status.REFUSED
+        case _:
+            return Status.NOT_SENT
+
+
+class Bench:
+    """One scenario's world."""
+
+    def __init__(self, leg: Leg, gateway: Gateway) -> None:
+        self.leg = leg
+        self.gateway = gateway
+        self.listeners: list[Listener] = []
+        self.reports: list[Report] = []
+        self.book: dict[str, Status] = {}
+        self.leaks: list[str] = []
+        self.numbers = itertools.count(1)
+
+    # The scenario's tools
+
+    def listen(self, *requests: Script, **order: Any) -> Listener:
+        """Open a port that does to the first requests as told, and then behaves."""
+        listener = self.gateway.listen(requests=requests, **order)
+        self.listeners.append(listener)
+        return listener
+
+    def shut(self, listener: Listener) -> int:
+        """Close a port, keeping its counts; return its number."""
+        self.listeners.remove(listener)
+        self.reports.append(listener.close())
+        return listener.port
+
+    @contextlib.asynccontextmanager
+    async def client(
+        self,
+        url: str,
+        *,
+        trust: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        follow_redirects: bool = False,
+        **settings: Any,
+    ) -> AsyncIterator[AsyncInSim]:
+        """Open a client of this leg's kind."""
+        settings = {"timeout": 10.0, "max_concurrency": SLOTS, "retry": SOON, **settings}
+        async with contextlib.AsyncExitStack() as stack:
+            if self.leg.kind == "own":
+                settings["ssl_context"] = trust or TRUST_NOTHING_NEW
+            else:
+                slots = settings["max_concurrency"]
+                carrier = carrier_of(self.leg.kind, slots, trust, proxy, follow_redirects)
+                settings["http_client"] = await stack.enter_async_context(carrier)
+            insim = await stack.enter_async_context(AsyncInSim(LOGIN, KEY, base_url=url, **settings))
+            assert KEY not in repr(insim)
+            yield insim
+
+    async def ending(self, call: Awaitable[T]) -> T | InSimError:
+        """Return what a call returned or raised; look through what it raised."""
+        try:
+            return await call
+        except InSimError as error:
+            self.examine(error)
+            return error
+
+    async def send(self, insim: AsyncInSim, sms_id: str | None = None) -> SmsReceipt | InSimError:
+        """Send one message, and enter into the book how that ended."""
+        sms_id = sms_id or f"sms-{next(self.numbers)}"
+        ending = await self.ending(insim.send_sms(NUMBER, TEXT, sms_id=sms_id))
+        self.book[sms_id] = status_of(ending)
+        return ending
+
+    def enter(self, outcomes: Iterable[Outcome]) -> list[Status]:
+        """Enter outcomes into the book, look through their errors, and return their statuses."""
+        statuses = []
+        for outcome in outcomes:
+            assert outcome.sms.sms_id is not None
+            assert outcome.sms.sms_id not in self.book
+            self.book[outcome.sms.sms_id] = outcome.status
+            statuses.append(outcome.status)
+            if outcome.error is not None:
+                self.examine(outcome.error)
+        return statuses
+
+    def messages(self, count: int) -> list[Sms]:
+        """Make messages with ids of their own."""
+        return [Sms(f"+336399800{at:02}", TEXT, sms_id=f"sms-{next(self.numbers)}") for at in range(count)]
+
+    def examine(self, error: BaseException) -> None:
+        """Keep what an exception shows and must not."""
+        self.leaks += leaks_of_error(error)
+
+    async def probe(self, insim: AsyncInSim, listener: Listener, slots: int = SLOTS) -> None:
+        """Send one message through each slot, all at once; none is answered before all are there."""
+        script = [HEAD, BODY, PROCESS, ["gather", slots], RECEIPTS]
+        listener.script(*[script] * slots)
+        endings: list[object] = []
+
+        async def one() -> None:
+            endings.append(await self.send(insim))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(slots):
+                group.start_soon(one)
+        assert [status_of(ending) for ending in endings] == [Status.SENT] * slots, endings
+        with anyio.fail_after(SETTLING):
+            await until(lambda: listener.report().open <= slots)
+
+    # The scenario's run
+
+    def run(self, scenario: Callable[[], Awaitable[None]]) -> None:
+        """Run a scenario on this leg's event loop, and check all that holds whatever happens."""
+        records = Records()
+        with records.kept(), warnings.catch_warnings():
+            # httpx and httpcore drop generators of theirs half-way; trio tells. They hold nothing: see open_files().
+            warnings.filterwarnings("ignore", "Async generator 'http(x|core)", ResourceWarning)
+            anyio.run(self.audit, scenario, backend=self.leg.backend)
+        for listener in self.listeners:
+            self.reports.append(listener.close())
+        assert self.leaks == []
+        assert leaks_of_records(records.all) == []
+        self.reconcile()
+
+    async def audit(self, scenario: Callable[[], Awaitable[None]]) -> None:
+        """Run a scenario and see what it leaves behind."""
+        await anyio.lowlevel.checkpoint()
+        before = Surroundings.now()
+        await scenario()
+        with anyio.move_on_after(SETTLING):
+            await until(lambda: self.settled(before))
+        after = Surroundings.now()
+        assert after.tasks == before.tasks, "a task is left"
+        assert after.files - before.files == frozenset(), "a file is left open"
+        assert [each.report().open for each in self.listeners] == [0] * len(self.listeners)
+
+    def settled(self, before: Surroundings) -> bool:
+        """Tell whether all is gone that was not there before, on both sides."""
+        gc.collect()
+        after = Surroundings.now()
+        return (
+            after.tasks == before.tasks
+            and after.files <= before.files
+            and not any(listener.report().open for listener in self.listeners)
+        )
+
+    def reconcile(self) -> None:
+        """Compare the book with what was processed."""
+        processed = Counter[str]()
+        for report in self.reports:
+            processed.update(report.processed)
+        twice = [name for name, count in processed.items() if name.startswith("sms-") and count > 1]
+        assert twice == [], "processed more than once"
+        for sms_id, status in self.book.items():
+            match status:
+                case Status.SENT:
+                    assert processed[sms_id] == 1, f"{sms_id} is sent, but was not processed"
+                case Status.NOT_SENT | Status.REFUSED:
+                    assert processed[sms_id] == 0, f"{sms_id} is {status}, but was processed"
+                case Status.UNKNOWN:
+                    pass
+
+
+class Records(logging.Handler):
+    """Keeps every log record of every logger."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.all: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        self.all.append(record)
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep all records while this lasts, and keep them from everybody else, who would format them."""
+        root = logging.getLogger()
+        level, handlers = root.level, root.handlers
+        root.setLevel(logging.DEBUG)
+        root.handlers = [self]
+        try:
+            yield
+        finally:
+            root.setLevel(level)
+            root.handlers = handlers
+
+
+def carrier_of(
+    kind: str, slots: int, trust: ssl.SSLContext | None, proxy: str | None, follow_redirects: bool
+) -> httpx.AsyncClient | httpx2.AsyncClient:
+    """Make the client that a user would inject, with no connection to spare."""
+    module: Any = {"httpx": httpx, "httpx2": httpx2}[kind]
+    carrier: httpx.AsyncClient | httpx2.AsyncClient = module.AsyncClient(
+        verify=trust or TRUST_NOTHING_NEW,
+        proxy=proxy,
+        follow_redirects=follow_redirects,
+        trust_env=False,
+        limits=module.Limits(max_connections=slots),
+    )
+    return carrier

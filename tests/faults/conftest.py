@@ -1,0 +1,45 @@
+"""The gateway, once for all tests of this folder, and a bench for each."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from .bench import LEGS, Bench, Leg
+from .gateway import Gateway
+
+
+@pytest.fixture(scope="session")
+def gateway() -> Iterator[Gateway]:
+    """The misbehaving gateway."""
+    gateway = Gateway()
+    gc.collect()
+    gc.freeze()  # the bench collects often; what exists by now stays anyway
+    yield gateway
+    gc.unfreeze()
+    gateway.close()
+
+
+@pytest.fixture
+def seed() -> int:
+    """Where chance begins, printed so that a failure can be had again (``INSIM_FAULTS_SEED``)."""
+    seed = int(os.environ.get("INSIM_FAULTS_SEED", random.randrange(1_000_000)))
+    print(f"INSIM_FAULTS_SEED={seed}")
+    return seed
+
+
+@pytest.fixture(params=LEGS, ids=str)
+def leg(request: pytest.FixtureRequest) -> Leg:
+    """Each event loop and each kind of HTTP client."""
+    leg: Leg = request.param
+    return leg
+
+
+@pytest.fixture
+def bench(leg: Leg, gateway: Gateway) -> Bench:
+    """A bench on one leg."""
+    return Bench(leg, gateway)

@@ -1,0 +1,296 @@
+"""What answers mean, and that whatever comes instead of one is survived."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from insim_async import (
+    AuthenticationFailed,
+    ConfigurationError,
+    Contact,
+    InSimError,
+    OutcomeUnknown,
+    Refused,
+    SmsReceipt,
+    Status,
+)
+
+from .bench import NUMBER, Bench, status_of
+from .gateway import BODY, CLOSE, HEAD, TAKE, Script
+
+OK = "HTTP/1.1 200 OK\r\n"
+HTML = "<html><body><h1>Something else</h1></body></html>"
+HEADERS = ["Content-Type: text/html"]
+ALLOWED_GROWTH = 20 * 1024
+
+# Statuses
+
+UNKNOWN = [500, 501, 502, 503, 504, 520, 522, 524, 599]
+ENDINGS: list[tuple[int, type[InSimError]]] = [
+    *((status, OutcomeUnknown) for status in UNKNOWN),
+    (401, AuthenticationFailed),
+    (403, AuthenticationFailed),
+    (404, ConfigurationError),
+    (405, ConfigurationError),
+    (400, Refused),
+    (409, Refused),
+    (413, Refused),
+    (418, Refused),
+    (422, Refused),
+]
+
+
+@pytest.mark.parametrize(("status", "error"), ENDINGS)
+def test_a_status_has_one_meaning(bench: Bench, status: int, error: type[InSimError]) -> None:
+    """One attempt; a 5xx may have been sent, a 4xx was not."""
+
+    async def scenario() -> None:
+        said: Script = [["reply", status, HTML, *HEADERS]]
+        listener = bench.listen([*(TAKE if status >= 500 else [HEAD, BODY]), *said])
+        async with bench.client(listener.url) as insim:
+            ending = await bench.send(insim)
+            assert type(ending) is error, ending
+            assert getattr(ending, "status_code", status) == status
+            assert len(listener.report().heads) == 1
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+@pytest.mark.parametrize(("status", "error"), [(500, OutcomeUnknown), (401, AuthenticationFailed)])
+def test_contacts_are_added_again_behind_a_5xx_only(bench: Bench, status: int, error: type[InSimError]) -> None:
+    """Until the attempts are used up."""
+
+    async def scenario() -> None:
+        listener = bench.listen(otherwise=[HEAD, BODY, ["reply", status, HTML]])
+        async with bench.client(listener.url) as insim:
+            ending = await bench.ending(insim.add_contacts([Contact(NUMBER, last_name="Lovelace")]))
+            assert type(ending) is error, ending
+            assert len(listener.report().heads) == (3 if status == 500 else 1)
+            listener.script(otherwise=[HEAD, BODY, ["reply", status, HTML]])
+            ending = await bench.ending(insim.click_to_call(NUMBER))
+            assert type(ending) is error, ending
+            assert len(listener.report().heads) == (4 if status == 500 else 2)
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 200])
+def test_a_page_that_repeats_the_request_is_not_repeated(bench: Bench, status: int) -> None:
+    """Neither the key nor a person's number or text comes back in an error."""
+
+    async def scenario() -> None:
+        listener = bench.listen(otherwise=[HEAD, BODY, ["echo", status]])
+        async with bench.client(listener.url) as insim:
+            ending = await bench.ending(insim.send_sms(NUMBER, "Gr\u00fc\u00dfe & \u201cquoted\u201d", sms_id="sms-1"))
+            assert isinstance(ending, InSimError)
+            assert "quoted" not in str(ending)
+            listener.script()
+            assert isinstance(await bench.send(insim), SmsReceipt)
+
+    bench.run(scenario)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("following", [False, True], ids=["", "following"])
+def test_the_other_host_of_a_redirect_sees_nothing(bench: Bench, status: int, following: bool) -> None:
+    """Not even where the user's own client follows redirects."""
+
+    async def scenario() -> None:
+        other = bench.listen()
+        location = f"Location: {other.url}/api/v1/sendsms"
+        listener = bench.listen([HEAD, BODY, ["reply", status, HTML, location]])
+        async with bench.client(listener.url, follow_redirects=following) as insim:
+            ending = await bench.send(insim)
+            assert type(ending) is ConfigurationError, ending
+            assert other.report().opened == 0
+            assert len(listener.report().heads) == 1
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+# Bodies
+
+BODIES = {
+    "HTML": HTML,
+    "null": "null",
+    "empty": "",
+    "white space": " \r\n ",
+    "cut": '[{"id_sms_api": "sms-1", "sent": 1, "phone_number": "+33639',
+    "list": "[]",
+    "object": "{}",
+    "string": '"sent"',
+    "number": "1",
+    "list of strings": '["sms-1"]',
+    "list of null": "[null]",
+    "not a number": '[{"id_sms_api": "sms-1", "sent": NaN}]',
+    "deep": "[" * 100_000,
+    "deep objects": '{"data":' * 100_000,
+    "sent of a wrong type": '[{"id_sms_api": "sms-1", "phone_number": "+33639980001", "sent": [1]}]',
+    "sent twice over": '[{"id_sms_api": "sms-1", "phone_number": "+33639980001", "sent": 1}]]',
+    "NUL": "\x00",
+    "UTF-16": '[{"sent":1}]'.encode("utf-16").decode("latin-1"),
+    "huge digits": '[{"id_sms_api": "sms-1", "sent": ' + "1" * 100_000 + "}]",
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_a_200_that_is_not_an_answer_leaves_it_unknown(bench: Bench, body: str) -> None:
+    """Something took the request; what it did with it is anybody's guess."""
+
+    async def scenario() -> None:
+        listener = bench.listen([*TAKE, ["reply", 200, BODIES[body], "Content-Type: application/json"]])
+        async with bench.client(listener.url) as insim:
+            ending = await bench.send(insim)
+            assert type(ending) is OutcomeUnknown, ending
+            assert len(listener.report().heads) == 1
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1", "utf-16"])
+def test_an_answer_that_is_not_utf_8_leaves_it_unknown(bench: Bench, encoding: str) -> None:
+    """JSON is UTF-8 without a mark in front (RFC 8259, 8.1)."""
+
+    async def scenario() -> None:
+        listener = bench.listen([*TAKE, ["encoded", encoding]])
+        async with bench.client(listener.url) as insim:
+            ending = await bench.ending(insim.send_sms(NUMBER, "caf\u00e9", sms_id="sms-0"))
+            assert type(ending) is OutcomeUnknown, ending
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+@pytest.mark.parametrize("status", [201, 202, 204])
+def test_another_2xx_without_receipts_leaves_it_unknown(bench: Bench, status: int) -> None:
+    """Accepted is not answered."""
+
+    async def scenario() -> None:
+        listener = bench.listen([*TAKE, ["reply", status, ""]])
+        async with bench.client(listener.url) as insim:
+            assert isinstance(await bench.send(insim), OutcomeUnknown)
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+FLOODS: dict[str, Script] = {
+    "gzip bomb": [["bomb", 50]],
+    "gzip, though nobody asked": [["gzipped"]],
+    "endless body": [["say", OK + "\r\n"], ["flood", " " * 65536]],
+    "endless chunks": [
+        ["say", OK + "Transfer-Encoding: chunked\r\n\r\n"],
+        ["flood", "10000\r\n" + " " * 65536 + "\r\n"],
+    ],
+    "declared 10 GB": [["say", OK + "Content-Length: 10737418240\r\n\r\n"], ["flood", " " * 65536]],
+    "declared 10 GB, then gone": [["say", OK + "Content-Length: 10737418240\r\n\r\n"], CLOSE],
+    "200 KB of headers": [["reply", 200, "[]", *[f"X-Padding-{at}: {'x' * 2000}" for at in range(100)]]],
+    "one header of 200 KB": [["reply", 200, "[]", f"X-Padding: {'x' * 200_000}"]],
+    "endless headers": [["say", OK], ["flood", f"X-Padding: {'x' * 2000}\r\n" * 30]],
+    "endless status line": [["flood", "H" * 65536]],
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_an_answer_too_large_leaves_it_unknown_and_memory_flat(bench: Bench, flood: str) -> None:
+    """Long before the deadline, and within 20 MB."""
+
+    async def scenario() -> None:
+        listener = bench.listen([*TAKE, *FLOODS[flood]])
+        async with bench.client(listener.url) as insim:
+            await bench.probe(insim, listener)
+            listener.script([*TAKE, *FLOODS[flood]])
+            before = restart_peak()
+            ending = await bench.send(insim)
+            growth = memory("VmHWM") - before
+            assert type(ending) is OutcomeUnknown, ending
+            assert growth < ALLOWED_GROWTH, f"{growth} KiB"
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+def memory(name: str) -> int:
+    """Return what the kernel says of this process, in KiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))
+
+
+def restart_peak() -> int:
+    """Forget the highest use of memory so far; return the present one."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return memory("VmRSS")
+
+
+# Receipts
+
+S, U, R = Status.SENT, Status.UNKNOWN, Status.REFUSED
+RECEIPTS: dict[str, list[Status]] = {
+    "straight": [S, S, S, S],
+    "fewer": [U, S, S, S],
+    "none": [U, U, U, U],
+    "more": [S, S, S, S],
+    "repeated": [S, S, S, S],
+    "contradictory": [U, S, S, S],
+    "permuted": [S, S, S, S],
+    "foreign": [U, S, S, S],
+    "foreign ids": [S, S, S, S],
+    "strings": [S, S, S, S],
+    "no ids": [S, S, S, S],
+    "no ids, permuted": [U, U, U, U],
+    "no ids, fewer": [U, U, U, U],
+    "no ids, no numbers": [U, U, U, U],
+    "not sent": [R, R, R, R],
+    "refused": [R, R, R, R],
+}
+
+
+@pytest.mark.parametrize("twist", RECEIPTS)
+def test_receipts_are_matched_and_never_guessed(bench: Bench, twist: str) -> None:
+    """By id, else by position and number; what cannot be matched is unknown."""
+
+    async def scenario() -> None:
+        taken: Script = [HEAD, BODY] if R in RECEIPTS[twist] else TAKE
+        listener = bench.listen([*taken, ["receipts", twist]])
+        async with bench.client(listener.url) as insim:
+            report = await insim.send_many(bench.messages(4))
+            assert bench.enter(report.outcomes) == RECEIPTS[twist]
+            counts = [report.sent, report.refused, report.not_sent, report.unknown]
+            assert counts == [RECEIPTS[twist].count(status) for status in Status]
+            assert len(listener.report().heads) == 1
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("twist", "status"),
+    [
+        ("straight", S),
+        ("object", S),
+        ("strings", S),
+        ("no ids", S),
+        ("none", U),
+        ("foreign", U),
+        ("not sent", R),
+        ("refused", R),
+    ],
+)
+def test_one_message_may_be_answered_by_one_object(bench: Bench, twist: str, status: Status) -> None:
+    """An object where a list is documented."""
+
+    async def scenario() -> None:
+        taken: Script = [HEAD, BODY] if status is R else TAKE
+        listener = bench.listen([*taken, ["receipts", twist]])
+        async with bench.client(listener.url) as insim:
+            ending = await bench.send(insim)
+            assert status_of(ending) is status, ending
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)

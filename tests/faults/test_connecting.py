@@ -1,0 +1,371 @@
+"""Where no byte of the request can have left, the call says so, and it tries again where that can help."""
+
+from __future__ import annotations
+
+import datetime as dt
+import socket
+import ssl
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import trustme
+
+from insim_async import Clock, NotSent, OutcomeUnknown, SmsReceipt
+
+from .bench import Bench, Leg, deadline
+from .gateway import CLOSE, HEAD, RESET, STALL, TAKE, Listener, Script
+
+ATTEMPTS = 3
+HOST = "gateway.test"
+
+
+class Pki(NamedTuple):
+    """Certificates, good and bad."""
+
+    trust: ssl.SSLContext
+    good: str
+    self_signed: str
+    untrusted: str
+    other_host: str
+    expired: str
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    """An authority that the clients trust, one that they do not, and what these have signed."""
+    folder = tmp_path_factory.mktemp("pki")
+    authority, stranger = trustme.CA(), trustme.CA()
+    yesterday = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+
+    def keep(name: str, *parts: trustme.Blob) -> str:
+        path: Path = folder / f"{name}.pem"
+        path.write_bytes(b"".join(part.bytes() for part in parts))
+        return str(path)
+
+    def issue(name: str, issuer: trustme.CA, host: str, **details: Any) -> str:
+        return keep(name, issuer.issue_cert(host, "localhost", HOST, **details).private_key_and_cert_chain_pem)
+
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    return Pki(
+        trust=trust,
+        good=issue("good", authority, "127.0.0.1"),
+        self_signed=keep("self-signed", stranger.private_key_pem, stranger.cert_pem),
+        untrusted=issue("untrusted", stranger, "127.0.0.1"),
+        other_host=issue("other-host", authority, "127.0.0.2"),
+        expired=issue("expired", authority, "127.0.0.1", not_after=yesterday),
+    )
+
+
+def secure(bench: Bench, pki: Pki, port: int = 0) -> Listener:
+    """Open a port with nothing wrong about its TLS."""
+    return bench.listen(tls={"certificate": pki.good}, port=port)
+
+
+# The port
+
+
+def test_a_closed_port_is_tried_again(bench: Bench) -> None:
+    """Nothing listens; later something does, and the same client reaches it."""
+
+    async def scenario() -> None:
+        port = bench.shut(bench.listen())
+        async with bench.client(f"http://127.0.0.1:{port}") as insim:
+            ending = await bench.send(insim)
+            assert type(ending) is NotSent, ending
+            await bench.probe(insim, bench.listen(port=port))
+
+    bench.run(scenario)
+
+
+def test_a_port_that_opens_between_two_attempts_gets_the_message(bench: Bench) -> None:
+    """That is what the second attempt is for."""
+
+    async def scenario() -> None:
+        port = bench.shut(bench.listen())
+
+        async def open_meanwhile(seconds: float) -> None:
+            bench.listen(port=port)
+
+        clock = Clock(sleep=open_meanwhile)
+        async with bench.client(f"http://127.0.0.1:{port}", clock=clock) as insim:
+            assert isinstance(await bench.send(insim), SmsReceipt)
+
+    bench.run(scenario)
+
+
+def test_a_full_backlog_is_waited_for_until_the_deadline(bench: Bench) -> None:
+    """The first packet stays unanswered."""
+
+    async def scenario() -> None:
+        listener = bench.gateway.listen(full=True)
+        async with bench.client(listener.url, timeout=0.3) as insim:
+            with deadline(0.3):
+                ending = await bench.send(insim)
+            assert type(ending) is NotSent, ending
+            bench.gateway.order("close", port=listener.port)
+            await bench.probe(insim, bench.listen(port=listener.port))
+
+    bench.run(scenario)
+
+
+# The name
+
+
+class Resolver:
+    """Looks up one name, at the test's bidding."""
+
+    def __init__(self) -> None:
+        self.fault = False
+        self.asked = 0
+        self.answer = threading.Event()
+        self.answer.set()
+        self.real = socket.getaddrinfo
+
+    def __call__(self, host: Any, port: Any, family: int, kind: int, proto: int, flags: int, /) -> Any:
+        if host not in {HOST, HOST.encode()} or flags & socket.AI_NUMERICHOST:
+            return self.real(host, port, family, kind, proto, flags)
+        self.asked += 1
+        self.answer.wait(5)
+        if self.fault:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return self.real("127.0.0.1", port, family, kind, proto, flags)
+
+
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> Resolver:
+    """A resolver under control."""
+    resolver = Resolver()
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    return resolver
+
+
+def test_a_name_that_does_not_resolve_is_looked_up_again(bench: Bench, pki: Pki, resolver: Resolver) -> None:
+    """As often as there are attempts."""
+
+    async def scenario() -> None:
+        listener = secure(bench, pki)
+        async with bench.client(f"https://{HOST}:{listener.port}", trust=pki.trust) as insim:
+            resolver.fault = True
+            ending = await bench.send(insim)
+            assert type(ending) is NotSent, ending
+            assert resolver.asked == ATTEMPTS
+            resolver.fault = False
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+def test_a_resolver_that_hangs_is_waited_for_until_the_deadline(bench: Bench, pki: Pki, resolver: Resolver) -> None:
+    """The lookup itself cannot be stopped, the call can."""
+
+    async def scenario() -> None:
+        listener = secure(bench, pki)
+        async with bench.client(f"https://{HOST}:{listener.port}", trust=pki.trust, timeout=0.3) as insim:
+            resolver.answer.clear()
+            try:
+                with deadline(0.3):
+                    ending = await bench.send(insim)
+            finally:
+                resolver.answer.set()
+            assert type(ending) is NotSent, ending
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+# TLS
+
+
+@pytest.mark.parametrize("fault", ["self_signed", "untrusted", "other_host", "expired"])
+def test_a_certificate_that_is_not_trusted_ends_the_call_at_once(bench: Bench, pki: Pki, fault: str) -> None:
+    """Trying again would not make it better."""
+
+    async def scenario() -> None:
+        listener = bench.listen(tls={"certificate": getattr(pki, fault)})
+        async with bench.client(f"https://127.0.0.1:{listener.port}", trust=pki.trust) as insim:
+            ending = await bench.send(insim)
+            assert type(ending) is NotSent, ending
+            assert "certificate" in str(ending)
+            assert listener.report().heads == []
+            await bench.probe(insim, secure(bench, pki, bench.shut(listener)))
+
+    bench.run(scenario)
+
+
+class Handshake(NamedTuple):
+    """A port with no proper TLS."""
+
+    name: str
+    order: dict[str, Any]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+HANDSHAKES = [
+    Handshake("hang-up", {"connections": [[["more"], CLOSE]] * ATTEMPTS}),
+    Handshake("reset", {"connections": [[["more"], RESET]] * ATTEMPTS}),
+    Handshake("reset before it begins", {"connections": [[RESET]] * ATTEMPTS}),
+    Handshake("plain text", {"connections": [[["more"], ["reply", 400, "plain HTTP"], CLOSE]] * ATTEMPTS}),
+    Handshake("garbage", {"connections": [[["more"], ["say", "\x15\x03\x03\x00\x02"], CLOSE]] * ATTEMPTS}),
+    Handshake("TLS 1.1 only", {"tls": {"old": True}}),
+]
+
+
+@pytest.mark.parametrize("handshake", HANDSHAKES, ids=str)
+def test_a_broken_handshake_is_tried_again(bench: Bench, pki: Pki, handshake: Handshake) -> None:
+    """The server never sees a request."""
+
+    async def scenario() -> None:
+        order = dict(handshake.order)
+        if "tls" in order:
+            order["tls"] = {**order["tls"], "certificate": pki.good}
+        listener = bench.listen(**order)
+        async with bench.client(f"https://127.0.0.1:{listener.port}", trust=pki.trust) as insim:
+            ending = await bench.send(insim)
+            assert type(ending) is NotSent, ending
+            report = listener.report()
+            assert report.heads == []
+            assert report.opened == (0 if "tls" in order else ATTEMPTS)
+            await bench.probe(insim, secure(bench, pki, bench.shut(listener)))
+
+    bench.run(scenario)
+
+
+def test_a_handshake_that_stalls_ends_at_the_deadline(bench: Bench, pki: Pki) -> None:
+    """The port takes the connection and says nothing."""
+
+    async def scenario() -> None:
+        listener = bench.listen(connections=[[STALL]])
+        async with bench.client(f"https://127.0.0.1:{listener.port}", trust=pki.trust, timeout=0.3) as insim:
+            with deadline(0.3):
+                ending = await bench.send(insim)
+            assert type(ending) is NotSent, ending
+            await bench.probe(insim, secure(bench, pki, bench.shut(listener)))
+
+    bench.run(scenario)
+
+
+def test_a_reset_behind_the_handshake_and_the_request_leaves_it_unknown(bench: Bench, pki: Pki) -> None:
+    """TLS makes no difference once the request has left."""
+
+    async def scenario() -> None:
+        listener = bench.listen([*TAKE, RESET], tls={"certificate": pki.good})
+        async with bench.client(f"https://127.0.0.1:{listener.port}", trust=pki.trust) as insim:
+            assert isinstance(await bench.send(insim), OutcomeUnknown)
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+# The proxy
+
+REFUSALS: list[tuple[str, Script]] = [
+    ("403", [HEAD, ["reply", 403, "no"]]),
+    ("407", [HEAD, ["reply", 407, "who are you?", 'Proxy-Authenticate: Basic realm="p"']]),
+    ("502", [HEAD, ["reply", 502, "<html>nobody there</html>"]]),
+    ("hang-up", [HEAD, CLOSE]),
+    ("reset", [HEAD, RESET]),
+    ("half an answer", [HEAD, ["say", "HTTP/1.1 2"], CLOSE]),
+    ("garbage", [HEAD, ["say", "SSH-2.0-OpenSSH\r\n\r\n"], CLOSE]),
+]
+
+
+@pytest.fixture
+def through(leg: Leg, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Name a proxy in the way that this leg is told of one: by the environment, or by the injected client."""
+
+    def through(proxy: Listener) -> dict[str, str]:
+        monkeypatch.setenv("NO_PROXY", "")
+        monkeypatch.setenv("no_proxy", "")
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("https_proxy", proxy.url)
+        return {"proxy": proxy.url}
+
+    return through
+
+
+@pytest.mark.parametrize("script", [pytest.param(script, id=name) for name, script in REFUSALS])
+def test_a_proxy_that_refuses_to_connect_is_asked_again(bench: Bench, pki: Pki, through: Any, script: Script) -> None:
+    """CONNECT is not the request: nothing has left before the tunnel stands."""
+
+    async def scenario() -> None:
+        listener = secure(bench, pki)
+        proxy = bench.listen(*[script] * ATTEMPTS, otherwise=[HEAD, ["tunnel", listener.port]])
+        async with bench.client(f"https://{HOST}:{listener.port}", trust=pki.trust, **through(proxy)) as insim:
+            ending = await bench.send(insim)
+            assert type(ending) is NotSent, ending
+            report = proxy.report()
+            assert [head.split()[0] for head in report.heads] == ["CONNECT"] * ATTEMPTS
+            assert listener.report().opened == 0
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+def test_a_proxy_that_is_down_is_tried_again(bench: Bench, pki: Pki, through: Any) -> None:
+    """As a port of our own would be."""
+
+    async def scenario() -> None:
+        listener = secure(bench, pki)
+        proxy = bench.listen(otherwise=[HEAD, ["tunnel", listener.port]])
+        port = bench.shut(proxy)
+        async with bench.client(f"https://{HOST}:{listener.port}", trust=pki.trust, **through(proxy)) as insim:
+            ending = await bench.send(insim)
+            assert type(ending) is NotSent, ending
+            bench.listen(port=port, otherwise=[HEAD, ["tunnel", listener.port]])
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+def test_a_proxy_that_stalls_on_connect_ends_at_the_deadline(bench: Bench, pki: Pki, through: Any) -> None:
+    """Not sent, however long it took."""
+
+    async def scenario() -> None:
+        listener = secure(bench, pki)
+        proxy = bench.listen([STALL], otherwise=[HEAD, ["tunnel", listener.port]])
+        async with bench.client(
+            f"https://{HOST}:{listener.port}", trust=pki.trust, timeout=0.3, **through(proxy)
+        ) as insim:
+            with deadline(0.3):
+                ending = await bench.send(insim)
+            assert type(ending) is NotSent, ending
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+@pytest.mark.parametrize("processed", [True, False])
+def test_a_tunnel_that_breaks_behind_the_request_leaves_it_unknown(
+    bench: Bench, pki: Pki, through: Any, processed: bool
+) -> None:
+    """Through a proxy as well, the first byte of the request itself is what counts."""
+
+    async def scenario() -> None:
+        script: Script = [*TAKE, RESET] if processed else [HEAD, RESET]
+        listener = bench.listen(script, tls={"certificate": pki.good})
+        proxy = bench.listen(otherwise=[HEAD, ["tunnel", listener.port]])
+        async with bench.client(f"https://{HOST}:{listener.port}", trust=pki.trust, **through(proxy)) as insim:
+            assert isinstance(await bench.send(insim), OutcomeUnknown)
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+def test_a_server_that_is_not_trusted_behind_a_proxy_sees_nothing(bench: Bench, pki: Pki, through: Any) -> None:
+    """The proxy's certificate is not the server's."""
+
+    async def scenario() -> None:
+        listener = bench.listen(tls={"certificate": pki.untrusted})
+        proxy = bench.listen(otherwise=[HEAD, ["tunnel", listener.port]])
+        async with bench.client(f"https://{HOST}:{listener.port}", trust=pki.trust, **through(proxy)) as insim:
+            ending = await bench.send(insim)
+            assert type(ending) is NotSent, ending
+            assert proxy.report().opened == 1
+            assert listener.report().heads == []
+
+    bench.run(scenario)

@@ -1,0 +1,186 @@
+"""A server that asks for patience gets it from the whole client, on the clock that the client was given."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from insim_async import Clock, RateLimited, Retry, SmsReceipt, Status
+
+from .bench import Bench, FakeClock, status_of, until
+from .gateway import BODY, HEAD, Script
+
+SIX_SECONDS: Script = [HEAD, BODY, ["reply", 429, "slow down", "Retry-After: 6"]]
+
+
+def asking(*headers: str) -> Script:
+    """Answer 429."""
+    return [HEAD, BODY, ["reply", 429, "slow down", *headers]]
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 6, 20])
+def test_seconds_are_waited(bench: Bench, seconds: int) -> None:
+    """Then the message goes out."""
+
+    async def scenario() -> None:
+        fake = FakeClock()
+        listener = bench.listen(asking(f"Retry-After: {seconds}"))
+        async with bench.client(listener.url, clock=fake.clock, timeout=30) as insim:
+            assert isinstance(await bench.send(insim), SmsReceipt)
+            assert sum(fake.waits) == pytest.approx(seconds)
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+@pytest.mark.parametrize("ahead", [0, 7200, -7200, None], ids=["same", "ahead", "behind", "untold"])
+def test_a_date_is_waited_for_on_the_servers_own_clock(bench: Bench, ahead: int | None) -> None:
+    """Whatever our own clock shows, unless the server does not tell its own."""
+
+    async def scenario() -> None:
+        fake = FakeClock()
+        listener = bench.listen([HEAD, BODY, ["later", 429, 6, ahead]])
+        async with bench.client(listener.url, clock=fake.clock, timeout=30) as insim:
+            assert isinstance(await bench.send(insim), SmsReceipt)
+            assert sum(fake.waits) == pytest.approx(6, abs=1.1 if ahead is None else 0.001)
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.25, 0.999])
+@pytest.mark.parametrize(
+    "headers",
+    [[], ["Retry-After:"], ["Retry-After: soon"], ["Retry-After: -5"], ["Retry-After: 1.5s"], ["Retry-After: \xb2"]],
+)
+def test_without_a_readable_time_it_backs_off(bench: Bench, headers: list[str], chance: float) -> None:
+    """By the usual rule, doubling, and never not at all: someone has asked for patience."""
+
+    async def scenario() -> None:
+        fake = FakeClock(chance)
+        listener = bench.listen(asking(*headers), asking(*headers))
+        async with bench.client(
+            listener.url, clock=fake.clock, timeout=30, retry=Retry(attempts=3, base=0.5, cap=30)
+        ) as insim:
+            assert isinstance(await bench.send(insim), SmsReceipt)
+            assert 0 < sum(fake.waits) <= 0.5 + 1.0 + 2 * 0.5
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+@pytest.mark.parametrize("header", ["3600", "1000000000", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_long_wait_is_capped(bench: Bench, header: str) -> None:
+    """At a minute; then it tries again."""
+
+    async def scenario() -> None:
+        fake = FakeClock()
+        listener = bench.listen(asking(f"Retry-After: {header}"))
+        async with bench.client(listener.url, clock=fake.clock, timeout=500) as insim:
+            ending = await bench.send(insim)
+            assert isinstance(ending, SmsReceipt)
+            assert max(fake.waits) <= 60
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+@pytest.mark.parametrize("header", ["31", "3600", "1000000000"])
+def test_a_wait_beyond_the_deadline_is_not_begun(bench: Bench, header: str) -> None:
+    """The caller learns at once, and how long to wait."""
+
+    async def scenario() -> None:
+        fake = FakeClock()
+        listener = bench.listen(asking(f"Retry-After: {header}"))
+        async with bench.client(listener.url, clock=fake.clock, timeout=30) as insim:
+            ending = await bench.send(insim)
+            assert type(ending) is RateLimited, ending
+            assert ending.retry_after is not None
+            assert ending.retry_after >= 31
+            assert fake.pauses == []
+            assert len(listener.report().heads) == 1
+            fake.time += 61
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+def test_when_the_attempts_are_used_up_it_says_so(bench: Bench) -> None:
+    """Not sent, and how long the server last asked to wait."""
+
+    async def scenario() -> None:
+        fake = FakeClock()
+        listener = bench.listen(*[asking("Retry-After: 2")] * 3)
+        async with bench.client(listener.url, clock=fake.clock, timeout=30) as insim:
+            ending = await bench.send(insim)
+            assert type(ending) is RateLimited, ending
+            assert ending.retry_after == 2
+            assert len(listener.report().heads) == 3
+            assert sum(fake.waits) == pytest.approx(4)
+            fake.time += 61
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+class HeldClock(FakeClock):
+    """Time that stands still until it is let go."""
+
+    def __init__(self, chance: float = 0.0) -> None:
+        super().__init__(chance)
+        self.asleep = 0
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until so much time was let pass."""
+        self.waits.append(seconds)
+        end = self.time + seconds
+        self.asleep += 1
+        try:
+            await until(lambda: self.time >= end)
+        finally:
+            self.asleep -= 1
+
+
+def test_everybody_waits_and_nobody_stampedes(bench: Bench) -> None:
+    """One 429 stops all callers of the client; behind the pause they come back spread out, not at once."""
+    slots, callers = 8, 40
+
+    async def scenario() -> None:
+        chances = iter(range(10_000))
+        clock = HeldClock()
+        clock.clock = Clock(now=lambda: clock.time, sleep=clock.sleep, random=lambda: (next(chances) * 0.37) % 1)
+        listener = bench.listen(*[SIX_SECONDS] * slots)
+        async with bench.client(
+            listener.url,
+            clock=clock.clock,
+            timeout=60,
+            max_concurrency=slots,
+            retry=Retry(attempts=3, base=0.5, cap=30),
+        ) as insim:
+            endings: list[Status] = []
+
+            async def one() -> None:
+                endings.append(status_of(await bench.send(insim)))
+
+            async with anyio.create_task_group() as group:
+                for _ in range(callers):
+                    group.start_soon(one)
+                await until(lambda: clock.asleep >= slots)
+                asked = len(listener.report().heads)
+                assert asked == slots
+                clock.time += 5.9
+                await anyio.sleep(0.05)
+                assert len(listener.report().heads) == asked
+                bursts = []
+                while len(endings) < callers:
+                    clock.time += 0.02
+                    await anyio.sleep(0.01)
+                    here = len(listener.report().heads)
+                    bursts.append(here - asked)
+                    asked = here
+            assert set(endings) == {Status.SENT}
+            first = next(burst for burst in bursts if burst)
+            assert first < slots, bursts
+            await bench.probe(insim, listener, slots)
+
+    bench.run(scenario)
