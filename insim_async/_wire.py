@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import force_setattr
 
 from insim_async import _tolerant
 from insim_async._tolerant import Words
@@ -140,17 +140,29 @@ _CALL = Words(
 )
 
 
-def _documented(**config: Any) -> type[SmsReceipt]:
-    """Make a receipt that msgspec reads from the documented names, all of them required."""
+_being_read: ContextVar[_Unread | None] = ContextVar("_being_read", default=None)
+"""The answer that is being read: msgspec takes it as a default, so that a receipt keeps what it has no name for."""
+
+
+def _documented(*more: tuple[str, Any, Any]) -> msgspec.json.Decoder[list[SmsReceipt]]:
+    """Make a decoder for the documented names, all of them required; without ``more``, for no others."""
     names = {"sms_id": "id_sms_api", "parts": "sms_per_message", "sent_at": "sent_time", "account": "user"}
     fields: list[Any] = [
         (field.name, field.type, msgspec.field(name=names.get(field.name, field.name)))
         for field in msgspec.structs.fields(SmsReceipt)
         if field.required
     ]
-    fields.append(("_more", Any, msgspec.field(name="(more)", default=None)))
-    kind = msgspec.defstruct("SmsReceipt", fields, bases=(SmsReceipt,), frozen=True, kw_only=True, eq=False, **config)
-    return cast(type[SmsReceipt], kind)
+    kind = msgspec.defstruct(
+        "SmsReceipt",
+        [*fields, *more],
+        bases=(SmsReceipt,),
+        frozen=True,
+        kw_only=True,
+        eq=False,
+        gc=False,
+        forbid_unknown_fields=not more,
+    )
+    return msgspec.json.Decoder(list[kind], strict=False)  # type: ignore[valid-type]
 
 
 class _Added(Struct, forbid_unknown_fields=True, gc=False):
@@ -176,12 +188,11 @@ class _AddedAnswer(Struct, forbid_unknown_fields=True):
     data: _AddedList
 
 
-def _decoder_of(receipt: type[SmsReceipt]) -> msgspec.json.Decoder[list[SmsReceipt]]:
-    return msgspec.json.Decoder(list[receipt], strict=False)  # type: ignore[valid-type]
-
-
-_to_the_letter = _decoder_of(_documented(forbid_unknown_fields=True))
-_with_more = _decoder_of(_documented())
+_to_the_letter = _documented()
+_with_more = _documented(
+    ("_more", Any, msgspec.field(name="(more)", default_factory=_being_read.get)),
+    ("_never", Literal["(never)"] | None, msgspec.field(name="error", default=None)),  # the older word: not overlooked
+)
 _added = msgspec.json.Decoder(_AddedAnswer)
 
 
@@ -197,16 +208,13 @@ def decode_receipts(body: bytes | bytearray) -> Sequence[SmsReceipt | None]:
         pass
     except (msgspec.DecodeError, RecursionError):
         raise ValueError(_NOT_JSON) from None
-    if b"error" not in bytes(body).lower():
-        try:
-            receipts = _with_more.decode(body)
-        except msgspec.ValidationError:
-            pass
-        else:
-            unread = _Unread(body)
-            for receipt in receipts:
-                force_setattr(receipt, "_more", unread)
-            return receipts
+    reading = _being_read.set(_Unread(body))
+    try:
+        return _with_more.decode(body)
+    except msgspec.ValidationError:
+        pass
+    finally:
+        _being_read.reset(reading)
     found = [_receipt(row) for row in _RECEIPT.objects(_json(body))]
     if not any(found):
         raise ValueError("no receipt in it")

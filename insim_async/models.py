@@ -153,7 +153,7 @@ class SmsReceipt(_Private, frozen=True, kw_only=True, eq=False, gc=False):
         return _received, (self._facts(), dict(self.extra))
 
     def _facts(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__struct_fields__ if name != "_more"}
+        return {name: getattr(self, name) for name in SmsReceipt.__struct_fields__ if name != "_more"}
 
 
 def _received(facts: dict[str, Any], extra: dict[str, Any]) -> SmsReceipt:

@@ -157,7 +157,7 @@ class TestOtherSpellings:
             ({"sent_time": "yesterday"}, "sent_at", None),
             ({"sent_time": ""}, "sent_at", None),
             ({"error": ["#003"]}, "errors", ("#003",)),
-            ({"ERRORS": "#003"}, "errors", ("#003",)),
+            ({"sent": None, "ERRORS": "#003"}, "errors", ("#003",)),
             ({"errors": ["#003"]}, "errors", ("#003",)),
         ],
     )
