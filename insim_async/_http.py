@@ -121,10 +121,11 @@ class Failure(Struct, frozen=True):
 class _Trail:
     """How far a request has come; httpcore calls it at each step (the ``trace`` extension)."""
 
-    __slots__ = ("announced", "scope", "started", "trying")
+    __slots__ = ("_socket", "announced", "scope", "started", "trying")
 
     def __init__(self, scope: anyio.CancelScope) -> None:
         self.scope = scope
+        self._socket: Any = None
         self.begin()
         self.trying = False
 
@@ -137,6 +138,11 @@ class _Trail:
         self.announced = True
         if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
             self.started = True
+        elif event.endswith("connect_tcp.complete"):
+            self._socket = info["return_value"]
+        elif event.endswith("start_tls.failed") and self._socket is not None:
+            with anyio.CancelScope(shield=True):
+                await self._socket.aclose()  # httpcore forgets it where the handshake was cancelled
 
 
 class Connection:
@@ -182,7 +188,7 @@ class Connection:
         """Bind the connection to this process and event loop."""
         if self._home is not None:
             raise ConfigurationError("the client has been opened before: make a new one")
-        self._home = _here()
+        self._home = os.getpid(), current_token()
 
     def misuse(self) -> ConfigurationError | None:
         """Say why nothing can be sent from here, if so."""
@@ -190,13 +196,17 @@ class Connection:
             return ConfigurationError("the client is not open: use it inside `async with AsyncInSim(...) as insim:`")
         if self._closing:
             return ConfigurationError("the client is closed")
-        if self._home != _here():
+        if self._is_elsewhere():
             return ConfigurationError(
                 "the client was opened in another event loop, thread or process: open one in each"
             )
         if self._client.is_closed:
             return ConfigurationError("the http_client given to the client is closed")
         return None
+
+    def _is_elsewhere(self) -> bool:
+        """Ask for the process first: a forked one has no event loop, though it may seem to run in one."""
+        return self._home is not None and (self._home[0] != os.getpid() or self._home[1] != current_token())
 
     async def post(self, call: Call[T]) -> T | InSimError:
         """Make the call and return what it came to, once it may go out.
@@ -225,7 +235,7 @@ class Connection:
         """Close: what waits ends unsent, what is under way has a few seconds, then its outcome is unknown."""
         if self._closed:
             return
-        if self._home is not None and self._home != _here():
+        if self._is_elsewhere():
             raise ConfigurationError("the client is closed where it was opened, not in another loop or process")
         self._closing = True
         self._cancel(trail for trail in self._flights if not trail.trying)
@@ -245,7 +255,7 @@ class Connection:
         while True:
             attempt += 1
             pause = self._gate.closed_for()
-            if self._too_late(call, pause, until):
+            if pause and self._too_late(call, pause, until):
                 return RateLimited("the server asked for a pause", retry_after=pause)
             await self._gate.wait(call.count, self._retry.base)
             result = await self._attempt(call, trail)
@@ -301,9 +311,12 @@ class Connection:
         )
 
     def _lost(self, error: Exception, call: Call[T], trail: _Trail) -> Failure:
-        what = excerpt(f"{type(error).__name__}: {error}".encode(errors="replace"), call.body)
+        chain = _chain(error)
+        words = next(filter(None, map(str, chain)), "")
+        what = excerpt(f"{type(error).__name__}: {words}".encode(errors="replace"), call.body).rstrip(": ")
         if self._unsent(trail, error):
-            return Failure(NotSent(f"nothing was sent: {what}"), again=not _not_trusted(error))
+            not_trusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain)
+            return Failure(NotSent(f"nothing was sent: {what}"), again=not not_trusted)
         return Failure(OutcomeUnknown(f"it may have been sent: {what}"))
 
     def _cut_short(self, trail: _Trail) -> Failure:
@@ -502,12 +515,13 @@ async def _in_a_task(function: Callable[..., Awaitable[T]], *args: object) -> T:
     return result
 
 
-def _not_trusted(error: BaseException | None) -> bool:
-    seen: list[BaseException] = []
-    while error is not None and error not in seen:
-        seen.append(error)
+def _chain(error: BaseException | None) -> list[BaseException]:
+    """Return an exception and what caused it, outermost first."""
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
         error = error.__cause__ or error.__context__
-    return any(isinstance(error, ssl.SSLCertVerificationError) for error in seen)
+    return found
 
 
 def _own_client(base_url: str, context: ssl.SSLContext | None) -> httpx.AsyncClient:
@@ -539,7 +553,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _here() -> tuple[int, object]:
-    return os.getpid(), current_token()

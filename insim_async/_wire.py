@@ -68,6 +68,9 @@ class Message(Struct, omit_defaults=True, gc=False):
     priorite: int = 1
     date_to_send: str = ""
 
+    def __repr__(self) -> str:
+        return f"<Message {self.id_sms_api}>"
+
 
 class _Contact(Struct, omit_defaults=True, gc=False):
     phone_number: str

@@ -321,7 +321,8 @@ async def _pipeline(
     Closing it cancels what is under way, and waits for that.
     """
     results, taken = anyio.create_memory_object_stream[tuple[int, list[R]]](0)
-    scope, gone, numbers = anyio.CancelScope(), anyio.Event(), count()
+    scope, finished, gone = anyio.CancelScope(), anyio.Event(), anyio.Event()
+    numbers = count()
     failures: list[Exception] = []
 
     async def work() -> None:
@@ -334,12 +335,15 @@ async def _pipeline(
                 scope.cancel()
 
     async def keep() -> None:
-        with results, scope:
-            async with anyio.create_task_group() as group:
-                group.start_soon(source.fill)
-                for _ in range(workers):
-                    group.start_soon(work)
-        gone.set()
+        try:
+            with results, scope:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(source.fill)
+                    for _ in range(workers):
+                        group.start_soon(work)
+                finished.set()
+        finally:
+            gone.set()
 
     _start(keep)
     try:
@@ -352,6 +356,8 @@ async def _pipeline(
             await gone.wait()
     if failures:
         raise failures[0]
+    if not finished.is_set():
+        raise OutcomeUnknown("the sending was cancelled from outside; what was under way may have been sent")
 
 
 _running: set[asyncio.Task[None]] = set()

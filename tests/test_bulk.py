@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import logging
+import subprocess
+import sys
+import textwrap
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import aclosing
 from typing import Any
@@ -392,13 +396,7 @@ class TestContacts:
 
 
 async def test_a_client_that_closes_ends_what_waits(hours: Hours, router: respx.MockRouter) -> None:
-    release = anyio.Event()
-
-    async def stall(request: httpx.Request) -> httpx.Response:
-        await release.wait()
-        return httpx.Response(502)
-
-    router.post("/api/v1/sendsms").mock(side_effect=stall)
+    release = await stalled(router)
     errors: list[Exception] = []
 
     async def send(insim: AsyncInSim) -> None:
@@ -415,3 +413,51 @@ async def test_a_client_that_closes_ends_what_waits(hours: Hours, router: respx.
         await anyio.wait_all_tasks_blocked()
         release.set()
     assert [type(error) for error in errors] == [NotSent, OutcomeUnknown]
+
+
+async def stalled(router: respx.MockRouter) -> anyio.Event:
+    """Let no request to send be answered before the event is set."""
+    release = anyio.Event()
+
+    async def stall(request: httpx.Request) -> httpx.Response:
+        await release.wait()
+        return httpx.Response(502)
+
+    router.post("/api/v1/sendsms").mock(side_effect=stall)
+    return release
+
+
+async def test_a_bulk_call_whose_tasks_are_cancelled_from_outside_ends(hours: Hours, router: respx.MockRouter) -> None:
+    await stalled(router)
+    async with client(hours) as insim:
+        sending = asyncio.create_task(insim.send_many(texts(5)))
+        await anyio.wait_all_tasks_blocked()
+        for task in bulk._running:
+            task.cancel()
+        with pytest.raises(OutcomeUnknown, match="cancelled from outside"):
+            await sending
+
+
+@pytest.mark.parametrize("end", ["return", "raise SystemExit(0)"])
+def test_a_program_may_end_in_the_middle_of_a_bulk_call(end: str) -> None:
+    script = f"""
+        import asyncio, httpx
+        from insim_async import AsyncInSim, Sms
+
+        async def stall(request):
+            await asyncio.Event().wait()
+
+        async def send():
+            own = httpx.AsyncClient(transport=httpx.MockTransport(stall))
+            async with AsyncInSim("me", "key", base_url="http://127.0.0.1", http_client=own) as insim:
+                await insim.send_many([Sms("+33639980001", "Hi")])
+
+        async def main():
+            sending = asyncio.create_task(send())
+            await asyncio.sleep(0.1)
+            {end}
+
+        asyncio.run(main())
+    """
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=20, check=True, capture_output=True)
+    assert run.stderr == b""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -77,20 +77,26 @@ async def g12(_: Bench) -> list[Table]:
     from insim_async._wire import Account, Message
     from insim_async.models import Sms
 
-    messages = [Sms(peers.number(i), peers.text(i), sms_id=f"AbCdEfGhIjKlMnOpQr{i:04d}") for i in range(COUNT)]
+    given = [Sms(peers.number(i), peers.text(i), sms_id=f"AbCdEfGhIjKlMnOpQr{i:04d}") for i in range(COUNT)]
     account = Account(peers.LOGIN, peers.ACCESS_KEY)
 
-    def ours() -> bytes:
-        return account.messages([Message(m.phone_number, m.message, m.sms_id or "") for m in messages])
+    def structs() -> list[Message]:
+        return [Message(sms.phone_number, sms.message, sms.sms_id or "") for sms in given]
 
-    def plain_json() -> bytes:
-        rows = [{"phone_number": m.phone_number, "message": m.message, "id_sms_api": m.sms_id} for m in messages]
-        return json.dumps({"header": peers.HEADER, "messages": rows}).encode()
+    def request() -> dict[str, Any]:
+        rows = [{"phone_number": sms.phone_number, "message": sms.message, "id_sms_api": sms.sms_id} for sms in given]
+        return {"header": peers.HEADER, "messages": rows}
 
-    assert json.loads(ours()) == json.loads(plain_json())
-    works: dict[str, Work] = {OURS: ours, PLAIN_JSON: plain_json}
+    ready, ready_dicts = structs(), request()
+    assert json.loads(account.messages(ready)) == ready_dicts
+    works: dict[str, Work] = {
+        OURS: lambda: account.messages(ready),
+        "insim_async, objects made as well": lambda: account.messages(structs()),
+        PLAIN_JSON: lambda: json.dumps(ready_dicts).encode(),
+        "json, dicts made as well": lambda: json.dumps(request()).encode(),
+    }
     if _has_pydantic():
-        works[PYDANTIC] = _pydantic_request(messages)
+        works[PYDANTIC] = _pydantic_request(ready_dicts)
     goals = {PLAIN_JSON: Goal(at_least=8), PYDANTIC: Goal(at_least=4)}
     return [await _race(f"G12 encode {COUNT} messages", works, goals)]
 
@@ -142,7 +148,7 @@ def _pydantic_contacts(body: bytes) -> Work:
     return lambda: Answer.model_validate_json(body)
 
 
-def _pydantic_request(messages: Sequence[Any]) -> Work:
+def _pydantic_request(request: Mapping[str, Any]) -> Work:
     import pydantic
 
     class Message(pydantic.BaseModel):
@@ -154,11 +160,8 @@ def _pydantic_request(messages: Sequence[Any]) -> Work:
         header: dict[str, str]
         messages: list[Message]
 
-    def encode() -> bytes:
-        rows = [Message(phone_number=m.phone_number, message=m.message, id_sms_api=m.sms_id) for m in messages]
-        return Request(header=peers.HEADER, messages=rows).model_dump_json().encode()
-
-    return encode
+    model = Request.model_validate(request)
+    return lambda: model.model_dump_json().encode()
 
 
 class _Dropping(msgspec.Struct, frozen=True, kw_only=True, eq=False):

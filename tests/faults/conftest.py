@@ -40,6 +40,8 @@ def leg(request: pytest.FixtureRequest) -> Leg:
 
 
 @pytest.fixture
-def bench(leg: Leg, gateway: Gateway) -> Bench:
+def bench(leg: Leg, gateway: Gateway) -> Iterator[Bench]:
     """A bench on one leg."""
-    return Bench(leg, gateway)
+    bench = Bench(leg, gateway)
+    yield bench
+    bench.close()

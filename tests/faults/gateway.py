@@ -23,8 +23,8 @@ class Report(NamedTuple):
 
     processed: dict[str, int]
     order: list[str]
-    heads: list[str]
-    times: list[float]
+    requests: int
+    methods: dict[str, int]
     received: int
     opened: int
     open: int

@@ -42,8 +42,8 @@ def things(path: str, request: Row) -> list[str]:
     if path.endswith("/sendsms"):
         return [str(message["id_sms_api"]) for message in request["messages"]]
     if path.endswith("/contact"):
-        return [str(contact["phone_number"]) for contact in request["contacts"]]
-    return [str(request["header"]["phone_number"])]
+        return [f"contact {contact['phone_number']}" for contact in request["contacts"]]
+    return [f"call {request['header']['phone_number']}"]
 
 
 def receipt(message: Row) -> Row:
@@ -168,9 +168,8 @@ class Conversation:
     # Steps
 
     async def step_more(self) -> None:
-        """Wait until something has come."""
-        if not self.buffer:
-            await self.receive()
+        """Wait until something comes."""
+        await self.receive()
 
     async def step_head(self) -> None:
         """Read up to the end of the request's headers."""
@@ -178,8 +177,7 @@ class Conversation:
             await self.receive()
         head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
         self.head = head.decode("latin-1")
-        self.listener.heads.append(self.head)
-        self.listener.times.append(time.monotonic())
+        self.listener.methods[self.head.split(" ", 1)[0]] += 1
 
     async def step_body(self) -> None:
         """Read the request's whole body."""
@@ -194,8 +192,10 @@ class Conversation:
     async def step_process(self) -> None:
         """Do what is asked for, and count it."""
         names = things(self.path, self.request)
-        self.listener.processed.update(names)
-        self.listener.order.extend(names)
+        async with self.listener.news:
+            self.listener.processed.update(names)
+            self.listener.order.extend(names)
+            self.listener.news.notify_all()
 
     async def step_receipts(self, twist: str = "straight", *headers: str) -> None:
         """Answer as documented, or with a twist."""
@@ -254,9 +254,11 @@ class Conversation:
         """Do nothing for so long."""
         await asyncio.sleep(seconds)
 
-    async def step_gather(self, count: int) -> None:
-        """Wait until so many requests stand here at once."""
-        await self.listener.gather(count)
+    async def step_meet(self, names: list[str]) -> None:
+        """Wait until all of these are processed, if what is asked for is one of them."""
+        if not set(names).isdisjoint(things(self.path, self.request)):
+            async with self.listener.news:
+                await self.listener.news.wait_for(lambda: set(names) <= self.listener.processed.keys())
 
     async def step_hold(self) -> None:
         """Wait until the listener is told to let go."""
@@ -320,13 +322,11 @@ class Listener:
         self.released = asyncio.Event()
         self.processed: Counter[str] = Counter()
         self.order: list[str] = []
-        self.heads: list[str] = []
-        self.times: list[float] = []
+        self.methods: Counter[str] = Counter()
         self.received = 0
         self.opened = 0
         self.present: dict[asyncio.Task[None], asyncio.StreamReader] = {}
-        self.gathered = 0
-        self.complete = asyncio.Event()
+        self.news = asyncio.Condition()
 
     async def open(self) -> int:
         """Listen, and return the port."""
@@ -361,22 +361,13 @@ class Listener:
         """Return what happens to the next request."""
         return self.requests.popleft() if self.requests else self.otherwise
 
-    async def gather(self, count: int) -> None:
-        """Wait until ``count`` callers wait here."""
-        self.gathered += 1
-        mine = self.complete
-        if self.gathered == count:
-            self.gathered, self.complete = 0, asyncio.Event()
-            mine.set()
-        await mine.wait()
-
     def report(self) -> Row:
         """Return all counts."""
         return {
             "processed": dict(self.processed),
             "order": self.order,
-            "heads": self.heads,
-            "times": self.times,
+            "requests": self.methods.total(),
+            "methods": dict(self.methods),
             "received": self.received,
             "opened": self.opened,
             "open": sum(not gone(reader) for reader in self.present.values()),
@@ -481,8 +472,6 @@ async def main() -> None:
     print(json.dumps("ready"), flush=True)
     while line := await orders.readline():
         print(json.dumps(await desk.take(json.loads(line))), flush=True)
-    for port in list(desk.listeners):
-        await desk.do_close({"port": port})
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import anyio
 import trio
@@ -112,7 +112,7 @@ async def natively(at: int, manner: Manner, call: Call) -> Ending:
     endings: list[object] = []
     task = steps.task(loop, ended(call, endings))
     steps.act = functools.partial(manner, task)
-    loop.set_task_factory(steps.task)
+    loop.set_task_factory(cast(Any, steps.task))
     try:
         await asyncio.wait([task])
     finally:

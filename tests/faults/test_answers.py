@@ -17,8 +17,9 @@ from insim_async import (
     Status,
 )
 
-from .bench import NUMBER, Bench, status_of
-from .gateway import BODY, CLOSE, HEAD, TAKE, Script
+from .bench import Bench, status_of
+from .gateway import BEHAVE, BODY, CLOSE, HEAD, TAKE, Script
+from .leaks import NUMBER
 
 OK = "HTTP/1.1 200 OK\r\n"
 HTML = "<html><body><h1>Something else</h1></body></html>"
@@ -53,7 +54,7 @@ def test_a_status_has_one_meaning(bench: Bench, status: int, error: type[InSimEr
             ending = await bench.send(insim)
             assert type(ending) is error, ending
             assert getattr(ending, "status_code", status) == status
-            assert len(listener.report().heads) == 1
+            assert listener.report().requests == 1
             await bench.probe(insim, listener)
 
     bench.run(scenario)
@@ -68,11 +69,11 @@ def test_contacts_are_added_again_behind_a_5xx_only(bench: Bench, status: int, e
         async with bench.client(listener.url) as insim:
             ending = await bench.ending(insim.add_contacts([Contact(NUMBER, last_name="Lovelace")]))
             assert type(ending) is error, ending
-            assert len(listener.report().heads) == (3 if status == 500 else 1)
+            assert listener.report().requests == (3 if status == 500 else 1)
             listener.script(otherwise=[HEAD, BODY, ["reply", status, HTML]])
-            ending = await bench.ending(insim.click_to_call(NUMBER))
-            assert type(ending) is error, ending
-            assert len(listener.report().heads) == (4 if status == 500 else 2)
+            call = await bench.ending(insim.click_to_call(NUMBER))
+            assert type(call) is error, call
+            assert listener.report().requests == (4 if status == 500 else 2)
             await bench.probe(insim, listener)
 
     bench.run(scenario)
@@ -107,8 +108,40 @@ def test_the_other_host_of_a_redirect_sees_nothing(bench: Bench, status: int, fo
             ending = await bench.send(insim)
             assert type(ending) is ConfigurationError, ending
             assert other.report().opened == 0
-            assert len(listener.report().heads) == 1
+            assert listener.report().requests == 1
             await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("status", "ended"), [(401, Status.REFUSED), (403, Status.REFUSED), (302, Status.NOT_SENT), (404, Status.NOT_SENT)]
+)
+def test_in_bulk_nothing_more_is_sent_where_nothing_will_pass(bench: Bench, status: int, ended: Status) -> None:
+    """The rest is not sent, and says why."""
+
+    async def scenario() -> None:
+        listener = bench.listen(BEHAVE, otherwise=[HEAD, BODY, ["reply", status, HTML]])
+        async with bench.client(listener.url, batch_size=2, max_concurrency=1) as insim:
+            report = await insim.send_many(bench.messages(8))
+            assert bench.file(report) == [Status.SENT] * 2 + [ended] * 2 + [Status.NOT_SENT] * 4
+            assert len({str(outcome.error) for outcome in report.outcomes[2:]}) == 1
+            assert listener.report().requests == 2
+            await bench.probe(insim, listener, 1)
+
+    bench.run(scenario)
+
+
+@pytest.mark.parametrize(("status", "ended"), [(200, Status.UNKNOWN), (503, Status.UNKNOWN), (422, Status.REFUSED)])
+def test_in_bulk_a_batch_that_fails_is_no_reason_to_stop(bench: Bench, status: int, ended: Status) -> None:
+    """The next may pass."""
+
+    async def scenario() -> None:
+        listener = bench.listen(BEHAVE, [HEAD, BODY, ["reply", status, HTML]])
+        async with bench.client(listener.url, batch_size=2, max_concurrency=1) as insim:
+            report = await insim.send_many(bench.messages(6))
+            assert bench.file(report) == [Status.SENT] * 2 + [ended] * 2 + [Status.SENT] * 2
+            await bench.probe(insim, listener, 1)
 
     bench.run(scenario)
 
@@ -147,7 +180,7 @@ def test_a_200_that_is_not_an_answer_leaves_it_unknown(bench: Bench, body: str) 
         async with bench.client(listener.url) as insim:
             ending = await bench.send(insim)
             assert type(ending) is OutcomeUnknown, ending
-            assert len(listener.report().heads) == 1
+            assert listener.report().requests == 1
             await bench.probe(insim, listener)
 
     bench.run(scenario)
@@ -260,10 +293,8 @@ def test_receipts_are_matched_and_never_guessed(bench: Bench, twist: str) -> Non
         listener = bench.listen([*taken, ["receipts", twist]])
         async with bench.client(listener.url) as insim:
             report = await insim.send_many(bench.messages(4))
-            assert bench.enter(report.outcomes) == RECEIPTS[twist]
-            counts = [report.sent, report.refused, report.not_sent, report.unknown]
-            assert counts == [RECEIPTS[twist].count(status) for status in Status]
-            assert len(listener.report().heads) == 1
+            assert bench.file(report) == RECEIPTS[twist]
+            assert listener.report().requests == 1
             await bench.probe(insim, listener)
 
     bench.run(scenario)

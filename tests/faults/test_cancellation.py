@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import itertools
 import os
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -18,9 +17,9 @@ import pytest
 import insim_async._http
 from insim_async import AsyncInSim, Contact, Sms
 
-from .bench import HTTPX, HTTPX2, NUMBER, OWN, SLOTS, TRIO, Bench, Leg, until
-from .gateway import RECEIPTS, STALL, TAKE
-from .leaks import TEXT
+from .bench import HTTPX, HTTPX2, LEGS, OWN, SLOTS, TRIO, Bench, until
+from .gateway import RECEIPTS, STALL, TAKE, Listener
+from .leaks import NUMBER, TEXT
 from .stepping import Ending, as_it_wakes, by_scope, natively, twice, while_it_waits
 
 NATIVE = [OWN, HTTPX, HTTPX2]
@@ -36,6 +35,7 @@ EVERYWHERE = [
 ]
 everywhere = pytest.mark.parametrize(("leg", "cancelling"), EVERYWHERE)
 
+What = Callable[[Bench, AsyncInSim], Coroutine[Any, Any, object]]
 Cancelling = Callable[..., Awaitable[Ending]]
 """Cancels the call at its n-th suspension: ``await cancelling(n, call=...)``."""
 
@@ -68,39 +68,73 @@ async def add_contacts(bench: Bench, insim: AsyncInSim) -> object:
 
 
 async def call(bench: Bench, insim: AsyncInSim) -> object:
-    """Start a call."""
-    return await insim.click_to_call(NUMBER)
+    """Start a call, each time to another number."""
+    return await insim.click_to_call(f"+33639981{next(bench.numbers):03}")
 
 
 @everywhere
 @pytest.mark.parametrize("what", [send, send_many, stream, add_contacts, call])
-@pytest.mark.parametrize("state", ["cold", "warm"])
-def test_a_call_is_cancelled_at_each_await(
-    bench: Bench, cancelling: Cancelling, what: Callable[..., Coroutine[Any, Any, object]], state: str
+def test_a_call_over_kept_connections_is_cancelled_at_each_await(
+    bench: Bench, cancelling: Cancelling, what: What
 ) -> None:
     """From the first to the last; all slots work behind each."""
 
     async def scenario() -> None:
         listener = bench.listen()
         async with bench.client(listener.url, batch_size=2) as insim:
-            for at in itertools.count(1):
-                if state == "warm":
-                    await bench.probe(insim, listener)
+            at, reached = 0, True
+            while reached:
+                at += 1
+                await bench.probe(insim, listener)
                 ending = await cancelling(at, call=functools.partial(what, bench, insim))
                 look_at(bench, ending)
-                await bench.probe(insim, listener)
-                if not ending.reached:
-                    break
+                reached = ending.reached
             assert at > 4
 
     bench.run(scenario)
 
 
+@everywhere
+@pytest.mark.parametrize("what", [send, send_many])
+def test_a_call_over_new_connections_is_cancelled_at_each_await(
+    bench: Bench, cancelling: Cancelling, what: What
+) -> None:
+    """While they are being made, too."""
+
+    async def scenario() -> None:
+        listener = bench.listen()
+        at, reached = 0, True
+        while reached:
+            at += 1
+            async with bench.client(listener.url, batch_size=2) as insim:
+                ending = await cancelling(at, call=functools.partial(what, bench, insim))
+                look_at(bench, ending)
+                await bench.probe(insim, listener)
+            reached = ending.reached
+        assert at > 4
+
+    bench.run(scenario)
+
+
 def look_at(bench: Bench, ending: Ending) -> None:
-    """Expect either a result, or the cancellation with nothing in it."""
+    """Expect either a result, or the cancellation (on trio, perhaps a group of them) with nothing in it."""
     if isinstance(ending.result, BaseException):
-        assert type(ending.result) in {asyncio.CancelledError, anyio.get_cancelled_exc_class()}, ending
         bench.examine(ending.result)
+        assert set(kinds_of(ending.result)) == {anyio.get_cancelled_exc_class()}, ending
+
+
+def kinds_of(error: BaseException) -> Iterator[type[BaseException]]:
+    """Yield the class of an exception, or of each in its group."""
+    if not isinstance(error, BaseExceptionGroup):
+        yield type(error)
+        return
+    for each in error.exceptions:
+        yield from kinds_of(each)
+
+
+async def until_asked(listener: Listener, requests: int) -> None:
+    """Wait until so many requests have come."""
+    await until(lambda: listener.report().requests >= requests)
 
 
 @everywhere
@@ -111,19 +145,20 @@ def test_closing_is_cancelled_at_each_await(
     monkeypatch.setattr(insim_async._http, "CLOSING_GRACE", 0.02)
 
     async def scenario() -> None:
-        for at in itertools.count(1):
+        at, reached = 0, True
+        while reached:
+            at += 1
             listener = bench.listen()
             async with bench.client(listener.url) as insim:
                 await bench.probe(insim, listener)
                 listener.script(otherwise=[*TAKE, STALL])
                 async with anyio.create_task_group() as group:
                     group.start_soon(bench.send, insim)
-                    await until(lambda: len(listener.report().heads) > SLOTS)
+                    await until_asked(listener, SLOTS + 1)
                     ending = await cancelling(at, call=insim.aclose)
                     look_at(bench, ending)
                     await insim.aclose()
-            if not ending.reached:
-                break
+            reached = ending.reached
         assert at > 1
 
     bench.run(scenario)
@@ -138,11 +173,11 @@ def test_a_caller_is_cancelled_while_waiting_for_a_slot(bench: Bench, cancelling
         async with bench.client(listener.url) as insim:
             for at in (1, 2):
                 listener.script(*[[*TAKE, ["wait", 0.03], RECEIPTS]] * SLOTS)
-                heads = len(listener.report().heads)
+                requests = listener.report().requests
                 async with anyio.create_task_group() as group:
                     for _ in range(SLOTS):
                         group.start_soon(bench.send, insim)
-                    await until(lambda: len(listener.report().heads) >= heads + SLOTS)
+                    await until_asked(listener, requests + SLOTS)
                     look_at(bench, await cancelling(at, call=functools.partial(send, bench, insim)))
                     group.start_soon(bench.send, insim)
                 await bench.probe(insim, listener)
@@ -173,9 +208,7 @@ def test_breaking_out_of_a_stream_stops_it(bench: Bench) -> None:
         listener = bench.listen()
         async with bench.client(listener.url, batch_size=2) as insim:
             outcomes = insim.stream(bench.messages(40))
-            async for outcome in outcomes:
-                bench.enter([outcome])
-                break
+            bench.enter([await anext(outcomes)])
             await outcomes.aclose()
             await bench.probe(insim, listener)
             assert len(listener.report().order) < 40
@@ -183,40 +216,25 @@ def test_breaking_out_of_a_stream_stops_it(bench: Bench) -> None:
     bench.run(scenario)
 
 
-@pytest.mark.parametrize("leg", NATIVE, ids=str)
-def test_seconds_of_cancellation_cost_nothing(bench: Bench, seed: int, leg: Leg) -> None:
-    """Callers that give up at random, by every means that asyncio has (``INSIM_FAULTS_CHURN`` seconds of it)."""
+def test_seconds_of_cancellation_cost_nothing(bench: Bench, seed: int) -> None:
+    """Callers that give up at random, by every means that there is (``INSIM_FAULTS_CHURN`` seconds of it in all)."""
     chance = random.Random(seed)
-
-    async def give_up(insim: AsyncInSim) -> None:
-        patience = 0.006 * chance.random()
-        match chance.randrange(4):
-            case 0:
-                await asyncio.wait_for(bench.send(insim), patience)
-            case 1:
-                async with asyncio.timeout(patience):
-                    await bench.send(insim)
-            case 2:
-                with anyio.fail_after(patience):
-                    await bench.send(insim)
-            case _:
-                task = asyncio.ensure_future(bench.send(insim))
-                asyncio.get_running_loop().call_later(patience, task.cancel)
-                await asyncio.wait([task])
+    means = [by_fail_after] if bench.leg == TRIO else [by_fail_after, by_wait_for, by_timeout, by_cancel]
 
     async def scenario() -> None:
         listener = bench.listen(otherwise=[*TAKE, ["wait", 0.001], RECEIPTS])
         given_up = 0
         async with bench.client(listener.url, max_concurrency=4) as insim:
-            until = time.monotonic() + CHURN / len(NATIVE)
+            end = time.monotonic() + CHURN / len(LEGS)
 
             async def keep_giving_up() -> None:
                 nonlocal given_up
-                while time.monotonic() < until:
+                while time.monotonic() < end:
                     try:
-                        await give_up(insim)
-                    except TimeoutError:
+                        await chance.choice(means)(functools.partial(bench.send, insim), 0.008 * chance.random())
+                    except TimeoutError as error:
                         given_up += 1
+                        bench.examine(error)
 
             async with anyio.create_task_group() as group:
                 for _ in range(8):
@@ -225,3 +243,30 @@ def test_seconds_of_cancellation_cost_nothing(bench: Bench, seed: int, leg: Leg)
             await bench.probe(insim, listener, 4)
 
     bench.run(scenario)
+
+
+Send = Callable[[], Coroutine[Any, Any, object]]
+
+
+async def by_fail_after(send: Send, seconds: float) -> None:
+    """Give up by anyio's scope."""
+    with anyio.fail_after(seconds):
+        await send()
+
+
+async def by_wait_for(send: Send, seconds: float) -> None:
+    """Give up by asyncio's oldest means, in a task of its own."""
+    await asyncio.wait_for(send(), seconds)
+
+
+async def by_timeout(send: Send, seconds: float) -> None:
+    """Give up by asyncio's newest means, in the same task."""
+    async with asyncio.timeout(seconds):
+        await send()
+
+
+async def by_cancel(send: Send, seconds: float) -> None:
+    """Give up from outside."""
+    task = asyncio.ensure_future(send())
+    asyncio.get_running_loop().call_later(seconds, task.cancel)
+    await asyncio.wait([task])

@@ -14,7 +14,7 @@ import trustme
 
 from insim_async import Clock, NotSent, OutcomeUnknown, SmsReceipt
 
-from .bench import Bench, Leg, deadline
+from .bench import Bench, FakeClock, Leg, deadline
 from .gateway import CLOSE, HEAD, RESET, STALL, TAKE, Listener, Script
 
 ATTEMPTS = 3
@@ -72,9 +72,11 @@ def test_a_closed_port_is_tried_again(bench: Bench) -> None:
 
     async def scenario() -> None:
         port = bench.shut(bench.listen())
-        async with bench.client(f"http://127.0.0.1:{port}") as insim:
+        fake = FakeClock(chance=0.5)
+        async with bench.client(f"http://127.0.0.1:{port}", clock=fake.clock) as insim:
             ending = await bench.send(insim)
             assert type(ending) is NotSent, ending
+            assert fake.waits == [0.005, 0.01]
             await bench.probe(insim, bench.listen(port=port))
 
     bench.run(scenario)
@@ -185,11 +187,14 @@ def test_a_certificate_that_is_not_trusted_ends_the_call_at_once(bench: Bench, p
 
     async def scenario() -> None:
         listener = bench.listen(tls={"certificate": getattr(pki, fault)})
-        async with bench.client(f"https://127.0.0.1:{listener.port}", trust=pki.trust) as insim:
+        fake = FakeClock(chance=0.5)
+        url = f"https://127.0.0.1:{listener.port}"
+        async with bench.client(url, trust=pki.trust, clock=fake.clock) as insim:
             ending = await bench.send(insim)
             assert type(ending) is NotSent, ending
             assert "certificate" in str(ending)
-            assert listener.report().heads == []
+            assert fake.waits == []
+            assert listener.report().requests == 0
             await bench.probe(insim, secure(bench, pki, bench.shut(listener)))
 
     bench.run(scenario)
@@ -224,12 +229,13 @@ def test_a_broken_handshake_is_tried_again(bench: Bench, pki: Pki, handshake: Ha
         if "tls" in order:
             order["tls"] = {**order["tls"], "certificate": pki.good}
         listener = bench.listen(**order)
-        async with bench.client(f"https://127.0.0.1:{listener.port}", trust=pki.trust) as insim:
+        fake = FakeClock(chance=0.5)
+        url = f"https://127.0.0.1:{listener.port}"
+        async with bench.client(url, trust=pki.trust, clock=fake.clock) as insim:
             ending = await bench.send(insim)
             assert type(ending) is NotSent, ending
-            report = listener.report()
-            assert report.heads == []
-            assert report.opened == (0 if "tls" in order else ATTEMPTS)
+            assert len(fake.waits) == ATTEMPTS - 1
+            assert listener.report().requests == 0
             await bench.probe(insim, secure(bench, pki, bench.shut(listener)))
 
     bench.run(scenario)
@@ -299,7 +305,7 @@ def test_a_proxy_that_refuses_to_connect_is_asked_again(bench: Bench, pki: Pki, 
             ending = await bench.send(insim)
             assert type(ending) is NotSent, ending
             report = proxy.report()
-            assert [head.split()[0] for head in report.heads] == ["CONNECT"] * ATTEMPTS
+            assert report.methods == {"CONNECT": ATTEMPTS}
             assert listener.report().opened == 0
             await bench.probe(insim, listener)
 
@@ -366,6 +372,6 @@ def test_a_server_that_is_not_trusted_behind_a_proxy_sees_nothing(bench: Bench, 
             ending = await bench.send(insim)
             assert type(ending) is NotSent, ending
             assert proxy.report().opened == 1
-            assert listener.report().heads == []
+            assert listener.report().requests == 0
 
     bench.run(scenario)

@@ -18,9 +18,9 @@ import pytest
 import insim_async._http
 from insim_async import AsyncInSim, ConfigurationError, Contact, InSimError, NotSent, SmsReceipt, Status
 
-from .bench import HTTPX, HTTPX2, NUMBER, OWN, SLOTS, Bench, Leg, deadline, status_of, until
+from .bench import HTTPX, HTTPX2, LEGS, OWN, SLOTS, TRIO, Bench, Leg, deadline, status_of, until
 from .gateway import BEHAVE, RECEIPTS, STALL, TAKE
-from .leaks import KEY, LOGIN
+from .leaks import KEY, LOGIN, NUMBER
 
 GRACE = 0.3
 
@@ -113,7 +113,7 @@ def test_closing_waits_for_answers_that_come_soon(bench: Bench) -> None:
                 listener.release()
         statuses = sorted((status_of(ending) for ending in endings), key=str)
         assert statuses == [Status.NOT_SENT] * 2 + [Status.SENT] * SLOTS
-        assert len(listener.report().heads) == SLOTS
+        assert listener.report().requests == SLOTS
 
     bench.run(scenario)
 
@@ -155,7 +155,7 @@ def test_closing_in_the_middle_of_a_bulk_call_loses_no_message(bench: Bench) -> 
             async with anyio.create_task_group() as group:
                 group.start_soon(close)
                 report = await insim.send_many(bench.messages(8))
-        statuses = bench.enter(report.outcomes)
+        statuses = bench.file(report)
         assert statuses == [Status.SENT] * 2 + [Status.UNKNOWN] * 2 + [Status.NOT_SENT] * 4
 
     bench.run(scenario)
@@ -181,21 +181,22 @@ def test_leaving_the_block_by_an_exception_closes_as_well(bench: Bench) -> None:
 # Somewhere else
 
 
-@pytest.mark.parametrize("leg", [OWN, HTTPX, HTTPX2], ids=str)
+@pytest.mark.parametrize("leg", LEGS, ids=str)
 def test_a_second_event_loop_is_refused_before_any_byte(bench: Bench, leg: Leg) -> None:
-    """The first one goes on."""
+    """A client belongs to the loop that it was opened in."""
     listener = bench.listen()
     stack = contextlib.AsyncExitStack()
-    with asyncio.Runner() as first, asyncio.Runner() as second:
-        insim = first.run(stack.enter_async_context(bench.client(listener.url)))
-        assert isinstance(first.run(bench.send(insim)), SmsReceipt)
-        before = listener.report().received
-        ending = second.run(bench.send(insim))
+
+    async def scenario() -> None:
+        ending = await bench.send(insim)
         assert type(ending) is ConfigurationError, ending
-        assert listener.report().received == before
-        assert isinstance(first.run(bench.send(insim)), SmsReceipt)
-        first.run(stack.aclose())
-    bench.run(anyio.lowlevel.checkpoint)
+        assert type(await bench.ending(insim.aclose())) is ConfigurationError
+        assert listener.report().opened == 0
+
+    with asyncio.Runner() as home:
+        insim = home.run(stack.enter_async_context(bench.client(listener.url)))
+        bench.run(scenario)
+        home.run(stack.aclose())
 
 
 def finished(thread: threading.Thread) -> bool:
@@ -204,12 +205,14 @@ def finished(thread: threading.Thread) -> bool:
 
 
 def test_a_second_thread_is_refused_before_any_byte(bench: Bench) -> None:
-    """Whichever event loop runs there."""
+    """Whichever event loop runs there, and even where a connection stands ready. The first one goes on."""
 
     async def scenario() -> None:
         listener = bench.listen()
         endings: list[Any] = []
         async with bench.client(listener.url) as insim:
+            await bench.probe(insim, listener)
+            before = listener.report().received
 
             def elsewhere(backend: str) -> None:
                 endings.append(anyio.run(bench.send, insim, backend=backend))
@@ -220,7 +223,7 @@ def test_a_second_thread_is_refused_before_any_byte(bench: Bench) -> None:
                 await until(functools.partial(finished, thread))
                 thread.join()
             assert [type(ending) for ending in endings] == [ConfigurationError] * 2
-            assert listener.report().opened == 0
+            assert listener.report().received == before
             await bench.probe(insim, listener)
 
     bench.run(scenario)
@@ -275,6 +278,7 @@ def test_a_fork_is_refused_before_any_byte(bench: Bench, leg: Leg, state: str, l
 # A crowd
 
 
+@pytest.mark.parametrize("leg", [OWN, HTTPX2, TRIO], ids=str)
 def test_a_thousand_callers_on_two_slots_are_served_in_turn(bench: Bench) -> None:
     """First come first served, and nobody is turned away."""
 

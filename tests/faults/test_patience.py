@@ -8,7 +8,7 @@ import pytest
 from insim_async import Clock, RateLimited, Retry, SmsReceipt, Status
 
 from .bench import Bench, FakeClock, status_of, until
-from .gateway import BODY, HEAD, Script
+from .gateway import BEHAVE, BODY, HEAD, Script
 
 SIX_SECONDS: Script = [HEAD, BODY, ["reply", 429, "slow down", "Retry-After: 6"]]
 
@@ -98,7 +98,7 @@ def test_a_wait_beyond_the_deadline_is_not_begun(bench: Bench, header: str) -> N
             assert ending.retry_after is not None
             assert ending.retry_after >= 31
             assert fake.pauses == []
-            assert len(listener.report().heads) == 1
+            assert listener.report().requests == 1
             fake.time += 61
             await bench.probe(insim, listener)
 
@@ -115,7 +115,7 @@ def test_when_the_attempts_are_used_up_it_says_so(bench: Bench) -> None:
             ending = await bench.send(insim)
             assert type(ending) is RateLimited, ending
             assert ending.retry_after == 2
-            assert len(listener.report().heads) == 3
+            assert listener.report().requests == 3
             assert sum(fake.waits) == pytest.approx(4)
             fake.time += 61
             await bench.probe(insim, listener)
@@ -166,21 +166,51 @@ def test_everybody_waits_and_nobody_stampedes(bench: Bench) -> None:
                 for _ in range(callers):
                     group.start_soon(one)
                 await until(lambda: clock.asleep >= slots)
-                asked = len(listener.report().heads)
+                asked = listener.report().requests
                 assert asked == slots
                 clock.time += 5.9
                 await anyio.sleep(0.05)
-                assert len(listener.report().heads) == asked
+                assert listener.report().requests == asked
                 bursts = []
                 while len(endings) < callers:
                     clock.time += 0.02
                     await anyio.sleep(0.01)
-                    here = len(listener.report().heads)
+                    here = listener.report().requests
                     bursts.append(here - asked)
                     asked = here
             assert set(endings) == {Status.SENT}
             first = next(burst for burst in bursts if burst)
             assert first < slots, bursts
             await bench.probe(insim, listener, slots)
+
+    bench.run(scenario)
+
+
+def test_in_bulk_a_pause_delays_and_loses_nothing(bench: Bench) -> None:
+    """However long it is: waiting is the point of a bulk call."""
+
+    async def scenario() -> None:
+        fake = FakeClock()
+        listener = bench.listen(BEHAVE, asking("Retry-After: 50"), BEHAVE, asking("Retry-After: 50"))
+        async with bench.client(listener.url, clock=fake.clock, timeout=5, batch_size=3) as insim:
+            report = await insim.send_many(bench.messages(12))
+            assert bench.file(report) == [Status.SENT] * 12
+            assert 50 <= fake.time - 1000 <= 101
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+def test_in_bulk_a_batch_that_was_put_off_too_often_is_not_sent(bench: Bench) -> None:
+    """The others are."""
+
+    async def scenario() -> None:
+        fake = FakeClock()
+        listener = bench.listen(*[asking("Retry-After: 2")] * 3)
+        async with bench.client(listener.url, clock=fake.clock, timeout=30, batch_size=3, max_concurrency=1) as insim:
+            report = await insim.send_many(bench.messages(9))
+            assert bench.file(report) == [Status.NOT_SENT] * 3 + [Status.SENT] * 6
+            assert {type(outcome.error) for outcome in report.outcomes[:3]} == {RateLimited}
+            await bench.probe(insim, listener, 1)
 
     bench.run(scenario)
