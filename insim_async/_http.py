@@ -1,4 +1,4 @@
-"""One POST: slot, deadline, size cap, and what its failure proves. The only room that imports an HTTP library.
+"""One POST: slot, deadline, size cap, and what its failure proves, over any client that speaks like httpx.
 
 Nothing here raises for what happened on the network: ``post`` returns the answer or the error as a value, so that no
 traceback runs through a frame that holds a body, and with it the access key.
@@ -9,27 +9,23 @@ extension; a transport that announces nothing (a mock, another HTTP stack) prove
 
 from __future__ import annotations
 
-import functools
-import html
 import ipaddress
-import json
 import logging
 import os
 import re
 import ssl
 import time
 import urllib.parse
-import urllib.request
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
-import httpx
 from anyio.lowlevel import current_token
 from msgspec import Struct
 
 from insim_async._limits import Clock, Gate, Retry
+from insim_async._redaction import excerpt
 from insim_async.errors import (
     AuthenticationFailed,
     ConfigurationError,
@@ -48,13 +44,9 @@ logger = logging.getLogger("insim_async")
 ANSWER_CAP = 8 * 1024 * 1024
 CLOSING_GRACE = 5.0
 CONNECT_TIMEOUT = 10.0
-KEEPALIVE = 2.0
 _TIMEOUTS = (CONNECT_TIMEOUT, None, None, None)  # connect, read, write, pool: the rest is bounded as a whole, by us
-_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
-_OWN_HEADERS = httpx.Headers({**_HEADERS, "User-Agent": "insim_async", "Connection": "keep-alive"})
-_TIMEOUT_EXTENSION = {"connect": CONNECT_TIMEOUT, "read": None, "write": None, "pool": None}
+HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
 _RAISED_BEFORE_SENDING = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
-_DIGITS = re.compile(r"\+?\d(?:[\s.()-]*\d){6,}")
 
 
 class HttpClient(Protocol):
@@ -103,12 +95,12 @@ class Call(Generic[T]):
         repeatable: bool = False,
         patient: bool = False,
     ) -> None:
-        self.path = path
-        self.body = body
-        self.decode = decode
-        self.count = count
-        self.repeatable = repeatable
-        self.patient = patient
+        self.path: str = path
+        self.body: bytes = body
+        self.decode: Callable[[bytearray], T] = decode
+        self.count: int = count
+        self.repeatable: bool = repeatable
+        self.patient: bool = patient
 
 
 class Failure(Struct, frozen=True):
@@ -116,6 +108,9 @@ class Failure(Struct, frozen=True):
 
     error: InSimError
     again: bool = False
+
+
+_CUT_SHORT = Failure(OutcomeUnknown())
 
 
 class _Trail:
@@ -150,8 +145,8 @@ class Connection:
 
     Args:
         base_url: Checked already, without a slash at the end.
-        http_client: The caller's, or None for an own one.
-        ssl_context: For an own client; None for the usual authorities.
+        http_client: What makes the requests.
+        owned: Whether it is closed with the connection, and leaves none behind when it is cancelled natively.
         timeout: Seconds for one call as a whole.
         gate: Slots, pace and pause.
         retry: How often, and how long between.
@@ -161,18 +156,17 @@ class Connection:
     def __init__(
         self,
         base_url: str,
+        http_client: HttpClient,
         *,
-        http_client: HttpClient | None,
-        ssl_context: ssl.SSLContext | None,
+        owned: bool,
         timeout: float,
         gate: Gate,
         retry: Retry,
         clock: Clock,
     ) -> None:
         self._base_url = base_url
-        self._owned = http_client is None
-        self._client: Any = http_client if http_client is not None else _own_client(base_url, ssl_context)
-        self._urls: dict[str, httpx.URL] = {}
+        self._client = http_client
+        self._owned = owned
         self._timeout = timeout
         self._gate = gate
         self._retry = retry
@@ -216,11 +210,11 @@ class Connection:
         if (misuse := self.misuse()) is not None:
             return misuse
         until = self._clock.now() + self._timeout
-        with anyio.CancelScope() as scope:
+        trail = _Trail(anyio.CancelScope())
+        self._flights.add(trail)
+        with trail.scope as scope:
             if not call.patient:
                 scope.deadline = anyio.current_time() + self._timeout
-            trail = _Trail(scope)
-            self._flights.add(trail)
             try:
                 async with self._gate.slots:
                     return await self._attempts(call, trail, until)
@@ -281,6 +275,7 @@ class Connection:
 
     async def _attempt(self, call: Call[T], trail: _Trail) -> T | Failure:
         trail.begin()
+        result: T | Failure = _CUT_SHORT
         with anyio.CancelScope() as scope:
             if call.patient:
                 scope.deadline = anyio.current_time() + self._timeout
@@ -288,27 +283,21 @@ class Connection:
                 result = _judge(await self._exchange(call, trail), call)
             except Exception as error:  # noqa: BLE001 - whatever a transport raises, the trail says what it proves
                 result = self._lost(error, call, trail)
-        if scope.cancelled_caught:
+        if result is _CUT_SHORT:
             result = self._cut_short(trail)
         trail.trying = isinstance(result, Failure) and not result.again
         return result
 
     async def _exchange(self, call: Call[T], trail: _Trail) -> _Answer:
-        if self._owned:
-            return await _send(self._client, self._request(call, trail))
-        return await _in_a_task(_send, self._client, self._built_request(call, trail))
-
-    def _request(self, call: Call[T], trail: _Trail) -> httpx.Request:
-        if (url := self._urls.get(call.path)) is None:
-            url = self._urls[call.path] = httpx.URL(self._base_url + call.path)
-        extensions = {"trace": trail, "timeout": _TIMEOUT_EXTENSION}
-        return httpx.Request("POST", url, headers=_OWN_HEADERS, content=call.body, extensions=extensions)
-
-    def _built_request(self, call: Call[T], trail: _Trail) -> Any:
-        url = self._base_url + call.path
-        return self._client.build_request(
-            "POST", url, content=call.body, headers=_HEADERS, timeout=_TIMEOUTS, extensions={"trace": trail}
+        request = self._client.build_request(
+            "POST",
+            self._base_url + call.path,
+            content=call.body,
+            headers=HEADERS,
+            timeout=_TIMEOUTS,
+            extensions={"trace": trail},
         )
+        return await (_send if self._owned else _send_in_a_task)(self._client, request)
 
     def _lost(self, error: Exception, call: Call[T], trail: _Trail) -> Failure:
         chain = _chain(error)
@@ -351,38 +340,6 @@ class _Answer(Struct, frozen=True):
     body: bytearray
 
 
-class _OneConnectionEach(httpx.AsyncBaseTransport):
-    """A connection for each request under way, thrown away unless its answer was read to the end.
-
-    httpx's own pool loses a slot for ever when a request is cancelled natively, and costs O(n²) above some fifty
-    connections. How many there are is the gate's business.
-    """
-
-    def __init__(self, connect: Callable[[], httpx.AsyncHTTPTransport]) -> None:
-        self._connect = connect
-        self._idle: list[httpx.AsyncHTTPTransport] = []
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        transport = self._idle.pop() if self._idle else self._connect()
-        whole = False
-        try:
-            answer = await transport.handle_async_request(request)
-            body = await _read(cast(AsyncIterable[bytes], answer.stream))
-            await answer.aclose()
-            whole = True
-        finally:
-            if whole:
-                self._idle.append(transport)
-            else:
-                with anyio.CancelScope(shield=True):
-                    await transport.aclose()
-        return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(bytes(body)))
-
-    async def aclose(self) -> None:
-        while self._idle:
-            await self._idle.pop().aclose()
-
-
 def check_base_url(base_url: str) -> str:
     """Return the URL without a slash at the end.
 
@@ -405,30 +362,6 @@ def check_ssl_context(context: ssl.SSLContext) -> None:
     """Raise ConfigurationError if the context lets an unchecked certificate pass."""
     if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname:
         raise ConfigurationError("ssl_context: certificates and host names are always checked")
-
-
-def excerpt(text: bytes | bytearray, request: bytes) -> str:
-    """Return the beginning of what a server (or library) said, without anything that the request held."""
-    shown = text[:16_384].decode("utf-8", "replace")
-    for sent in sorted(_strings(json.loads(request)), key=len, reverse=True):
-        for form in _forms(sent):
-            shown = shown.replace(form, "[…]")
-    shown = _DIGITS.sub("[…]", shown)
-    return " ".join("".join(char if char.isprintable() else " " for char in shown).split())[:200]
-
-
-def _strings(value: object) -> Iterator[str]:
-    if isinstance(value, str) and len(value) > 1:
-        yield value
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _strings(item)
-
-
-def _forms(text: str) -> set[str]:
-    """Return a text as it may stand in JSON, in HTML or in a URL."""
-    percent = urllib.parse.quote(text, safe="")
-    return {text, json.dumps(text)[1:-1], html.escape(text), percent, percent.replace("%20", "+")}
 
 
 def _judge(answer: _Answer, call: Call[T]) -> T | Failure:
@@ -479,13 +412,14 @@ async def _send(client: Any, request: Any) -> _Answer:
     response = await client.send(request, stream=True, follow_redirects=False)
     try:
         mocked = response.is_stream_consumed  # it came with its content
-        body = bytearray(response.content) if mocked else await _read(response.aiter_raw())
+        body = bytearray(response.content) if mocked else await read(response.aiter_raw())
     finally:
         await response.aclose()
     return _Answer(response.status_code, response.headers, body)
 
 
-async def _read(chunks: AsyncIterable[bytes]) -> bytearray:
+async def read(chunks: AsyncIterable[bytes]) -> bytearray:
+    """Read an answer to its end, or to as much as any answer may have."""
     body = bytearray()
     async for chunk in chunks:
         body += chunk
@@ -494,16 +428,16 @@ async def _read(chunks: AsyncIterable[bytes]) -> bytearray:
     return body
 
 
-async def _in_a_task(function: Callable[..., Awaitable[T]], *args: object) -> T:
-    """Await it in a task of its own, where only cancel scopes reach it.
+async def _send_in_a_task(client: Any, request: Any) -> _Answer:
+    """Send in a task of its own, where only cancel scopes reach it.
 
     httpx's pool loses a slot for ever when the task that waits for it is cancelled natively.
     """
-    results: list[T | Exception] = []
+    results: list[_Answer | Exception] = []
 
     async def run() -> None:
         try:
-            results.append(await function(*args))
+            results.append(await _send(client, request))
         except Exception as error:  # noqa: BLE001 - it is raised below
             results.append(error)
 
@@ -522,30 +456,6 @@ def _chain(error: BaseException | None) -> list[BaseException]:
         found.append(error)
         error = error.__cause__ or error.__context__
     return found
-
-
-def _own_client(base_url: str, context: ssl.SSLContext | None) -> httpx.AsyncClient:
-    connect = functools.partial(
-        httpx.AsyncHTTPTransport,
-        verify=context or _usual_authorities(),
-        limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE),
-        proxy=_proxy_for(base_url),
-        trust_env=False,
-    )
-    return httpx.AsyncClient(transport=_OneConnectionEach(connect), trust_env=False)
-
-
-@functools.cache
-def _usual_authorities() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
-
-
-def _proxy_for(base_url: str) -> str | None:
-    parts = urllib.parse.urlsplit(base_url)
-    proxies = urllib.request.getproxies()
-    if urllib.request.proxy_bypass(parts.hostname or ""):
-        return None
-    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def _is_loopback(host: str) -> bool:

@@ -77,7 +77,7 @@ class Gate:
     """What a request has to pass before it may go out; one for all callers of a client."""
 
     def __init__(self, slots: int, rate: float | None, clock: Clock) -> None:
-        self.slots = anyio.Semaphore(slots, fast_acquire=True)
+        self.slots: anyio.Semaphore = anyio.Semaphore(slots, fast_acquire=True)
         self._pace = None if rate is None else Pace(rate)
         self._clock = clock
         self._open_at = float("-inf")

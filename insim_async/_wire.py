@@ -165,7 +165,7 @@ def _documented(*more: tuple[str, Any, Any]) -> msgspec.json.Decoder[list[SmsRec
         gc=False,
         forbid_unknown_fields=not more,
     )
-    return msgspec.json.Decoder(list[kind], strict=False)  # type: ignore[valid-type]
+    return msgspec.json.Decoder(list[kind], strict=False)  # type: ignore[valid-type]  # made at run time
 
 
 class _Added(Struct, forbid_unknown_fields=True, gc=False):
@@ -354,7 +354,8 @@ def _contact(row: Mapping[str, Any] | None) -> ContactResult:
     known, extra = _CONTACT.read(row or {})
     if "ok" not in known:
         raise ValueError("a result that says neither success nor failure")
-    return ContactResult(**({"phone_number": ""} | known), extra=extra)
+    blank: dict[str, Any] = {"phone_number": ""}
+    return ContactResult(**(blank | known), extra=extra)
 
 
 class _Unread:

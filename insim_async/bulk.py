@@ -17,20 +17,19 @@ refused, or the address turned out to be wrong, nothing more is sent and the res
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import sys
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Sized
 from contextlib import aclosing
-from itertools import count, islice
-from typing import Any, Generic, Protocol, TypeVar
+from itertools import count, islice, repeat
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import anyio
 
 from insim_async import _wire
-from insim_async._checks import Ids, Rules, check_contact, check_sms
+from insim_async._checks import Ids, Rules, check_contact, check_sms, plain_messages
 from insim_async._http import Call, Connection
 from insim_async._limits import Clock
 from insim_async._wire import Account, Message
@@ -47,9 +46,12 @@ from insim_async.models import BulkReport, Contact, ContactResult, Outcome, Prog
 
 __all__ = ["Bulk"]
 
+if TYPE_CHECKING:
+    import asyncio
+
 T = TypeVar("T")
 R = TypeVar("R")
-logger = logging.getLogger("insim_async")
+logger: logging.Logger = logging.getLogger("insim_async")
 
 BODY_CAP = 512 * 1024
 """Bytes of one request, at most; nginx takes twice as much unless told otherwise."""
@@ -171,12 +173,13 @@ class _Delivery:
 
     async def send(self, batch: list[Sms]) -> list[Outcome]:
         """Send a batch; return an outcome for each of its messages, in order."""
-        rules, ids, prefix = self._rules, self._ids, self._prefix
-        checked = [check_sms(sms, rules, f"{prefix}.{number}", ids) for number, sms in enumerate(batch, self._count)]
+        fresh = [f"{self._prefix}.{number}" for number in range(self._count, self._count + len(batch))]
         self._count += len(batch)
+        plain = plain_messages(batch, self._rules, fresh)
+        if plain is not None:
+            return await self._deliver(batch, plain)
+        checked = [check_sms(sms, self._rules, new, self._ids) for sms, new in zip(batch, fresh, strict=True)]
         messages = [message for message in checked if type(message) is Message]
-        if len(messages) == len(batch):
-            return await self._deliver(batch, messages)
         sent = [sms for sms, message in zip(batch, checked, strict=True) if type(message) is Message]
         outcomes = iter(await self._deliver(sent, messages) if sent else [])
         return [
@@ -203,12 +206,10 @@ class _Delivery:
             self._stop = result
         if isinstance(result, InSimError):
             return [Outcome(sms, _status(result), None, result) for sms in batch]
-        return [
-            Outcome(sms, Status.SENT, receipt)
-            if receipt is not None and receipt.sent and not receipt.errors
-            else _not_taken(sms, receipt)
-            for sms, receipt in zip(batch, _wire.match(messages, result), strict=True)
-        ]
+        receipts = _wire.match(messages, result)
+        if all([receipt is not None and receipt.sent and not receipt.errors for receipt in receipts]):  # noqa: C419 - a list is faster
+            return list(map(Outcome, batch, repeat(Status.SENT), receipts))
+        return [_outcome(sms, receipt) for sms, receipt in zip(batch, receipts, strict=True)]
 
 
 class _Tally:
@@ -365,6 +366,8 @@ _running: set[asyncio.Task[None]] = set()
 
 def _start(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run it as a task that belongs to nobody; anyio has no word for that."""
+    import asyncio  # costs as much as the rest of the package, and whoever gets here has it already
+
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_task():
         trio.lowlevel.spawn_system_task(function)
@@ -380,10 +383,11 @@ def _status(error: InSimError) -> Status:
     return Status.UNKNOWN if isinstance(error, OutcomeUnknown) else Status.NOT_SENT
 
 
-def _not_taken(sms: Sms, receipt: SmsReceipt | None) -> Outcome:
+def _outcome(sms: Sms, receipt: SmsReceipt | None) -> Outcome:
     if receipt is None:
         return Outcome(sms, Status.UNKNOWN, None, OutcomeUnknown("the answer has no receipt for the message"))
-    return Outcome(sms, Status.REFUSED, receipt, _wire.refusal(receipt))
+    refusal = _wire.refusal(receipt)
+    return Outcome(sms, Status.SENT if refusal is None else Status.REFUSED, receipt, refusal)
 
 
 def _refused(contact: object, fault: InvalidMessage) -> ContactResult:

@@ -100,10 +100,11 @@ class AsyncInSim:
             check_ssl_context(ssl_context)
         self._account = _account(login, access_key, dry_run=dry_run)
         self._rules = Rules(region, _zone(timezone))
+        host = check_base_url(base_url or os.environ.get("INSIM_BASE_URL") or BASE_URL)
         self._connection = Connection(
-            check_base_url(base_url or os.environ.get("INSIM_BASE_URL") or BASE_URL),
-            http_client=http_client,
-            ssl_context=ssl_context,
+            host,
+            _own_client(host, ssl_context) if http_client is None else http_client,
+            owned=http_client is None,
             timeout=timeout,
             gate=Gate(max_concurrency, max_rate, clock),
             retry=retry,
@@ -253,6 +254,12 @@ def _account(login: str | None, access_key: str | None, *, dry_run: bool) -> Acc
             f"no {missing}: give AsyncInSim a login and an access_key, or set INSIM_LOGIN and INSIM_ACCESS_KEY"
         )
     return Account(login, access_key, dry_run=dry_run)
+
+
+def _own_client(base_url: str, ssl_context: ssl.SSLContext | None) -> HttpClient:
+    from insim_async._transport import OwnClient  # brings httpx, which is slow to import and not always needed
+
+    return OwnClient(base_url, ssl_context)
 
 
 def _zone(timezone: tzinfo | str | None) -> tzinfo | None:

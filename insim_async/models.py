@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence, Sized
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from msgspec import Struct
 
@@ -48,7 +48,7 @@ class Status(enum.Enum):
     REFUSED = "refused"
     """The server says that it did not."""
     NOT_SENT = "not_sent"
-    """Proven: it never left this machine, so sending it again is safe."""
+    """It is proven that it never left this machine: sending it again is safe."""
     UNKNOWN = "unknown"
     """It may have been sent; it is never sent again on its own."""
 
@@ -140,8 +140,8 @@ class SmsReceipt(_Private, frozen=True, kw_only=True, eq=False, gc=False):
     @property
     def extra(self) -> Mapping[str, Any]:
         """Fields of the answer that have no name here; read when first asked for."""
-        more = self._more(self) if callable(self._more) else self._more
-        return more or {}
+        more: Any = self._more
+        return cast(Mapping[str, Any], (more(self) if callable(more) else more) or {})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SmsReceipt) and self._facts() == other._facts()
@@ -180,7 +180,7 @@ class ContactResult(_Private, frozen=True):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Those of ``errors`` that did not keep the contact from being added (``#004``: invalid e-mail)."""
+        """Those of ``errors`` that did not keep the contact out, such as ``#004`` for an invalid e-mail."""
         return tuple(code for code in self.errors if self.ok or code == "#004")
 
 

@@ -10,9 +10,9 @@ import unicodedata
 
 from insim_async.errors import ConfigurationError, InvalidMessage
 
-__all__ = ["check", "is_e164", "require_region", "to_e164"]
+__all__ = ["check", "require_region", "to_e164"]
 
-is_e164 = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
+_is_e164 = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
 _is_plain = re.compile(r"\+?[0-9]+").fullmatch
 _is_scientific = re.compile(r"\+?[0-9]+(?:,[0-9]+)?[Ee]\+?[0-9]+").fullmatch
 
@@ -92,7 +92,7 @@ def check(text: object, region: str | None = None) -> str | InvalidMessage:
     """
     if not isinstance(text, str):
         return _refused(f"the number must be text, not {type(text).__name__}")
-    if region is None and is_e164(text):
+    if region is None and _is_e164(text):
         return text
     if len(text) > _LONGEST:
         return _refused(f"the number has more than {_LONGEST} characters")
@@ -165,7 +165,7 @@ def _international(text: str, compact: str) -> str | InvalidMessage:
 
 
 def _measured(number: str) -> str | InvalidMessage:
-    if is_e164(number):
+    if _is_e164(number):
         return number
     return _refused(f"the number has {len(number) - 1} digits after the +, and 7 to 15 are possible")
 

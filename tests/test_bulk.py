@@ -316,8 +316,8 @@ class TestAnInputThatRaises:
 
     async def test_contacts_raise_it(self, insim: AsyncInSim) -> None:
         def failing() -> Iterator[Contact]:
+            yield Contact("x")
             raise LookupError
-            yield
 
         with pytest.raises(LookupError):
             await insim.add_contacts(failing())

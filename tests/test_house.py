@@ -50,19 +50,21 @@ CORE = {
     "models": {"errors"},
     "numbers": {"errors"},
     "_limits": {"errors"},
-    "_http": {"_limits", "errors"},
+    "_redaction": set(),
+    "_http": {"_limits", "_redaction", "errors"},
+    "_transport": {"_http"},
     "_wire": {"_tolerant", "models", "errors"},
     "_checks": {"_wire", "numbers", "segments", "models", "errors"},
     "recipients": {"numbers", "models", "errors"},
     "bulk": {"_http", "_wire", "_checks", "_limits", "models", "errors"},
-    "client": {"bulk", "_http", "_wire", "_checks", "_limits", "numbers", "models", "errors"},
+    "client": {"bulk", "_transport", "_http", "_wire", "_checks", "_limits", "numbers", "models", "errors"},
 }
 MAP: dict[str, set[str]] = {
     **CORE,
     "__init__": {*CORE},
     "sandbox": {"models", "numbers", "segments"},
 }
-ONLY_FOR = {"httpx": {"_http"}, "httpx2": set(), "phonenumbers": {"numbers"}, "starlette": {"sandbox"}}
+ONLY_FOR = {"httpx": {"_transport"}, "httpx2": set(), "phonenumbers": {"numbers"}, "starlette": {"sandbox"}}
 ONLY_FOR |= {"uvicorn": {"sandbox"}, "trio": set(), "sqlite3": set()}
 VENDORS_WORDS = re.compile(r"\b(priorite|adress|clicTo[cC]all|accessKey)\b")
 

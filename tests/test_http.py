@@ -8,7 +8,7 @@ import logging
 import ssl
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import anyio
@@ -27,9 +27,8 @@ from insim_async import (
     RateLimited,
     Refused,
     Retry,
-    _http,
 )
-from insim_async._http import check_base_url, check_ssl_context, excerpt
+from insim_async._http import check_base_url, check_ssl_context
 from tests.conftest import BASE_URL, KEY, LOGIN, Gateway, Hours
 
 NUMBER = "+33639980001"
@@ -105,10 +104,12 @@ async def test_a_certificate_that_is_not_trusted_is_not_tried_again() -> None:
         requests += 1
         raise httpx.ConnectError("certificate verify failed") from ssl.SSLCertVerificationError("self-signed")
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(distrust)) as own:
-        async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own) as insim:
-            with pytest.raises(NotSent):
-                await insim.send_sms(NUMBER, "Hi")
+    async with (
+        httpx.AsyncClient(transport=httpx.MockTransport(distrust)) as own,
+        AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own) as insim,
+    ):
+        with pytest.raises(NotSent):
+            await insim.send_sms(NUMBER, "Hi")
     assert requests == 1
 
 
@@ -223,14 +224,6 @@ async def test_an_error_repeats_nothing_of_what_was_sent(
     assert caught.value.__context__ is None
 
 
-def test_an_excerpt_is_short_and_printable() -> None:
-    assert excerpt(b"a\n\tb\x00c " + b"x" * 500 + b"\xff", b"{}") == "a b c " + "x" * 194
-
-
-def test_an_excerpt_of_what_was_not_sent_is_left_alone() -> None:
-    assert excerpt(b"Busy, code 12345", json.dumps({"a": ["bzy", "", "1", 5, None]}).encode()) == "Busy, code 12345"
-
-
 @pytest.mark.parametrize(
     ("given", "taken"),
     [
@@ -279,27 +272,6 @@ def test_certificates_are_always_checked() -> None:
         check_ssl_context(context)
 
 
-@pytest.mark.parametrize(
-    ("environment", "proxy"),
-    [
-        ({}, None),
-        ({"HTTPS_PROXY": "http://p.test:1"}, "http://p.test:1"),
-        ({"ALL_PROXY": "http://p.test:1"}, "http://p.test:1"),
-        ({"HTTP_PROXY": "http://p.test:1"}, None),
-        ({"HTTPS_PROXY": "http://p.test:1", "NO_PROXY": "insim.test"}, None),
-    ],
-)
-def test_the_usual_proxy_variables_are_honoured(
-    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], proxy: str | None
-) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert _http._proxy_for("https://insim.test") == proxy
-
-
 async def test_a_client_is_used_where_it_was_opened(gateway: Gateway) -> None:
     insim = AsyncInSim(LOGIN, KEY, base_url=BASE_URL)
     with pytest.raises(ConfigurationError, match="not open"):
@@ -307,9 +279,15 @@ async def test_a_client_is_used_where_it_was_opened(gateway: Gateway) -> None:
     async with insim:
         with pytest.raises(ConfigurationError, match="opened before"):
             await insim.__aenter__()
-        for elsewhere in (insim.send_many([]), insim.add_contacts([]), insim.send_sms(NUMBER, "Hi"), insim.aclose()):
+        calls: list[Callable[[], Coroutine[Any, Any, object]]] = [
+            lambda: insim.send_many([]),
+            lambda: insim.add_contacts([]),
+            lambda: insim.send_sms(NUMBER, "Hi"),
+            insim.aclose,
+        ]
+        for call in calls:
             with pytest.raises(ConfigurationError, match="another"):
-                await anyio.to_thread.run_sync(anyio.run, lambda call=elsewhere: call)
+                await anyio.to_thread.run_sync(anyio.run, call)
     with pytest.raises(ConfigurationError, match="closed"):
         await insim.send_sms(NUMBER, "Hi")
     with pytest.raises(ConfigurationError, match="closed"):

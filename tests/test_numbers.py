@@ -312,4 +312,4 @@ def test_any_text_is_e164_or_refused_with_a_region_too(text: str) -> None:
 
 
 def test_the_front_of_the_room() -> None:
-    assert numbers.__all__ == ["check", "is_e164", "require_region", "to_e164"]
+    assert numbers.__all__ == ["check", "require_region", "to_e164"]

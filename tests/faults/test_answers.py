@@ -20,6 +20,7 @@ from insim_async import (
 from .bench import Bench, status_of
 from .gateway import BEHAVE, BODY, CLOSE, HEAD, TAKE, Script
 from .leaks import NUMBER
+from .server import TWISTS
 
 OK = "HTTP/1.1 200 OK\r\n"
 HTML = "<html><body><h1>Something else</h1></body></html>"
@@ -282,6 +283,11 @@ RECEIPTS: dict[str, list[Status]] = {
     "not sent": [R, R, R, R],
     "refused": [R, R, R, R],
 }
+
+
+def test_every_twist_that_the_gateway_knows_is_used() -> None:
+    """None is forgotten."""
+    assert TWISTS.keys() == RECEIPTS.keys() | {"object"}
 
 
 @pytest.mark.parametrize("twist", RECEIPTS)

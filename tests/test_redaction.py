@@ -1,0 +1,15 @@
+"""What a server said is repeated, what it was told is not."""
+
+from __future__ import annotations
+
+import json
+
+from insim_async._redaction import excerpt
+
+
+def test_an_excerpt_is_short_and_printable() -> None:
+    assert excerpt(b"a\n\tb\x00c " + b"x" * 500 + b"\xff", b"{}") == "a b c " + "x" * 194
+
+
+def test_an_excerpt_of_what_was_not_sent_is_left_alone() -> None:
+    assert excerpt(b"Busy, code 12345", json.dumps({"a": ["bzy", "", "1", 5, None]}).encode()) == "Busy, code 12345"
