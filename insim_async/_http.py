@@ -89,7 +89,7 @@ class Call(Generic[T]):
         self,
         path: str,
         body: bytes,
-        decode: Callable[[bytearray], T],
+        decode: Callable[[bytes], T],
         *,
         count: int = 0,
         repeatable: bool = False,
@@ -97,7 +97,7 @@ class Call(Generic[T]):
     ) -> None:
         self.path: str = path
         self.body: bytes = body
-        self.decode: Callable[[bytearray], T] = decode
+        self.decode: Callable[[bytes], T] = decode
         self.count: int = count
         self.repeatable: bool = repeatable
         self.patient: bool = patient
@@ -337,7 +337,7 @@ class Connection:
 class _Answer(Struct, frozen=True):
     status: int
     headers: Mapping[str, str]
-    body: bytearray
+    body: bytes
 
 
 def check_base_url(base_url: str) -> str:
@@ -412,20 +412,21 @@ async def _send(client: Any, request: Any) -> _Answer:
     response = await client.send(request, stream=True, follow_redirects=False)
     try:
         mocked = response.is_stream_consumed  # it came with its content
-        body = bytearray(response.content) if mocked else await read(response.aiter_raw())
+        body = response.content if mocked else await read(response.aiter_raw())
     finally:
         await response.aclose()
     return _Answer(response.status_code, response.headers, body)
 
 
-async def read(chunks: AsyncIterable[bytes]) -> bytearray:
+async def read(chunks: AsyncIterable[bytes]) -> bytes:
     """Read an answer to its end, or to as much as any answer may have."""
-    body = bytearray()
+    body, size = [], 0
     async for chunk in chunks:
-        body += chunk
-        if len(body) > ANSWER_CAP:
+        body.append(chunk)
+        size += len(chunk)
+        if size > ANSWER_CAP:
             raise OverflowError(f"the answer has more than {ANSWER_CAP >> 20} MiB")
-    return body
+    return b"".join(body)
 
 
 async def _send_in_a_task(client: Any, request: Any) -> _Answer:

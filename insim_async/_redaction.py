@@ -10,15 +10,18 @@ from collections.abc import Iterator
 
 __all__ = ["excerpt"]
 
+_RUN = re.compile(r"[A-Za-z0-9]+")
 _DIGITS = re.compile(r"\+?\d(?:[\s.()-]*\d){6,}")
 
 
-def excerpt(text: bytes | bytearray, request: bytes) -> str:
+def excerpt(text: bytes, request: bytes) -> str:
     """Return the beginning of what a server (or library) said, without anything that the request held."""
     shown = text[:16_384].decode("utf-8", "replace")
     for sent in sorted(_strings(json.loads(request)), key=len, reverse=True):
-        for form in _forms(sent):
-            shown = shown.replace(form, "[…]")
+        run = _RUN.search(sent)
+        if run is None or run[0] in shown:  # no form of a text changes its letters and digits
+            for form in _forms(sent):
+                shown = shown.replace(form, "[…]")
     shown = _DIGITS.sub("[…]", shown)
     return " ".join("".join(char if char.isprintable() else " " for char in shown).split())[:200]
 

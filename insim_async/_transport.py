@@ -37,11 +37,16 @@ class OwnClient(httpx.AsyncClient):
             proxy=proxy_for(base_url),
             trust_env=False,
         )
-        super().__init__(transport=_OneConnectionEach(connect), trust_env=False)
+        self._connections = _OneConnectionEach(connect)
         self._urls: dict[str, httpx.URL] = {}
+        super().__init__(transport=self._connections, trust_env=False)
+
+    async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
+        """Send a request straight over a connection: no redirects, authentication, cookies or hooks are wanted."""
+        return await self._connections.handle_async_request(request)
 
     def build_request(self, method: str, url: httpx.URL | str, **given: Any) -> httpx.Request:
-        """Make a request without what ``httpx`` would look up anew for each: a tenth of the time of a call."""
+        """Make a request without what ``httpx`` would work out anew for each."""
         if (parsed := self._urls.get(str(url))) is None:
             parsed = self._urls[str(url)] = httpx.URL(url)
         extensions = {**given["extensions"], "timeout": _TIMEOUT}
@@ -73,7 +78,7 @@ class _OneConnectionEach(httpx.AsyncBaseTransport):
             else:
                 with anyio.CancelScope(shield=True):
                     await transport.aclose()
-        return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(bytes(body)))
+        return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(body))
 
     async def aclose(self) -> None:
         while self._idle:

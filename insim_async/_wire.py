@@ -199,7 +199,7 @@ _with_more = _documented(
 _added = msgspec.json.Decoder(_AddedAnswer)
 
 
-def decode_receipts(body: bytes | bytearray) -> Sequence[SmsReceipt | None]:
+def decode_receipts(body: bytes) -> Sequence[SmsReceipt | None]:
     """Read the answer to a request to send; None where a row says nothing that can be read.
 
     Raises:
@@ -224,7 +224,7 @@ def decode_receipts(body: bytes | bytearray) -> Sequence[SmsReceipt | None]:
     return found
 
 
-def decode_contacts(body: bytes | bytearray) -> list[ContactResult]:
+def decode_contacts(body: bytes) -> list[ContactResult]:
     """Read the answer to a request to add contacts, in the order of the answer.
 
     Raises:
@@ -250,7 +250,7 @@ def decode_contacts(body: bytes | bytearray) -> list[ContactResult]:
     ]
 
 
-def decode_call(body: bytes | bytearray) -> CallResult:
+def decode_call(body: bytes) -> CallResult:
     """Read the answer to a request to call.
 
     Raises:
@@ -361,7 +361,7 @@ def _contact(row: Mapping[str, Any] | None) -> ContactResult:
 class _Unread:
     """An answer with fields that have no name here, read a second time when somebody asks for them."""
 
-    def __init__(self, body: bytes | bytearray) -> None:
+    def __init__(self, body: bytes) -> None:
         self._body = body
 
     def __call__(self, receipt: SmsReceipt) -> Mapping[str, Any]:
@@ -373,7 +373,7 @@ class _Unread:
         return {known["sms_id"]: extra for known, extra in rows}
 
 
-def _json(body: bytes | bytearray) -> Any:
+def _json(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError):

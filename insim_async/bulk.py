@@ -23,7 +23,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Sized
 from contextlib import aclosing
-from itertools import count, islice, repeat
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import anyio
@@ -39,8 +39,8 @@ from insim_async.errors import (
     ConfigurationError,
     InSimError,
     InvalidMessage,
+    NotSent,
     OutcomeUnknown,
-    Refused,
 )
 from insim_async.models import BulkReport, Contact, ContactResult, Outcome, Progress, Sms, SmsReceipt, Status
 
@@ -145,7 +145,7 @@ class Bulk:
         ]
 
     async def _post(self, contacts: list[Contact]) -> list[ContactResult]:
-        def decode(body: bytearray) -> list[ContactResult]:
+        def decode(body: bytes) -> list[ContactResult]:
             return _wire.match_contacts(contacts, _wire.decode_contacts(body))
 
         call = Call(_wire.CONTACTS, self._account.contacts(contacts), decode, repeatable=True, patient=True)
@@ -183,13 +183,13 @@ class _Delivery:
         sent = [sms for sms, message in zip(batch, checked, strict=True) if type(message) is Message]
         outcomes = iter(await self._deliver(sent, messages) if sent else [])
         return [
-            Outcome(sms, Status.NOT_SENT, None, message) if isinstance(message, InvalidMessage) else next(outcomes)
+            Outcome(sms, None, message) if isinstance(message, InvalidMessage) else next(outcomes)
             for sms, message in zip(batch, checked, strict=True)
         ]
 
     async def _deliver(self, batch: list[Sms], messages: list[Message]) -> list[Outcome]:
         if self._stop is not None:
-            return [Outcome(sms, Status.NOT_SENT, None, self._stop) for sms in batch]
+            return [Outcome(sms, None, self._stop) for sms in batch]
         call = Call(
             _wire.MESSAGES,
             self._account.messages(messages),
@@ -202,13 +202,12 @@ class _Delivery:
             first = await self._deliver(batch[:middle], messages[:middle])
             return first + await self._deliver(batch[middle:], messages[middle:])
         result = await self._connection.post(call)
-        if isinstance(result, AuthenticationFailed | ConfigurationError):
-            self._stop = result
         if isinstance(result, InSimError):
-            return [Outcome(sms, _status(result), None, result) for sms in batch]
+            self._stop = _reason_to_stop(result)
+            return [Outcome(sms, None, result) for sms in batch]
         receipts = _wire.match(messages, result)
         if all([receipt is not None and receipt.sent and not receipt.errors for receipt in receipts]):  # noqa: C419 - a list is faster
-            return list(map(Outcome, batch, repeat(Status.SENT), receipts))
+            return list(map(Outcome, batch, receipts))
         return [_outcome(sms, receipt) for sms, receipt in zip(batch, receipts, strict=True)]
 
 
@@ -224,9 +223,10 @@ class _Tally:
 
     def add(self, outcomes: list[Outcome]) -> None:
         """Count a batch and say so. A callback that raises is dropped: it must not cost a report."""
-        statuses = [outcome.status for outcome in outcomes]
-        for status in Status:
-            self._counts[status.value] += statuses.count(status)
+        failed = [outcome for outcome in outcomes if outcome.error is not None]
+        self._counts["sent"] += len(outcomes) - len(failed)
+        for outcome in failed:
+            self._counts[outcome.status.value] += 1
         if self._on_progress is None:
             return
         try:
@@ -377,17 +377,19 @@ def _start(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
     task.add_done_callback(_running.discard)
 
 
-def _status(error: InSimError) -> Status:
-    if isinstance(error, Refused):
-        return Status.REFUSED
-    return Status.UNKNOWN if isinstance(error, OutcomeUnknown) else Status.NOT_SENT
+def _reason_to_stop(error: InSimError) -> InSimError | None:
+    """Return what every later message ends with, if the next request can only end as this one did."""
+    if isinstance(error, AuthenticationFailed):
+        stop = NotSent("nothing was sent, since the server had refused login or access key before")
+        stop.__cause__ = error
+        return stop
+    return error if isinstance(error, ConfigurationError) else None
 
 
 def _outcome(sms: Sms, receipt: SmsReceipt | None) -> Outcome:
     if receipt is None:
-        return Outcome(sms, Status.UNKNOWN, None, OutcomeUnknown("the answer has no receipt for the message"))
-    refusal = _wire.refusal(receipt)
-    return Outcome(sms, Status.SENT if refusal is None else Status.REFUSED, receipt, refusal)
+        return Outcome(sms, None, OutcomeUnknown("the answer has no receipt for the message"))
+    return Outcome(sms, receipt, _wire.refusal(receipt))
 
 
 def _refused(contact: object, fault: InvalidMessage) -> ContactResult:

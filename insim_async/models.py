@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from msgspec import Struct
 
-from insim_async.errors import InSimError
+from insim_async.errors import InSimError, OutcomeUnknown, Refused
 
 __all__ = [
     "BulkReport",
@@ -205,15 +205,29 @@ class Outcome(_Private, frozen=True):
 
     Attributes:
         sms: The message as it was given.
-        status: One of four.
         receipt: What the server said of it; None where it said nothing of it.
-        error: Why it was not sent, or why nobody knows; the very error that ``send_sms`` would have raised.
+        error: Why it was not sent, or why nobody knows: what ``send_sms`` would have raised. None if it was sent.
     """
 
     sms: Sms
-    status: Status
     receipt: SmsReceipt | None = None
     error: InSimError | None = None
+
+    @property
+    def status(self) -> Status:
+        """One of four, told by ``error`` alone."""
+        match self.error:
+            case None:
+                return Status.SENT
+            case Refused():
+                return Status.REFUSED
+            case OutcomeUnknown():
+                return Status.UNKNOWN
+            case _:
+                return Status.NOT_SENT
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("status", self.status), *super().__rich_repr__()]
 
 
 class BulkReport(_Private, frozen=True):

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from insim_async.models import BulkReport, ContactResult, Outcome, Sms, SmsReceipt, Status
+from insim_async.errors import OutcomeUnknown
+from insim_async.models import BulkReport, ContactResult, Outcome, Sms, SmsReceipt
 
 for library in ("phonenumbers", "rich", "starlette", "uvicorn"):
     pytest.importorskip(library)
@@ -115,14 +116,14 @@ COUNTS = {"messages": 1, "contacts": 1, "calls": 1}
 def test_it_agrees_only_with_a_sandbox_that_counted_the_same(
     demo: ModuleType, counts: dict[str, int], processed: dict[str, int], agreed: bool
 ) -> None:
-    report = BulkReport([Outcome(Sms("+33639980001", "Hello"), Status.SENT, SENT)], sent=1)
+    report = BulkReport([Outcome(Sms("+33639980001", "Hello"), SENT)], sent=1)
     state: dict[str, Any] = {"counts": counts, "processed": processed}
     assert demo.show_agreement(ADDED, report, state) is agreed
 
 
 def test_it_does_not_agree_where_one_is_unknown(demo: ModuleType) -> None:
     message = Sms("+33639980001", "Hello")
-    outcomes = [Outcome(message, Status.SENT, SENT), Outcome(message, Status.UNKNOWN)]
+    outcomes = [Outcome(message, SENT), Outcome(message, None, OutcomeUnknown())]
     report = BulkReport(outcomes, sent=1, unknown=1)
     assert demo.show_agreement(ADDED, report, {"counts": COUNTS, "processed": {"1": 1}}) is False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,16 @@ from typing import Any
 import pytest
 
 from insim_async import BulkReport, Contact, ContactResult, Outcome, Sms, SmsReceipt, Status
+from insim_async.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    InSimError,
+    InvalidMessage,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+    Refused,
+)
 
 NUMBER = "+33639980001"
 RECEIPT: dict[str, Any] = {
@@ -26,8 +37,8 @@ HELD = [
     Contact(NUMBER, first_name="Zoé", last_name="Secret", address="1 rue Secret", email="zoe@example.com"),
     SmsReceipt(**RECEIPT),
     ContactResult(NUMBER, "Zoé", "Secret", "1 rue Secret", "zoe@example.com", ok=True, extra={"Secret": "text"}),
-    Outcome(Sms(NUMBER, "Secret text"), Status.SENT, SmsReceipt(**RECEIPT)),
-    BulkReport([Outcome(Sms(NUMBER, "Secret text"), Status.SENT, SmsReceipt(**RECEIPT))], sent=1),
+    Outcome(Sms(NUMBER, "Secret text"), SmsReceipt(**RECEIPT)),
+    BulkReport([Outcome(Sms(NUMBER, "Secret text"), SmsReceipt(**RECEIPT))], sent=1),
 ]
 
 
@@ -73,6 +84,30 @@ def test_a_receipt_without_other_fields_has_none() -> None:
 )
 def test_a_warning_did_not_keep_the_contact_out(ok: bool, errors: tuple[str, ...], warnings: tuple[str, ...]) -> None:
     assert ContactResult(NUMBER, ok=ok, errors=errors).warnings == warnings
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (None, Status.SENT),
+        (Refused("no"), Status.REFUSED),
+        (AuthenticationFailed("no"), Status.REFUSED),
+        (OutcomeUnknown("lost"), Status.UNKNOWN),
+        (NotSent("no"), Status.NOT_SENT),
+        (RateLimited("later"), Status.NOT_SENT),
+        (InvalidMessage("message", "empty"), Status.NOT_SENT),
+        (ConfigurationError("closed"), Status.NOT_SENT),
+    ],
+)
+def test_the_error_tells_how_a_message_ended(error: InSimError | None, status: Status) -> None:
+    outcome = Outcome(Sms(NUMBER, "Hi"), None, error)
+    assert outcome.status is status
+    assert repr(outcome).startswith(f"Outcome(status={status!r}, sms=Sms(")
+
+
+def test_an_outcome_that_was_sent_costs_the_garbage_collector_nothing() -> None:
+    sent, lost = Outcome(Sms(NUMBER, "Hi"), SmsReceipt(**RECEIPT)), Outcome(Sms(NUMBER, "Hi"), None, OutcomeUnknown())
+    assert (gc.is_tracked(sent), gc.is_tracked(lost)) == (False, True)
 
 
 def test_values_are_frozen() -> None:

@@ -64,6 +64,7 @@ OWN = Leg("asyncio", "own")
 HTTPX = Leg("asyncio", "httpx")
 HTTPX2 = Leg("asyncio", "httpx2")
 TRIO = Leg("trio", "own")
+TRIO_HTTPX2 = Leg("trio", "httpx2")
 LEGS = [OWN, HTTPX, HTTPX2, TRIO]
 
 

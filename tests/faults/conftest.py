@@ -11,6 +11,7 @@ import pytest
 
 from .bench import LEGS, Bench, Leg
 from .gateway import Gateway
+from .pki import Pki, make_pki
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +23,12 @@ def gateway() -> Iterator[Gateway]:
     yield gateway
     gc.unfreeze()
     gateway.close()
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    """Certificates, good and bad."""
+    return make_pki(tmp_path_factory.mktemp("pki"))
 
 
 @pytest.fixture

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 LOGIN = "account@example.com"
-KEY = "k7Qz-access-key-Wm31"
+KEY = "k7/Qz+thekeyitself=Wm31"
 NUMBER = "+33639980001"
-TEXT = "Your parcel waits behind the blue door"
+TEXT = """Grüße, "Zoé" & Ada: the bluedoor/7 isn't far <3 100%"""
 
+CORE_OF_KEY = "thekeyitself"
+CORES = (CORE_OF_KEY, "39980001", "bluedoor")
+"""What stays of them in any spelling: JSON, HTML, a URL."""
 TESTS = str(Path(__file__).parent)
 
 
 def found_in(text: str, *, personal: bool = True) -> list[str]:
     """Return what of it stands in a text."""
-    wanted = (KEY, NUMBER, NUMBER[4:], TEXT) if personal else (KEY,)
+    wanted = CORES if personal else (CORE_OF_KEY,)
     return [each for each in wanted if each in text]
 
 

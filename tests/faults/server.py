@@ -11,12 +11,14 @@ import asyncio
 import contextlib
 import functools
 import gzip
+import html
 import json
 import socket
 import ssl
 import struct
 import sys
 import time
+import urllib.parse
 import warnings
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
@@ -103,6 +105,21 @@ TWISTS: dict[str, Callable[[list[Row]], Any]] = {
     "not sent": lambda rows: [{**row, "sent": 0} for row in rows],
     "refused": lambda rows: {"data": {"data": [{"id_sms_api": 0, "error": ["#007"]} for _ in rows], "envoi": 0}},
     "object": lambda rows: rows[0],
+}
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "as it came": lambda text: text,
+    "JSON, ASCII only": lambda text: json.dumps(json.loads(text)),
+    "JSON, slashes escaped": lambda text: json.dumps(json.loads(text)).replace("/", "\\/"),
+    "JSON, slashes escaped, not ASCII only": lambda text: text.replace("/", "\\/"),
+    "JSON in JSON": json.dumps,
+    "HTML": html.escape,
+    "HTML, by number": lambda text: html.escape(text, quote=False).replace('"', "&#34;").replace("'", "&#039;"),
+    "URL": urllib.parse.quote,
+    "URL, all of it": lambda text: urllib.parse.quote(text, safe=""),
+    "form": urllib.parse.quote_plus,
+    "Python": lambda text: repr(json.loads(text)),
 }
 
 
@@ -212,10 +229,15 @@ class Conversation:
         """Answer with this."""
         await self.send(reply(status, body.encode("latin-1"), *headers))
 
-    async def step_echo(self, status: int) -> None:
+    async def step_echo(self, status: int, spelling: str) -> None:
         """Answer with the request's own body, on a page such as debuggers make."""
-        body = b"<html><body><h1>Error</h1><pre>" + self.raw + b"</pre></body></html>"
-        await self.send(reply(status, body, "Content-Type: text/html"))
+        body = f"<h1>Error</h1><pre>{SPELLINGS[spelling](self.raw.decode())}</pre>"
+        await self.send(reply(status, body.encode(), "Content-Type: text/html"))
+
+    async def step_receipts_and(self, text: str) -> None:
+        """Answer as documented, and send this on top, in the same breath."""
+        body = json.dumps(answer(self.path, self.request)).encode()
+        await self.send(reply(200, body, "Content-Type: application/json") + text.encode("latin-1"))
 
     async def step_later(self, status: int, seconds: int, ahead: int | None) -> None:
         """Ask for patience until a date, by a clock that is so far ahead, or that is not told."""
@@ -349,6 +371,8 @@ class Listener:
         self.present[task] = reader
         try:
             await Conversation(self, reader, writer).act()
+        except asyncio.CancelledError:
+            writer.transport.abort()
         finally:
             del self.present[task]
             writer.close()

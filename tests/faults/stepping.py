@@ -107,22 +107,43 @@ async def ended(call: Call, endings: list[object]) -> None:
 
 async def natively(at: int, manner: Manner, call: Call) -> Ending:
     """Cancel a call's task at its n-th suspension, as ``task.cancel()`` and ``asyncio.timeout`` do."""
-    loop = asyncio.get_running_loop()
     steps = Steps(at)
     endings: list[object] = []
-    task = steps.task(loop, ended(call, endings))
+    task = steps.task(asyncio.get_running_loop(), ended(call, endings))
     steps.act = functools.partial(manner, task)
+    await to_the_end(task, steps)
+    return Ending(steps.reached, *endings)
+
+
+async def by_scope_on_asyncio(at: int, call: Call) -> Ending:
+    """Cancel a call's scope at its n-th suspension, as anyio does."""
+    steps = Steps(at)
+    endings: list[object] = []
+    scope = anyio.CancelScope()
+
+    async def scoped() -> None:
+        with scope:
+            await ended(call, endings)
+
+    task = steps.task(asyncio.get_running_loop(), scoped())
+    steps.act = lambda waited: scope.cancel()
+    await to_the_end(task, steps)
+    return Ending(steps.reached, *endings)
+
+
+async def to_the_end(task: asyncio.Task[object], steps: Steps) -> None:
+    """Wait for a task, counting the suspensions of all that it starts."""
+    loop = asyncio.get_running_loop()
     loop.set_task_factory(cast(Any, steps.task))
     try:
         await asyncio.wait([task])
     finally:
         loop.set_task_factory(None)
     await asyncio.gather(task, return_exceptions=True)
-    return Ending(steps.reached, *endings)
 
 
-async def by_scope(at: int, call: Call) -> Ending:
-    """Cancel a call's scope at its n-th suspension, as anyio and trio do; on trio, those of all tasks count."""
+async def by_scope_on_trio(at: int, call: Call) -> Ending:
+    """Cancel a call's scope at the n-th suspension of any task."""
     counting = Counting(at)
     endings: list[object] = []
     with anyio.CancelScope() as scope:

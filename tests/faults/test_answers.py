@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anyio
 import pytest
 
 from insim_async import (
@@ -13,14 +14,15 @@ from insim_async import (
     InSimError,
     OutcomeUnknown,
     Refused,
+    Sms,
     SmsReceipt,
     Status,
 )
 
-from .bench import Bench, status_of
-from .gateway import BEHAVE, BODY, CLOSE, HEAD, TAKE, Script
+from .bench import HTTPX2, OWN, SOON, Bench, Leg, status_of
+from .gateway import BEHAVE, BODY, CLOSE, HEAD, STALL, TAKE, Script
 from .leaks import NUMBER
-from .server import TWISTS
+from .server import SPELLINGS, TWISTS
 
 OK = "HTTP/1.1 200 OK\r\n"
 HTML = "<html><body><h1>Something else</h1></body></html>"
@@ -80,18 +82,21 @@ def test_contacts_are_added_again_behind_a_5xx_only(bench: Bench, status: int, e
     bench.run(scenario)
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 200])
-def test_a_page_that_repeats_the_request_is_not_repeated(bench: Bench, status: int) -> None:
-    """Neither the key nor a person's number or text comes back in an error."""
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("leg", [OWN, HTTPX2], ids=str)
+def test_a_page_that_repeats_the_request_is_not_repeated(bench: Bench, leg: Leg, spelling: str) -> None:
+    """Neither the key nor a person's number or text comes back in an error, or in what is logged of it."""
 
     async def scenario() -> None:
-        listener = bench.listen(otherwise=[HEAD, BODY, ["echo", status]])
+        listener = bench.listen()
         async with bench.client(listener.url) as insim:
-            ending = await bench.ending(insim.send_sms(NUMBER, "Gr\u00fc\u00dfe & \u201cquoted\u201d", sms_id="sms-1"))
-            assert isinstance(ending, InSimError)
-            assert "quoted" not in str(ending)
-            listener.script()
-            assert isinstance(await bench.send(insim), SmsReceipt)
+            for status in (200, 400, 401, 404, 429, 500):
+                listener.script(otherwise=[HEAD, BODY, ["echo", status, spelling]])
+                ending = await bench.send(insim)
+                assert isinstance(ending, InSimError)
+                assert "Error" in str(ending)
+            await anyio.sleep(SOON.cap)  # what is left of the pause behind the 429
+            await bench.probe(insim, listener)
 
     bench.run(scenario)
 
@@ -143,6 +148,67 @@ def test_in_bulk_a_batch_that_fails_is_no_reason_to_stop(bench: Bench, status: i
             report = await insim.send_many(bench.messages(6))
             assert bench.file(report) == [Status.SENT] * 2 + [ended] * 2 + [Status.SENT] * 2
             await bench.probe(insim, listener, 1)
+
+    bench.run(scenario)
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_a_large_request_refused_half_way_is_refused_or_unknown(bench: Bench, close: bool) -> None:
+    """The server answers without reading on: whether that arrives is chance. Nothing hangs."""
+
+    async def scenario() -> None:
+        listener = bench.listen([HEAD, ["reply", 413, "too large", "Connection: close"], CLOSE if close else STALL])
+        async with bench.client(listener.url) as insim:
+            texts = [Sms(sms.phone_number, "x" * 10_000, sms_id=sms.sms_id) for sms in bench.messages(40)]
+            report = await insim.send_many(texts)
+            assert set(bench.file(report)) <= {Status.REFUSED, Status.UNKNOWN}
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+def test_a_connection_that_the_server_will_close_is_not_used_again(bench: Bench) -> None:
+    """It says so, and takes its time."""
+
+    async def scenario() -> None:
+        closing: Script = [*TAKE, ["receipts", "straight", "Connection: close"], ["wait", 0.02], CLOSE]
+        listener = bench.listen(otherwise=closing)
+        async with bench.client(listener.url) as insim:
+            for opened in range(1, 6):
+                assert isinstance(await bench.send(insim), SmsReceipt)
+                assert listener.report().opened == opened
+
+    bench.run(scenario)
+
+
+@pytest.mark.parametrize("stray", ["\r\n", "[]", "HTTP/1.1 2", "<b>Notice</b>: undefined index"])
+def test_rubbish_behind_an_answer_does_no_harm(bench: Bench, stray: str) -> None:
+    """At worst the next message meets it, and is unknown."""
+
+    async def scenario() -> None:
+        listener = bench.listen(otherwise=[*TAKE, ["receipts_and", stray]])
+        async with bench.client(listener.url) as insim:
+            for _ in range(4):
+                ending = await bench.send(insim)
+                assert status_of(ending) in {Status.SENT, Status.UNKNOWN}, ending
+            listener.script()
+            await bench.send(insim)  # over what may be left of the last connection
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+@pytest.mark.parametrize("status", [200, 401, 408, 503])
+def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next(bench: Bench, status: int) -> None:
+    """Servers say 408 before they close an idle connection."""
+
+    async def scenario() -> None:
+        unasked: Script = [*BEHAVE, ["wait", 0.005], ["reply", status, "[]"]]
+        listener = bench.listen(otherwise=unasked)
+        async with bench.client(listener.url) as insim:
+            for _ in range(4):
+                assert isinstance(await bench.send(insim), SmsReceipt)
+                await anyio.sleep(0.05)
 
     bench.run(scenario)
 

@@ -15,12 +15,13 @@ import anyio
 import pytest
 
 import insim_async._http
-from insim_async import AsyncInSim, Contact, Sms
+from insim_async import AsyncInSim, Contact, NotSent, Sms
 
-from .bench import HTTPX, HTTPX2, LEGS, OWN, SLOTS, TRIO, Bench, until
-from .gateway import RECEIPTS, STALL, TAKE, Listener
+from .bench import HTTPX, HTTPX2, LEGS, OWN, SLOTS, TRIO, TRIO_HTTPX2, Bench, FakeClock, Leg, until
+from .gateway import BODY, HEAD, RECEIPTS, STALL, TAKE, Listener
 from .leaks import NUMBER, TEXT
-from .stepping import Ending, as_it_wakes, by_scope, natively, twice, while_it_waits
+from .pki import Pki
+from .stepping import Ending, as_it_wakes, by_scope_on_asyncio, by_scope_on_trio, natively, twice, while_it_waits
 
 NATIVE = [OWN, HTTPX, HTTPX2]
 CHURN = float(os.environ.get("INSIM_FAULTS_CHURN", "3"))
@@ -28,10 +29,11 @@ MANNERS: dict[str, Callable[[int, Any], Awaitable[Ending]]] = {
     "while it waits": functools.partial(natively, manner=while_it_waits),
     "as it wakes": functools.partial(natively, manner=as_it_wakes),
     "twice": functools.partial(natively, manner=twice),
+    "by scope": by_scope_on_asyncio,
 }
 EVERYWHERE = [
     *(pytest.param(leg, manner, id=f"{leg}-{name}") for leg in NATIVE for name, manner in MANNERS.items()),
-    pytest.param(TRIO, by_scope, id="trio"),
+    *(pytest.param(leg, by_scope_on_trio, id=str(leg)) for leg in (TRIO, TRIO_HTTPX2)),
 ]
 everywhere = pytest.mark.parametrize(("leg", "cancelling"), EVERYWHERE)
 
@@ -73,7 +75,7 @@ async def call(bench: Bench, insim: AsyncInSim) -> object:
 
 
 @everywhere
-@pytest.mark.parametrize("what", [send, send_many, stream, add_contacts, call])
+@pytest.mark.parametrize("what", [send, stream, add_contacts, call])
 def test_a_call_over_kept_connections_is_cancelled_at_each_await(
     bench: Bench, cancelling: Cancelling, what: What
 ) -> None:
@@ -112,6 +114,50 @@ def test_a_call_over_new_connections_is_cancelled_at_each_await(
                 await bench.probe(insim, listener)
             reached = ending.reached
         assert at > 4
+
+    bench.run(scenario)
+
+
+@everywhere
+def test_a_handshake_is_cancelled_at_each_await(bench: Bench, cancelling: Cancelling, pki: Pki) -> None:
+    """The socket under it is closed."""
+
+    async def scenario() -> None:
+        listener = bench.listen(tls={"certificate": pki.good})
+        at, reached = 0, True
+        while reached:
+            at += 1
+            async with bench.client(f"https://127.0.0.1:{listener.port}", trust=pki.trust) as insim:
+                ending = await cancelling(at, call=functools.partial(send, bench, insim))
+                look_at(bench, ending)
+                await bench.probe(insim, listener)
+            reached = ending.reached
+        assert at > 6
+
+    bench.run(scenario)
+
+
+@everywhere
+def test_a_wait_before_another_attempt_is_cancelled_at_each_await(bench: Bench, cancelling: Cancelling) -> None:
+    """Be it a pause that the server asked for, or the time until it can be reached again."""
+
+    async def scenario() -> None:
+        fake = FakeClock(chance=0.5)
+        port = bench.shut(bench.listen())
+        at, reached = 0, True
+        while reached:
+            at += 1
+            async with bench.client(f"http://127.0.0.1:{port}", clock=fake.clock) as insim:
+                ending = await cancelling(at, call=functools.partial(bench.send, insim))
+                if not isinstance(ending.result, NotSent):
+                    look_at(bench, ending)
+                listener = bench.listen([HEAD, BODY, ["reply", 429, "", "Retry-After: 3"]], port=port)
+                ending = await cancelling(at, call=functools.partial(bench.send, insim))
+                look_at(bench, ending)
+                await bench.probe(insim, listener)
+            bench.shut(listener)
+            reached = ending.reached
+        assert at > 6
 
     bench.run(scenario)
 
@@ -210,6 +256,20 @@ def test_breaking_out_of_a_stream_stops_it(bench: Bench) -> None:
             outcomes = insim.stream(bench.messages(40))
             bench.enter([await anext(outcomes)])
             await outcomes.aclose()
+            await bench.probe(insim, listener)
+            assert len(listener.report().order) < 40
+
+    bench.run(scenario)
+
+
+@pytest.mark.parametrize("leg", NATIVE, ids=str)
+def test_a_stream_that_is_dropped_stops_as_well(bench: Bench, leg: Leg) -> None:
+    """asyncio closes a generator that nobody holds any more."""
+
+    async def scenario() -> None:
+        listener = bench.listen()
+        async with bench.client(listener.url, batch_size=2) as insim:
+            bench.enter([await anext(insim.stream(bench.messages(40)))])
             await bench.probe(insim, listener)
             assert len(listener.report().order) < 40
 

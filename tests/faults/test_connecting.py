@@ -2,61 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import socket
-import ssl
 import threading
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import trustme
 
 from insim_async import Clock, NotSent, OutcomeUnknown, SmsReceipt
 
 from .bench import Bench, FakeClock, Leg, deadline
 from .gateway import CLOSE, HEAD, RESET, STALL, TAKE, Listener, Script
+from .pki import HOST, Pki
 
 ATTEMPTS = 3
-HOST = "gateway.test"
-
-
-class Pki(NamedTuple):
-    """Certificates, good and bad."""
-
-    trust: ssl.SSLContext
-    good: str
-    self_signed: str
-    untrusted: str
-    other_host: str
-    expired: str
-
-
-@pytest.fixture(scope="session")
-def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
-    """An authority that the clients trust, one that they do not, and what these have signed."""
-    folder = tmp_path_factory.mktemp("pki")
-    authority, stranger = trustme.CA(), trustme.CA()
-    yesterday = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
-
-    def keep(name: str, *parts: trustme.Blob) -> str:
-        path: Path = folder / f"{name}.pem"
-        path.write_bytes(b"".join(part.bytes() for part in parts))
-        return str(path)
-
-    def issue(name: str, issuer: trustme.CA, host: str, **details: Any) -> str:
-        return keep(name, issuer.issue_cert(host, "localhost", HOST, **details).private_key_and_cert_chain_pem)
-
-    trust = ssl.create_default_context()
-    authority.configure_trust(trust)
-    return Pki(
-        trust=trust,
-        good=issue("good", authority, "127.0.0.1"),
-        self_signed=keep("self-signed", stranger.private_key_pem, stranger.cert_pem),
-        untrusted=issue("untrusted", stranger, "127.0.0.1"),
-        other_host=issue("other-host", authority, "127.0.0.2"),
-        expired=issue("expired", authority, "127.0.0.1", not_after=yesterday),
-    )
 
 
 def secure(bench: Bench, pki: Pki, port: int = 0) -> Listener:

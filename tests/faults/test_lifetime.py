@@ -19,7 +19,7 @@ import insim_async._http
 from insim_async import AsyncInSim, ConfigurationError, Contact, InSimError, NotSent, SmsReceipt, Status
 
 from .bench import HTTPX, HTTPX2, LEGS, OWN, SLOTS, TRIO, Bench, Leg, deadline, status_of, until
-from .gateway import BEHAVE, RECEIPTS, STALL, TAKE
+from .gateway import BEHAVE, BODY, HEAD, RECEIPTS, STALL, TAKE
 from .leaks import KEY, LOGIN, NUMBER
 
 GRACE = 0.3
@@ -157,6 +157,29 @@ def test_closing_in_the_middle_of_a_bulk_call_loses_no_message(bench: Bench) -> 
                 report = await insim.send_many(bench.messages(8))
         statuses = bench.file(report)
         assert statuses == [Status.SENT] * 2 + [Status.UNKNOWN] * 2 + [Status.NOT_SENT] * 4
+
+    bench.run(scenario)
+
+
+def test_closing_does_not_wait_for_a_pause(bench: Bench) -> None:
+    """Who waits because the server asked for it ends at once, unsent."""
+
+    async def scenario() -> None:
+        listener = bench.listen(otherwise=[HEAD, BODY, ["reply", 429, "slow down", "Retry-After: 5"]])
+        endings: list[SmsReceipt | InSimError] = []
+        async with bench.client(listener.url) as insim:
+
+            async def one() -> None:
+                endings.append(await bench.send(insim))
+
+            async with anyio.create_task_group() as group:
+                for _ in range(SLOTS + 2):
+                    group.start_soon(one)
+                await until(lambda: listener.report().requests >= SLOTS)
+                await anyio.sleep(0.05)
+                with anyio.fail_after(GRACE / 2):
+                    await insim.aclose()
+        assert {type(ending) for ending in endings} == {NotSent}
 
     bench.run(scenario)
 
