@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from insim_async import numbers, segments
 from insim_async._wire import PLACEHOLDER, Message
@@ -112,7 +112,8 @@ def check_sms(sms: object, rules: Rules, fresh_id: str, ids: Ids) -> Message | I
         return fault
     if sms.sms_id is not None and not ids.add(sms.sms_id):
         return InvalidMessage("sms_id", "an earlier message of the same call has it, and receipts go by it")
-    return Message(number, sms.message, sms.sms_id or fresh_id, sms.url or "", int(sms.priority), date)
+    priority = UNSET if sms.priority is Priority.NORMAL else int(sms.priority)
+    return Message(number, sms.message, sms.sms_id or fresh_id, sms.url or UNSET, priority, date or UNSET)
 
 
 def check_contact(contact: object, rules: Rules) -> Contact | InvalidMessage:

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from insim_async import _tolerant
 from insim_async._tolerant import Words
@@ -58,15 +58,15 @@ _ABOUT_THE_ACCOUNT = {"#001", "#002"}
 # Requests ----------------------------------------------------------------------------------------------------------
 
 
-class Message(Struct, omit_defaults=True, gc=False):
-    """A message as it goes out."""
+class Message(Struct, gc=False):
+    """A message as it goes out; what is unset does not."""
 
     phone_number: str
     message: str
     id_sms_api: str
-    url: str = ""
-    priorite: int = 1
-    date_to_send: str = ""
+    url: str | UnsetType = UNSET
+    priorite: int | UnsetType = UNSET
+    date_to_send: str | UnsetType = UNSET
 
     def __repr__(self) -> str:
         return f"<Message {self.id_sms_api}>"

@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import UNSET
 
 from insim_async import Contact, InvalidMessage, Priority, Sms
 from insim_async._checks import Ids, Rules, check_contact, check_sms
@@ -24,8 +25,11 @@ URL = "https://example.com/a?b=c"
         (Sms(NUMBER, "Hi"), Message(NUMBER, "Hi", "fresh")),
         (Sms("+33 (6).39-98.00 01\N{NO-BREAK SPACE}", "Hi"), Message(NUMBER, "Hi", "fresh")),
         (Sms(NUMBER, LINKED, url=URL), Message(NUMBER, LINKED, "fresh", URL)),
-        (Sms(NUMBER, "Hi", priority=Priority.HIGH, sms_id="A-1._~:/@+="), Message(NUMBER, "Hi", "A-1._~:/@+=", "", 2)),
-        (Sms(NUMBER, "Hi", priority=0), Message(NUMBER, "Hi", "fresh", "", 0)),  # type: ignore[arg-type]
+        (
+            Sms(NUMBER, "Hi", priority=Priority.HIGH, sms_id="A-1._~:/@+="),
+            Message(NUMBER, "Hi", "A-1._~:/@+=", UNSET, 2),
+        ),
+        (Sms(NUMBER, "Hi", priority=0), Message(NUMBER, "Hi", "fresh", UNSET, 0)),  # type: ignore[arg-type]
         (Sms(NUMBER, "é" * 8000), Message(NUMBER, "é" * 8000, "fresh")),
         (Sms(NUMBER, "a" * 39_015), Message(NUMBER, "a" * 39_015, "fresh")),
     ],
