@@ -219,7 +219,7 @@ class Connection:
                 async with self._gate.slots:
                     return await self._attempts(call, trail, until)
             except BaseException as error:
-                error.__traceback__ = error.__context__ = None  # frames further down hold the body
+                _forget(error)
                 raise
             finally:
                 self._land(trail)
@@ -448,6 +448,14 @@ async def _send_in_a_task(client: Any, request: Any) -> _Answer:
     if isinstance(result, Exception):
         raise result
     return result
+
+
+def _forget(error: BaseException) -> None:
+    """Cut off the frames that an exception came through: those further down hold the body."""
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            _forget(inner)
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:

@@ -10,31 +10,44 @@ from collections.abc import Iterator
 
 __all__ = ["excerpt"]
 
-_RUN = re.compile(r"[A-Za-z0-9]+")
+READ, SHOWN, MASK = 4096, 200, "[…]"
+_WORD = re.compile(r"[^\W_]+")
+_WORD_CUT_OFF = re.compile(r"\w*\Z")
+_ESCAPE = re.compile(r"\\+(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|[^\w\s])")
 _DIGITS = re.compile(r"\+?\d(?:[\s.()-]*\d){6,}")
 
 
 def excerpt(text: bytes, request: bytes) -> str:
-    """Return the beginning of what a server (or library) said, without anything that the request held."""
-    shown = text[:16_384].decode("utf-8", "replace")
-    for sent in sorted(_strings(json.loads(request)), key=len, reverse=True):
-        run = _RUN.search(sent)
-        if run is None or run[0] in shown:  # no form of a text changes its letters and digits
-            for form in _forms(sent):
-                shown = shown.replace(form, "[…]")
-    shown = _DIGITS.sub("[…]", shown)
-    return " ".join("".join(char if char.isprintable() else " " for char in shown).split())[:200]
+    """Return the beginning of what a server (or library) said, without any word that the request held.
+
+    Escapes are undone first, since a text may be repeated in JSON, in HTML, in a URL, or in one inside the other.
+    """
+    shown = _plain(text[:READ].decode("utf-8", "replace"))
+    if len(text) > READ:
+        shown = _WORD_CUT_OFF.sub("", shown)
+    words = {word for value in _strings(json.loads(request)) for word in _WORD.findall(value)}
+    shown = _WORD.sub(lambda word: MASK if word[0] in words else word[0], shown)
+    for word in words:
+        if len(word) > 3 and word in shown:  # a part of a longer word
+            shown = shown.replace(word, MASK)
+    shown = _DIGITS.sub(MASK, shown)
+    return " ".join("".join(char if char.isprintable() else " " for char in shown).split())[:SHOWN]
+
+
+def _plain(text: str) -> str:
+    for _ in range(2):
+        text = _ESCAPE.sub(_meant, html.unescape(urllib.parse.unquote(text)))
+    return text
+
+
+def _meant(escape: re.Match[str]) -> str:
+    code = escape[1] or escape[2]
+    return chr(int(code, 16)) if code else escape[0][-1]
 
 
 def _strings(value: object) -> Iterator[str]:
-    if isinstance(value, str) and len(value) > 1:
+    if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _strings(item)
-
-
-def _forms(text: str) -> set[str]:
-    """Return a text as it may stand in JSON, in HTML or in a URL."""
-    percent = urllib.parse.quote(text, safe="")
-    return {text, json.dumps(text)[1:-1], html.escape(text), percent, percent.replace("%20", "+")}

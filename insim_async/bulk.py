@@ -380,7 +380,7 @@ def _start(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
 def _reason_to_stop(error: InSimError) -> InSimError | None:
     """Return what every later message ends with, if the next request can only end as this one did."""
     if isinstance(error, AuthenticationFailed):
-        stop = NotSent("nothing was sent, since the server had refused login or access key before")
+        stop = NotSent(f"nothing was sent after login or access key had been refused: {error}")
         stop.__cause__ = error
         return stop
     return error if isinstance(error, ConfigurationError) else None

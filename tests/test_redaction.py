@@ -11,5 +11,10 @@ def test_an_excerpt_is_short_and_printable() -> None:
     assert excerpt(b"a\n\tb\x00c " + b"x" * 500 + b"\xff", b"{}") == "a b c " + "x" * 194
 
 
+def test_an_excerpt_that_is_cut_ends_before_a_word_of_which_it_has_only_a_part() -> None:
+    secret = "s3cret" * 800
+    assert "s3cret" not in excerpt(b"No " + secret.encode(), json.dumps([secret]).encode())
+
+
 def test_an_excerpt_of_what_was_not_sent_is_left_alone() -> None:
     assert excerpt(b"Busy, code 12345", json.dumps({"a": ["bzy", "", "1", 5, None]}).encode()) == "Busy, code 12345"
