@@ -116,10 +116,11 @@ _CUT_SHORT = Failure(OutcomeUnknown())
 class _Trail:
     """How far a request has come; httpcore calls it at each step (the ``trace`` extension)."""
 
-    __slots__ = ("_socket", "announced", "scope", "started", "trying")
+    __slots__ = ("_socket", "announced", "guard", "scope", "started", "trying")
 
     def __init__(self, scope: anyio.CancelScope) -> None:
         self.scope = scope
+        self.guard: anyio.CancelScope | None = None
         self._socket: Any = None
         self.begin()
         self.trying = False
@@ -131,6 +132,8 @@ class _Trail:
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         self.announced = True
+        if self.guard is not None:  # a connection that is cancelled between being made and being used is lost
+            self.guard.shield = event.endswith(("connect_tcp.complete", "start_tls.complete"))
         if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
             self.started = True
         elif event.endswith("connect_tcp.complete"):
@@ -297,7 +300,9 @@ class Connection:
             timeout=_TIMEOUTS,
             extensions={"trace": trail},
         )
-        return await (_send if self._owned else _send_in_a_task)(self._client, request)
+        if self._owned:
+            return await _send(self._client, request)
+        return await _send_in_a_task(self._client, request, trail)
 
     def _lost(self, error: Exception, call: Call[T], trail: _Trail) -> Failure:
         chain = _chain(error)
@@ -429,18 +434,20 @@ async def read(chunks: AsyncIterable[bytes]) -> bytes:
     return b"".join(body)
 
 
-async def _send_in_a_task(client: Any, request: Any) -> _Answer:
-    """Send in a task of its own, where only cancel scopes reach it.
+async def _send_in_a_task(client: Any, request: Any, trail: _Trail) -> _Answer:
+    """Send in a task of its own, where only cancel scopes reach it, and these not at the wrong moment.
 
-    httpx's pool loses a slot for ever when the task that waits for it is cancelled natively.
+    The pools of httpx and httpx2 lose a slot for ever when a task is cancelled natively, or by a scope while a new
+    connection of theirs waits to be used for the first time.
     """
     results: list[_Answer | Exception] = []
 
     async def run() -> None:
-        try:
-            results.append(await _send(client, request))
-        except Exception as error:  # noqa: BLE001 - it is raised below
-            results.append(error)
+        with anyio.CancelScope() as trail.guard:
+            try:
+                results.append(await _send(client, request))
+            except Exception as error:  # noqa: BLE001 - it is raised below
+                results.append(error)
 
     async with anyio.create_task_group() as group:
         group.start_soon(run)
