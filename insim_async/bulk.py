@@ -314,6 +314,42 @@ class _Arriving(Generic[T]):
         return batch
 
 
+class _Handover(Generic[T]):
+    """One place where many give, one takes, and each giver waits until its gift was taken.
+
+    A memory stream of anyio would do, but for one thing: it forgets a native cancellation that comes together with an
+    item, and a caller who is cancelled would go on sending.
+    """
+
+    def __init__(self) -> None:
+        self._gifts: deque[tuple[T, anyio.Event]] = deque()
+        self._news = anyio.Event()
+        self._ended = False
+
+    async def give(self, gift: T) -> None:
+        """Offer something; return when it was taken."""
+        taken = anyio.Event()
+        self._gifts.append((gift, taken))
+        self._news.set()
+        await taken.wait()
+
+    async def take(self) -> T | None:
+        """Wait for something; None is the end."""
+        while not self._gifts:
+            if self._ended:
+                return None
+            self._news = anyio.Event()
+            await self._news.wait()
+        gift, taken = self._gifts.popleft()
+        taken.set()
+        return gift
+
+    def end(self) -> None:
+        """Say that nothing more will be given."""
+        self._ended = True
+        self._news.set()
+
+
 async def _pipeline(
     source: _Source[T], handle: Callable[[list[T]], Awaitable[list[R]]], workers: int
 ) -> AsyncGenerator[tuple[int, list[R]], None]:
@@ -321,7 +357,7 @@ async def _pipeline(
 
     Closing it cancels what is under way, and waits for that.
     """
-    results, taken = anyio.create_memory_object_stream[tuple[int, list[R]]](0)
+    results = _Handover[tuple[int, list[R]]]()
     scope, finished, gone = anyio.CancelScope(), anyio.Event(), anyio.Event()
     numbers = count()
     failures: list[Exception] = []
@@ -330,14 +366,14 @@ async def _pipeline(
         while batch := await source.take():
             number = next(numbers)
             try:
-                await results.send((number, await handle(batch)))
+                await results.give((number, await handle(batch)))
             except Exception as error:  # noqa: BLE001 - raised below, where somebody awaits it
                 failures.append(error)
                 scope.cancel()
 
     async def keep() -> None:
         try:
-            with results, scope:
+            with scope:
                 async with anyio.create_task_group() as group:
                     group.start_soon(source.fill)
                     for _ in range(workers):
@@ -345,12 +381,12 @@ async def _pipeline(
                 finished.set()
         finally:
             gone.set()
+            results.end()
 
     _start(keep)
     try:
-        with taken:
-            async for result in taken:
-                yield result
+        while (result := await results.take()) is not None:
+            yield result
     finally:
         scope.cancel()
         with anyio.CancelScope(shield=True):

@@ -429,6 +429,24 @@ async def stalled(router: respx.MockRouter) -> anyio.Event:
     return release
 
 
+async def test_a_cancellation_that_comes_together_with_an_outcome_is_not_forgotten(
+    insim: AsyncInSim, gateway: Gateway
+) -> None:
+    handover = bulk._Handover[int]()
+    taking = asyncio.create_task(handover.take())
+    await anyio.wait_all_tasks_blocked()
+    giving = asyncio.create_task(handover.give(5))
+    await asyncio.sleep(0)
+    assert handover._gifts
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    assert await handover.take() == 5
+    await giving
+    handover.end()
+    assert await handover.take() is None
+
+
 async def test_a_bulk_call_whose_tasks_are_cancelled_from_outside_ends(hours: Hours, router: respx.MockRouter) -> None:
     await stalled(router)
     async with client(hours) as insim:
