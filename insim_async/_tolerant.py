@@ -14,6 +14,7 @@ from typing import Any
 
 __all__ = ["Words", "codes", "flag", "moment", "text", "whole"]
 
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NOISE = re.compile(r"[\W_]+")
 
 
@@ -52,7 +53,10 @@ def codes(value: object) -> tuple[str, ...]:
 
 def moment(value: object) -> datetime:
     """Read a date: aware if it names its zone, naive if not, midnight if it has no time."""
-    return datetime.fromisoformat(text(value).strip())
+    written = text(value).strip()
+    if not _DATE.match(written):  # Python takes a bare number for a date as well
+        raise ValueError("not a date")
+    return datetime.fromisoformat(written)
 
 
 class Words:

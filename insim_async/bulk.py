@@ -389,8 +389,7 @@ async def _pipeline(
             yield result
     finally:
         scope.cancel()
-        with anyio.CancelScope(shield=True):
-            await gone.wait()
+        await _wait_whatever_comes(gone)
     if failures:
         raise failures[0]
     if not finished.is_set():
@@ -398,6 +397,22 @@ async def _pipeline(
 
 
 _running: set[asyncio.Task[None]] = set()
+
+
+async def _wait_whatever_comes(event: anyio.Event) -> None:
+    """Wait to the end even if cancelled meanwhile, as a task group does; then pass the cancellation on.
+
+    Otherwise a caller who is cancelled twice would go on while the caller's own generator is still being read.
+    """
+    cancelled: BaseException | None = None
+    with anyio.CancelScope(shield=True):
+        while not event.is_set():
+            try:
+                await event.wait()
+            except anyio.get_cancelled_exc_class() as error:
+                cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 def _start(function: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -66,13 +66,20 @@ def test_it_prints_what_happened_and_stops_its_sandbox() -> None:
 def test_stopped_midway_it_leaves_no_sandbox(number: signal.Signals, ending: tuple[int, str]) -> None:
     command = [sys.executable, "-X", "utf8", "-u", str(DEMO)]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, encoding="utf-8", env=PLAIN) as process:
+    with subprocess.Popen(
+        command, stdout=pipe, stderr=pipe, encoding="utf-8", env=PLAIN, preexec_fn=interruptible
+    ) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline(), process.stdout.readline()]
         process.send_signal(number)
         _, err = process.communicate(timeout=20)  # the sandbox holds stderr too: this waits for both
     assert (process.returncode, err) == ending
     assert not listens("".join(lines))
+
+
+def interruptible() -> None:
+    """Undo what a shell does to what it runs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def listens(output: str) -> bool:

@@ -63,6 +63,7 @@ MAP: dict[str, set[str]] = {
     **CORE,
     "__init__": {*CORE},
     "sandbox": {"models", "numbers", "segments"},
+    "webhooks": {"_tolerant", "models", "errors"},
 }
 ONLY_FOR = {"httpx": {"_transport"}, "httpx2": set(), "phonenumbers": {"numbers"}, "starlette": {"sandbox"}}
 ONLY_FOR |= {"uvicorn": {"sandbox"}, "trio": set(), "sqlite3": set()}

@@ -115,6 +115,7 @@ def test_a_date_is_aware_if_it_says_so_and_midnight_without_a_time(value: str, m
         (_tolerant.codes, [{}]),
         (_tolerant.moment, "soon"),
         (_tolerant.moment, 5),
+        (_tolerant.moment, "1702120112345"),
     ],
 )
 def test_what_cannot_be_read_is_a_value_error(read: Any, value: object) -> None:

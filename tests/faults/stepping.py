@@ -39,12 +39,6 @@ def as_it_wakes(task: asyncio.Task[object], waited: Any) -> object:
     return None
 
 
-def twice(task: asyncio.Task[object], waited: Any) -> object:
-    """Cancel, and cancel again while it cleans up."""
-    task.cancel()
-    return asyncio.get_running_loop().call_soon(task.cancel)
-
-
 class Walk:
     """Drives a coroutine, and tells of each suspension."""
 
@@ -72,22 +66,22 @@ Coroutine.register(Walk)
 
 
 class Steps:
-    """Counts suspensions, those of tasks that the call starts included, and acts at the n-th."""
+    """Counts suspensions, those of tasks that the call starts included, and acts at the n-th (and some more)."""
 
-    def __init__(self, at: int) -> None:
-        self.at = at
+    def __init__(self, at: int, times: int = 1) -> None:
+        self.at = range(at, at + times)
         self.count = 0
         self.act: Callable[[Any], object] = id  # does nothing; replaced once there is a task
 
     @property
     def reached(self) -> bool:
         """Whether there were as many."""
-        return self.count >= self.at
+        return self.count >= self.at.start
 
     def told(self, waited: Any) -> None:
-        """Count one, and act if it is the one."""
+        """Count one, and act if it is one of those."""
         self.count += 1
-        if self.count == self.at:
+        if self.count in self.at:
             self.act(waited)
 
     def task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **details: Any) -> asyncio.Task[object]:
@@ -105,9 +99,12 @@ async def ended(call: Call, endings: list[object]) -> None:
         raise
 
 
-async def natively(at: int, manner: Manner, call: Call) -> Ending:
-    """Cancel a call's task at its n-th suspension, as ``task.cancel()`` and ``asyncio.timeout`` do."""
-    steps = Steps(at)
+async def natively(at: int, manner: Manner, call: Call, times: int = 1) -> Ending:
+    """Cancel a call's task at its n-th suspension, as ``task.cancel()`` and ``asyncio.timeout`` do.
+
+    More than once: again at the next, while it cleans up.
+    """
+    steps = Steps(at, times)
     endings: list[object] = []
     task = steps.task(asyncio.get_running_loop(), ended(call, endings))
     steps.act = functools.partial(manner, task)

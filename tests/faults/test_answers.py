@@ -206,9 +206,9 @@ def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next(bench: Bench,
         unasked: Script = [*BEHAVE, ["wait", 0.005], ["reply", status, "[]"]]
         listener = bench.listen(otherwise=unasked)
         async with bench.client(listener.url) as insim:
-            for _ in range(4):
+            for _ in range(3):
                 assert isinstance(await bench.send(insim), SmsReceipt)
-                await anyio.sleep(0.05)
+                await anyio.sleep(0.03)
 
     bench.run(scenario)
 

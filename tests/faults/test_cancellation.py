@@ -21,18 +21,20 @@ from .bench import HTTPX, HTTPX2, LEGS, OWN, SLOTS, TRIO, TRIO_HTTPX2, Bench, Fa
 from .gateway import BODY, HEAD, RECEIPTS, STALL, TAKE, Listener
 from .leaks import NUMBER, TEXT
 from .pki import Pki
-from .stepping import Ending, as_it_wakes, by_scope_on_asyncio, by_scope_on_trio, natively, twice, while_it_waits
+from .stepping import Ending, as_it_wakes, by_scope_on_asyncio, by_scope_on_trio, natively, while_it_waits
 
 NATIVE = [OWN, HTTPX, HTTPX2]
 CHURN = float(os.environ.get("INSIM_FAULTS_CHURN", "3"))
 MANNERS: dict[str, Callable[[int, Any], Awaitable[Ending]]] = {
     "while it waits": functools.partial(natively, manner=while_it_waits),
     "as it wakes": functools.partial(natively, manner=as_it_wakes),
-    "twice": functools.partial(natively, manner=twice),
+    "twice": functools.partial(natively, manner=while_it_waits, times=2),
+    "four times": functools.partial(natively, manner=while_it_waits, times=4),
     "by scope": by_scope_on_asyncio,
 }
 EVERYWHERE = [
-    *(pytest.param(leg, manner, id=f"{leg}-{name}") for leg in NATIVE for name, manner in MANNERS.items()),
+    *(pytest.param(leg, manner, id=f"{leg}-{name}") for leg in (OWN, HTTPX2) for name, manner in MANNERS.items()),
+    pytest.param(HTTPX, MANNERS["while it waits"], id=f"{HTTPX}-while it waits"),
     *(pytest.param(leg, by_scope_on_trio, id=str(leg)) for leg in (TRIO, TRIO_HTTPX2)),
 ]
 everywhere = pytest.mark.parametrize(("leg", "cancelling"), EVERYWHERE)

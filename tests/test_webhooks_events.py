@@ -1,0 +1,95 @@
+"""Events are plain values that keep people's data to themselves."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from insim_async.webhooks import (
+    CallEvent,
+    CallQualification,
+    DeliveryStatus,
+    Event,
+    IncomingSms,
+    LinkClick,
+    UnknownEvent,
+    build_webhook,
+    parse_webhook,
+)
+
+PARIS = timezone(timedelta(hours=2))
+COMMON: dict[str, Any] = {
+    "phone_number": "+33639980001",
+    "account": "me@example.com",
+    "at": datetime(2026, 1, 2, 3, 4, 5),  # noqa: DTZ001 - naive on purpose
+}
+UTC_TIME: dict[str, Any] = COMMON | {"at": datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)}
+PARIS_TIME: dict[str, Any] = COMMON | {"at": datetime(2026, 1, 2, tzinfo=PARIS)}
+EVENTS = [
+    IncomingSms(**UTC_TIME, message="a secret"),
+    IncomingSms(**PARIS_TIME, message="a secret"),
+    IncomingSms(),
+    CallEvent(**COMMON, direction="outgoing", duration=timedelta(hours=15, minutes=11, seconds=4)),
+    CallEvent(**COMMON, direction="missed"),
+    LinkClick(**COMMON, sms_id="id1", link="https://example.com/secret"),
+    CallQualification(**COMMON, qualification="a secret", source="mobile"),
+    DeliveryStatus(**COMMON, sms_id="id1", status="received"),
+    UnknownEvent(**COMMON, raw={"title": "news", "date": "2026-01-02 03:04:05"}),
+    UnknownEvent(**COMMON),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.kind)
+class TestEvent:
+    def test_says_nothing_of_people_in_its_repr(self, event: Event) -> None:
+        said = repr(event)
+        assert said.startswith(type(event).__name__)
+        assert [word for word in ("3399", "secret", "example", "news") if word in said] == []
+
+    def test_made_by_hand_has_the_payload_that_would_be_sent(self, event: Event) -> None:
+        assert "" not in event.raw.values()
+        if "title" not in event.raw or event.raw["title"] != "news":
+            assert parse_webhook(build_webhook(event)) == event
+
+    def test_survives_pickle_and_copy(self, event: Event) -> None:
+        for twin in (pickle.loads(pickle.dumps(event)), copy.deepcopy(event)):
+            assert (twin, hash(twin), twin.key) == (event, hash(event), event.key)
+
+    def test_is_frozen(self, event: Event) -> None:
+        with pytest.raises(AttributeError):
+            event.phone_number = ""  # type: ignore[misc] # pyright: ignore[reportAttributeAccessIssue] # the point
+
+
+def test_kinds_are_what_users_were_told() -> None:
+    assert list(dict.fromkeys(event.kind for event in EVENTS)) == [
+        *("incoming_sms", "call", "link_click", "call_qualification", "delivery_status", "unknown"),
+    ]
+
+
+def test_different_events_have_different_keys() -> None:
+    assert len({event.key for event in EVENTS}) == len(EVENTS)
+    raw = {"date": "2026-01-02"}
+    assert IncomingSms(raw=raw).key != LinkClick(raw=raw).key
+
+
+def test_a_key_is_short_and_url_safe() -> None:
+    assert {len(event.key) for event in EVENTS} == {32}
+    assert all(event.key.replace("-", "").replace("_", "").isalnum() for event in EVENTS)
+
+
+def test_a_key_does_not_depend_on_order_at_any_depth() -> None:
+    one = UnknownEvent(raw={"a": {"x": 1, "y": [2]}, "b": "é"})
+    assert one.key == UnknownEvent(raw={"b": "é", "a": {"y": [2], "x": 1}}).key
+    assert one.key != UnknownEvent(raw={"b": "é", "a": {"y": [2, 2], "x": 1}}).key
+
+
+def test_a_key_outlives_the_process() -> None:
+    program = "from insim_async.webhooks import IncomingSms; print(IncomingSms(message='é').key)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == IncomingSms(message="é").key == "UFbNnL1GnmfGMTW8cqdmpBUQl8W0vTL7"

@@ -1,0 +1,286 @@
+"""Queries to events: as published, as sloppy senders write them, and as hostile ones do."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from insim_async.errors import InvalidWebhook
+from insim_async.webhooks import (
+    CallEvent,
+    DeliveryStatus,
+    Event,
+    IncomingSms,
+    LinkClick,
+    UnknownEvent,
+    build_webhook,
+    parse_webhook,
+    parsing,
+)
+from insim_async.webhooks.parsing import MAX_DEPTH, MAX_DIGITS, MAX_QUERY_BYTES
+
+NUMBER = "+33639980001"
+VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "data" / "webhooks.json").read_text("utf-8"))
+SMS: dict[str, Any] = {"title": "incoming_sms", "from": NUMBER, "message": "Hello", "date": "2026-01-02"}
+TEXTS = [
+    "100% sure",
+    "50%25 off",
+    "%zz",
+    "%",
+    "%%",
+    "%7B",
+    "a&b",
+    "a+b",
+    "#1",
+    "a=b",
+    "a==",
+    ";",
+    "?message={",
+    "é €",
+    "😀",
+]
+TEXTS += ['","from":"+33639980002', "\x00", "\r\n\x1b[31m", "\u202e", "\ufeff", 'say "x": {"x":1,"x":2}']
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+def query(payload: object, name: str = "message", times: int = 1) -> str:
+    value = json.dumps(payload, ensure_ascii=False)
+    for _ in range(times):
+        value = quote(value, safe="!~*'()")
+    return f"{name}={value}"
+
+
+def plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def fields_of(event: Event, names: dict[str, Any]) -> dict[str, Any]:
+    seconds = event.duration.total_seconds() if isinstance(event, CallEvent) else None
+    return {name: seconds if name == "duration_s" else plain(getattr(event, name)) for name in names}
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
+class TestPublishedPayload:
+    @pytest.mark.parametrize("encode", [str, str.encode])
+    def test_is_read_as_documented(self, vector: dict[str, Any], encode: Any) -> None:
+        event = parse_webhook(encode(vector["query"]))
+        assert (event.kind, event.raw) == (vector["kind"], vector["payload"])
+        assert fields_of(event, vector["fields"]) == vector["fields"]
+
+    def test_is_built_again_as_it_came(self, vector: dict[str, Any]) -> None:
+        built = build_webhook(parse_webhook(vector["query"]))
+        assert parse_webhook(built) == parse_webhook(vector["query"])
+        payload = quote(json.dumps(vector["payload"], separators=(",", ":"), ensure_ascii=False), safe="!~*'()")
+        assert built.partition("=")[2] == payload
+
+    def test_is_read_the_same_in_both_tries(self, vector: dict[str, Any]) -> None:
+        raw = vector["query"].encode()
+        event = parsing._tolerantly(*parsing._parameter(raw))
+        assert parsing._to_the_letter(raw) in {None, event}
+        assert (event, event.key) == (parse_webhook(raw), parse_webhook(raw).key)
+
+    def test_has_one_key_in_any_order_spacing_and_depth(self, vector: dict[str, Any]) -> None:
+        event = parse_webhook(vector["query"])
+        turned = dict(reversed(vector["payload"].items()))
+        spaced = f"message={quote(json.dumps(turned, indent=2))}"
+        twins = [parse_webhook(q) for q in (query(turned), query(turned, times=2), spaced)]
+        assert {twin.key for twin in twins} == {event.key}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_text_arrives_byte_for_byte(text: str, times: int) -> None:
+    event = parse_webhook(query(SMS | {"message": text}, times=times))
+    assert isinstance(event, IncomingSms)
+    assert (event.message, event.phone_number) == (text, NUMBER)
+
+
+@pytest.mark.parametrize("text", ["a+b", "#1", "a=b", ";", "?message={", "é €", "100% sure", "%zz", "a==", "="])
+def test_a_text_that_was_not_escaped_arrives_too(text: str) -> None:
+    event = parse_webhook("message=" + json.dumps(SMS | {"message": text}, ensure_ascii=False))
+    assert isinstance(event, IncomingSms)
+    assert event.message == text
+
+
+@pytest.mark.parametrize(
+    "around",
+    ["{}", "?{}", "a=1&{}&b=2", "token=t?{}", "x=1&token=t?{}", "message2=x&{}", "state=%7B%7D&{}", "{}&", "&&{}"],
+)
+def test_the_event_is_found_among_other_parameters(around: str) -> None:
+    assert parse_webhook(around.format(query(SMS))).raw == SMS
+
+
+@pytest.mark.parametrize("name", ["message", "calls", "clics", "MESSAGE", "news"])
+@pytest.mark.parametrize("title", ["incoming_sms", "incoming sms", "Incoming SMS", "INCOMING-SMS"])
+def test_the_title_decides_in_any_spelling_and_under_any_name(title: str, name: str) -> None:
+    assert parse_webhook(query(SMS | {"title": title}, name)).kind == "incoming_sms"
+
+
+UNTITLED = {"phone_number": NUMBER, "id_sms_api": "id1", "link": "https://example.com"}
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "expected"),
+    [
+        ("message", {"PHONE_NUMBER": NUMBER, "sms": "a"}, IncomingSms),
+        ("Message", {"message": "a", "status": "b"}, IncomingSms),
+        ("click", UNTITLED, LinkClick),
+        ("status", UNTITLED, DeliveryStatus),
+        ("calls", UNTITLED | {"status": "sent"}, DeliveryStatus),
+        ("message", {"DateStatus": "2026-01-02"}, DeliveryStatus),
+        ("calls", {"duration": "0"}, UnknownEvent),
+        ("qualification", {"qualification": "a"}, UnknownEvent),
+        ("news", UNTITLED, UnknownEvent),
+        ("message", SMS | {"title": "outgoing_fax"}, UnknownEvent),
+        ("status", {"status": "sent", "title": "news"}, UnknownEvent),
+        ("message", {"title": None, "message": "a"}, IncomingSms),
+    ],
+)
+def test_without_a_known_title_fields_and_then_the_name_decide(name: str, payload: Any, expected: type[Event]) -> None:
+    event = parse_webhook(query(payload, name))
+    assert (type(event), event.raw) == (expected, payload)
+    assert parse_webhook(build_webhook(event)) == event
+
+
+@pytest.mark.parametrize(
+    ("came", "number"),
+    [
+        (" 33639980001", NUMBER),
+        (NUMBER, NUMBER),
+        ("0639980001", "0639980001"),
+        (" A", " A"),
+        (33639980001, "33639980001"),
+    ],
+)
+def test_a_space_for_a_plus_gets_its_plus_back(came: object, number: str) -> None:
+    event = parse_webhook(query(SMS | {"from": came}))
+    assert (event.phone_number, event.raw["from"]) == (number, came)
+
+
+@pytest.mark.parametrize(
+    ("came", "at"),
+    [
+        ("2026-01-02", datetime(2026, 1, 2)),  # noqa: DTZ001 - naive in, naive out
+        ("2026-01-02 03:04:05", datetime(2026, 1, 2, 3, 4, 5)),  # noqa: DTZ001 - naive in, naive out
+        ("2026-01-02T03:04:05.678Z", datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)),
+        ("", None),
+        ("soon", None),
+        (["2026-01-02"], None),
+    ],
+)
+def test_dates_name_their_zone_or_have_none(came: object, at: datetime | None) -> None:
+    for name in ("date", "date_status", "call_time"):
+        event = parse_webhook(query({"title": "incoming_sms", name: came}))
+        assert (event.at, event.raw[name]) == (at, came)
+    full = {"device_identification": "me", "title": "incoming_sms", "from": NUMBER, "message": "a", "date": came}
+    assert parse_webhook(query(full)).at == at
+
+
+@pytest.mark.parametrize(
+    ("came", "seconds"),
+    [("0", 0), (0, 0), ("", 0), ("00:00:07", 7), ("1:2:3", 3723), ("100:00:00", 360000), ("75", 0), ("00:61:00", 0)],
+)
+def test_a_duration_is_a_time_span_and_zero_where_it_cannot_be_read(came: object, seconds: int) -> None:
+    event = parse_webhook(query({"title": "missed_call", "duration": came}, "calls"))
+    assert isinstance(event, CallEvent)
+    assert (event.direction, event.duration, event.raw["duration"]) == ("missed", timedelta(seconds=seconds), came)
+
+
+def test_extra_fields_and_a_new_status_are_kept() -> None:
+    payload = {"user": "me", "status": "read", "extra": {"deep": [1, 1.5, None, True]}, "Id-SMS-API": 7}
+    event = parse_webhook(query(payload, "status"))
+    assert isinstance(event, DeliveryStatus)
+    assert (event.status, event.sms_id, event.account, event.raw) == ("read", "7", "me", payload)
+
+
+def nested(depth: int) -> str:
+    return "message=" + '{"a":' * depth + '"secret"' + "}" * depth
+
+
+NO_EVENT = {
+    "nothing": "",
+    "no event parameter": "a=1&b=secret",
+    "no object": "message=secret",
+    "a list on top": 'message=[{"title":"secret"}]',
+    "an empty object": "message=%7B%7D",
+    "encoded three times": query(SMS | {"message": "secret"}, times=3),
+    "cut at a literal &": 'message={"message":"secret&more"}',
+    "cut short": query(SMS | {"message": "secret"})[:-9],
+    "more behind it": query(SMS | {"message": "secret"}) + "x",
+    "a BOM": "message=%EF%BB%BF" + query(SMS)[8:],
+    "a NUL": 'message={"message":"secret%00"}',
+    "not UTF-8": 'message={"message":"secret%ff"}',
+    "overlong UTF-8": 'message={"message":"secret%c0%af"}',
+    "an escaped surrogate": 'message={"message":"secret\\ud800"}',
+    "a surrogate": "message={}\ud800secret",
+    "NaN": 'message={"message":NaN,"a":"secret"}',
+    "too large a float": 'message={"a":1e999}',
+    "a repeated key": 'message={"message":"secret","message":"b"}',
+    "a repeated key, spelled with an escape": 'message={"message":"secret","m\\u0065ssage":"b"}',
+    "a repeated key inside": 'message={"a":{"b":"secret","b" :1}}',
+    "a repeated parameter": f"{query(SMS)}&{query(SMS)}",
+    "a repeated parameter of another form": f"message=secret&{query(SMS)}",
+    "two events": f"{query(SMS)}&{query(SMS, 'calls')}",
+    "two unknown objects": f"{query(SMS, 'a')}&{query(SMS, 'b')}",
+    "a number of 20 digits": 'message={"a":["secret",-1' + "0" * MAX_DIGITS + "]}",
+    "a number of 200,000 digits": 'message={"a":' + "9" * 200_000 + "}",
+    "17 deep": nested(MAX_DEPTH + 1),
+    "900 deep": nested(900),
+    "20,000 deep": nested(20_000),
+    "lists, 17 deep": 'message={"a":' + "[" * MAX_DEPTH + "]" * MAX_DEPTH + "}",
+    "too long": query(SMS | {"message": "x" * MAX_QUERY_BYTES}),
+    "100,000 deep": nested(100_000),
+}
+
+
+@pytest.mark.parametrize("raw", NO_EVENT.values(), ids=NO_EVENT)
+def test_what_is_no_event_is_refused_with_a_reason_and_no_content(raw: str) -> None:
+    with pytest.raises(InvalidWebhook, match=r"^[a-zA-Z0-9 -]{10,70}$") as caught:
+        parse_webhook(raw)
+    error = caught.value
+    assert (error.__context__, error.__cause__) == (None, None)
+    assert "secret" not in "".join(traceback.format_exception_only(error))
+
+
+@pytest.mark.parametrize("raw", [nested(MAX_DEPTH), 'message={"a":-' + "9" * MAX_DIGITS + "}"])
+def test_what_just_keeps_the_limits_is_read(raw: str) -> None:
+    assert parse_webhook(raw).raw["a"]
+
+
+def test_two_hundred_parameters_and_the_longest_query_are_read() -> None:
+    many = "&".join(f"p{n}=x" for n in range(200))
+    assert parse_webhook(f"{many}&{query(SMS)}").raw == SMS
+    room = MAX_QUERY_BYTES - len(query(SMS | {"message": ""}))
+    assert parse_webhook(query(SMS | {"message": "x" * room})).raw["message"] == "x" * room
+
+
+@given(ANY_TEXT, ANY_TEXT, st.sampled_from([1, 2]))
+def test_any_text_arrives_as_it_was_written(text: str, number: str, times: int) -> None:
+    payload = SMS | {"from": number, "message": text}
+    event = parse_webhook(query(payload, times=times))
+    assert event.raw == payload
+    assert isinstance(event, IncomingSms)
+    assert event.message == text
+    assert parse_webhook(build_webhook(event)) == event
+
+
+@given(st.one_of(st.binary(), st.text('%=\r\n?&{}"a3Dd7Bb:m', max_size=20).map(str.encode)))
+def test_escapes_are_undone_as_the_standard_library_does(value: bytes) -> None:
+    assert parsing._unescaped(value) == unquote_to_bytes(value)
+
+
+@given(st.one_of(st.binary(), st.binary().map(b"message={".__add__), st.text().map('message={"a":'.__add__)))
+def test_any_bytes_are_an_event_or_refused(raw: bytes | str) -> None:
+    try:
+        event = parse_webhook(raw)
+    except InvalidWebhook:
+        return
+    assert parse_webhook(build_webhook(event)) == event  # pragma: no cover - random bytes are hardly ever an event
