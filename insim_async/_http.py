@@ -17,7 +17,6 @@ import ssl
 import time
 import urllib.parse
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
@@ -407,6 +406,8 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _http_date(value: str) -> float | None:
+    from email.utils import parsedate_to_datetime  # slow to import, and seldom needed
+
     try:
         return parsedate_to_datetime(value).timestamp()
     except (ValueError, OverflowError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 import urllib.parse
@@ -35,6 +34,8 @@ def excerpt(text: bytes, request: bytes) -> str:
 
 
 def _plain(text: str) -> str:
+    import html  # slow to import, and seldom needed
+
     for _ in range(2):
         text = _ESCAPE.sub(_meant, html.unescape(urllib.parse.unquote(text)))
     return text

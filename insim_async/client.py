@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from datetime import datetime, tzinfo
 from types import TracebackType
 from typing import Any, Self, cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from insim_async import _wire, numbers
 from insim_async._checks import Rules
@@ -265,6 +264,8 @@ def _own_client(base_url: str, ssl_context: ssl.SSLContext | None) -> HttpClient
 def _zone(timezone: tzinfo | str | None) -> tzinfo | None:
     if not isinstance(timezone, str):
         return timezone
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # slow to import, and seldom needed
+
     try:
         return ZoneInfo(timezone)
     except (ValueError, OSError, ZoneInfoNotFoundError):
