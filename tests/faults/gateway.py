@@ -26,6 +26,7 @@ class Report(NamedTuple):
     requests: int
     methods: dict[str, int]
     received: int
+    acted_out: int
     opened: int
     open: int
 

@@ -157,6 +157,7 @@ class Conversation:
             while True:
                 await self.step_more()
                 await self.perform(self.listener.next_for_request())
+                self.listener.acted_out += 1
 
     async def perform(self, script: Script) -> None:
         """Take the steps of a script in turn."""
@@ -347,6 +348,7 @@ class Listener:
         self.methods: Counter[str] = Counter()
         self.received = 0
         self.opened = 0
+        self.acted_out = 0
         self.present: dict[asyncio.Task[None], asyncio.StreamReader] = {}
         self.news = asyncio.Condition()
 
@@ -394,6 +396,7 @@ class Listener:
             "methods": dict(self.methods),
             "received": self.received,
             "opened": self.opened,
+            "acted_out": self.acted_out,
             "open": sum(not gone(reader) for reader in self.present.values()),
         }
 

@@ -19,8 +19,8 @@ from insim_async import (
     Status,
 )
 
-from .bench import HTTPX2, OWN, SOON, Bench, Leg, status_of
-from .gateway import BEHAVE, BODY, CLOSE, HEAD, STALL, TAKE, Script
+from .bench import HTTPX2, OWN, SOON, Bench, Leg, status_of, until
+from .gateway import BEHAVE, BODY, CLOSE, HEAD, STALL, TAKE, Listener, Script
 from .leaks import NUMBER
 from .server import SPELLINGS, TWISTS
 
@@ -198,6 +198,11 @@ def test_rubbish_behind_an_answer_does_no_harm(bench: Bench, stray: str) -> None
     bench.run(scenario)
 
 
+async def until_acted_out(listener: Listener, scripts: int) -> None:
+    """Wait until so many requests have met all that was in store for them."""
+    await until(lambda: listener.report().acted_out == scripts)
+
+
 @pytest.mark.parametrize("status", [200, 401, 408, 503])
 def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next(bench: Bench, status: int) -> None:
     """Servers say 408 before they close an idle connection."""
@@ -206,9 +211,9 @@ def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next(bench: Bench,
         unasked: Script = [*BEHAVE, ["wait", 0.005], ["reply", status, "[]"]]
         listener = bench.listen(otherwise=unasked)
         async with bench.client(listener.url) as insim:
-            for _ in range(3):
+            for sent in (1, 2, 3):
                 assert isinstance(await bench.send(insim), SmsReceipt)
-                await anyio.sleep(0.03)
+                await until_acted_out(listener, sent)
 
     bench.run(scenario)
 
