@@ -464,7 +464,10 @@ def test_a_program_may_end_in_the_middle_of_a_bulk_call(end: str) -> None:
         import asyncio, httpx
         from insim_async import AsyncInSim, Sms
 
+        under_way = asyncio.Event()
+
         async def stall(request):
+            under_way.set()
             await asyncio.Event().wait()
 
         async def send():
@@ -474,7 +477,7 @@ def test_a_program_may_end_in_the_middle_of_a_bulk_call(end: str) -> None:
 
         async def main():
             sending = asyncio.create_task(send())
-            await asyncio.sleep(0.1)
+            await under_way.wait()
             {end}
 
         asyncio.run(main())
