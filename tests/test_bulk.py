@@ -276,9 +276,8 @@ class TestStream:
 
     async def test_leaving_the_loop_stops_the_sending(self, hours: Hours, gateway: Gateway) -> None:
         async with client(hours, batch_size=10, max_concurrency=2) as insim:
-            async for outcome in insim.stream(iter(lambda: Sms(NUMBER, "Hi"), None)):
-                assert outcome.status is Status.SENT
-                break
+            outcome = await anext(insim.stream(iter(lambda: Sms(NUMBER, "Hi"), None)))
+            assert outcome.status is Status.SENT
             gc.collect()
             await anyio.wait_all_tasks_blocked()
             assert not bulk._running

@@ -10,7 +10,7 @@ import textwrap
 import anyio
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from insim_async import AsyncInSim, Sms, Status
@@ -20,6 +20,7 @@ NUMBER = "+33639980001"
 
 @pytest.mark.extra("sandbox")
 @settings(max_examples=30, deadline=None)
+@example([" ", "a"])
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="[\0"), min_size=1), max_size=20))
 def test_any_text_arrives_as_it_was_written(texts: list[str]) -> None:
     from insim_async.sandbox import Sandbox, sandbox_app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import re
@@ -37,6 +38,10 @@ TOTALS = (
 )
 
 
+INTERRUPTIBLE = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+"""Undoes what a shell does to what it runs in the background."""
+
+
 @pytest.fixture(scope="module")
 def demo() -> ModuleType:
     spec = importlib.util.spec_from_file_location("demo", DEMO)
@@ -67,7 +72,7 @@ def test_stopped_midway_it_leaves_no_sandbox(number: signal.Signals, ending: tup
     command = [sys.executable, "-X", "utf8", "-u", str(DEMO)]
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, stdout=pipe, stderr=pipe, encoding="utf-8", env=PLAIN, preexec_fn=interruptible
+        command, stdout=pipe, stderr=pipe, encoding="utf-8", env=PLAIN, preexec_fn=INTERRUPTIBLE
     ) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline(), process.stdout.readline()]
@@ -75,11 +80,6 @@ def test_stopped_midway_it_leaves_no_sandbox(number: signal.Signals, ending: tup
         _, err = process.communicate(timeout=20)  # the sandbox holds stderr too: this waits for both
     assert (process.returncode, err) == ending
     assert not listens("".join(lines))
-
-
-def interruptible() -> None:
-    """Undo what a shell does to what it runs in the background."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def listens(output: str) -> bool:
