@@ -18,3 +18,7 @@ def test_an_excerpt_that_is_cut_ends_before_a_word_of_which_it_has_only_a_part()
 
 def test_an_excerpt_of_what_was_not_sent_is_left_alone() -> None:
     assert excerpt(b"Busy, code 12345", json.dumps({"a": ["bzy", "", "1", 5, None]}).encode()) == "Busy, code 12345"
+
+
+def test_a_word_that_was_sent_is_left_out_of_a_longer_one_too() -> None:
+    assert excerpt(b"No such user: bluedoorman", json.dumps(["bluedoor"]).encode()) == "No such user: […]man"
