@@ -75,13 +75,14 @@ def plain_messages(batch: Sequence[Sms], rules: Rules, ids: Iterable[str]) -> li
     found = [sms.phone_number for sms in batch]
     texts = [sms.message for sms in batch]
     try:
-        lines, joined = "\n".join(found), "\0".join(texts)
+        lines, joined = "\n".join(found), "".join(texts)
         joined.encode()
     except (TypeError, UnicodeEncodeError):
         return None
     plain = (
         _are_e164(lines)
-        and lines.count("\n") == joined.count("\0") == size - 1
+        and lines.count("\n") == size - 1
+        and "\0" not in joined
         and "[" not in joined
         and all(texts)
         and not any(map(str.isspace, texts))

@@ -28,6 +28,7 @@ __all__ = [
     "PLACEHOLDER",
     "Account",
     "Message",
+    "all_sent",
     "decode_call",
     "decode_contacts",
     "decode_receipts",
@@ -83,7 +84,7 @@ class _Contact(Struct, omit_defaults=True, gc=False):
 class Account:
     """Login and access key, as the ``header`` of a request; neither shows in its ``repr``, and it cannot be pickled."""
 
-    __slots__ = ("_header",)
+    __slots__ = ("_buffer", "_header")
 
     def __init__(self, login: str, access_key: str, *, dry_run: bool = False) -> None:
         header = {"login": login, "accessKey": access_key} | ({"mode": "test"} if dry_run else {})
@@ -91,6 +92,7 @@ class Account:
             self._header = _encode(header)
         except UnicodeEncodeError:
             self._header = b""
+        self._buffer = bytearray()
         if not self._header:
             raise ConfigurationError("login and access_key: they hold a character that cannot be encoded")
 
@@ -99,7 +101,8 @@ class Account:
 
     def messages(self, messages: Sequence[Message]) -> bytes:
         """Encode a request to send."""
-        return b'{"header":%b,"messages":%b}' % (self._header, _encode(messages))
+        _encode_into(messages, self._buffer)  # grown once, and not for each batch anew
+        return b'{"header":%b,"messages":%b}' % (self._header, self._buffer)
 
     def contacts(self, contacts: Sequence[Contact]) -> bytes:
         """Encode a request to add."""
@@ -113,6 +116,7 @@ class Account:
 
 
 _encode = msgspec.json.Encoder().encode
+_encode_into = msgspec.json.Encoder().encode_into
 
 
 # Answers -----------------------------------------------------------------------------------------------------------
@@ -263,6 +267,12 @@ def decode_call(body: bytes) -> CallResult:
     return CallResult(**known, extra=extra)
 
 
+def all_sent(messages: Sequence[Message], receipts: Sequence[SmsReceipt | None]) -> bool:
+    """Say whether the answer has what is hoped for: a receipt for each message, in order, and nothing refused."""
+    ids = [message.id_sms_api for message in messages]
+    return [receipt.sms_id for receipt in receipts if receipt and receipt.sent and not receipt.errors] == ids
+
+
 def match(messages: Sequence[Message], receipts: Sequence[SmsReceipt | None]) -> Sequence[SmsReceipt | None]:
     """Find the receipt of each message: by the id that was sent, else by position and number; None if there is none.
 
@@ -270,8 +280,6 @@ def match(messages: Sequence[Message], receipts: Sequence[SmsReceipt | None]) ->
     in this row. A message whose receipts contradict each other has none.
     """
     ids = [message.id_sms_api for message in messages]
-    if [receipt and receipt.sms_id for receipt in receipts] == ids:
-        return receipts
     ours = set(ids)
     by_id: dict[str, list[SmsReceipt]] = {}
     for receipt in receipts:

@@ -17,6 +17,7 @@ refused, or the address turned out to be wrong, nothing more is sent and the res
 
 from __future__ import annotations
 
+import functools
 import logging
 import secrets
 import sys
@@ -89,8 +90,9 @@ class Bulk:
         source = self._source(messages)
         async with aclosing(_pipeline(source, self._delivery().send, self._workers)) as batches:
             async for _, outcomes in batches:
-                for outcome in outcomes:
-                    yield outcome
+                outcomes.reverse()
+                while outcomes:  # each can be forgotten as soon as the caller is done with it
+                    yield outcomes.pop()
         if source.error is not None:
             raise source.error
 
@@ -173,8 +175,8 @@ class _Delivery:
 
     async def send(self, batch: list[Sms]) -> list[Outcome]:
         """Send a batch; return an outcome for each of its messages, in order."""
-        fresh = [f"{self._prefix}.{number}" for number in range(self._count, self._count + len(batch))]
-        self._count += len(batch)
+        self._count += 1
+        fresh = list(map(f"{self._prefix}.{self._count}".__add__, _places(len(batch))))
         plain = plain_messages(batch, self._rules, fresh)
         if plain is not None:
             return await self._deliver(batch, plain)
@@ -205,10 +207,9 @@ class _Delivery:
         if isinstance(result, InSimError):
             self._stop = _reason_to_stop(result)
             return [Outcome(sms, None, result) for sms in batch]
-        receipts = _wire.match(messages, result)
-        if all([receipt is not None and receipt.sent and not receipt.errors for receipt in receipts]):  # noqa: C419 - a list is faster
-            return list(map(Outcome, batch, receipts))
-        return [_outcome(sms, receipt) for sms, receipt in zip(batch, receipts, strict=True)]
+        if _wire.all_sent(messages, result):
+            return list(map(Outcome, batch, result))
+        return [_outcome(sms, receipt) for sms, receipt in zip(batch, _wire.match(messages, result), strict=True)]
 
 
 class _Tally:
@@ -426,6 +427,12 @@ def _start(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
     task = asyncio.get_running_loop().create_task(function())
     _running.add(task)
     task.add_done_callback(_running.discard)
+
+
+@functools.lru_cache(maxsize=8)
+def _places(count: int) -> tuple[str, ...]:
+    """Return what tells the ids of one batch apart."""
+    return tuple(f".{place}" for place in range(count))
 
 
 def _reason_to_stop(error: InSimError) -> InSimError | None:
