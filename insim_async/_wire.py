@@ -102,7 +102,7 @@ class Account:
     def messages(self, messages: Sequence[Message]) -> bytes:
         """Encode a request to send."""
         _encode_into(messages, self._buffer)  # grown once, and not for each batch anew
-        return b'{"header":%b,"messages":%b}' % (self._header, self._buffer)
+        return b"".join((b'{"header":', self._header, b',"messages":', self._buffer, b"}"))
 
     def contacts(self, contacts: Sequence[Contact]) -> bytes:
         """Encode a request to add."""
