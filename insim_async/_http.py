@@ -9,7 +9,6 @@ extension; a transport that announces nothing (a mock, another HTTP stack) prove
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import re
@@ -476,6 +475,8 @@ def _chain(error: BaseException | None) -> list[BaseException]:
 
 
 def _is_loopback(host: str) -> bool:
+    import ipaddress  # slow to import, and seldom needed
+
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
