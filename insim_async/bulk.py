@@ -20,12 +20,11 @@ from __future__ import annotations
 import functools
 import logging
 import secrets
-import sys
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Sized
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sized
 from contextlib import aclosing
 from itertools import count, islice
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import anyio
 
@@ -33,6 +32,7 @@ from insim_async import _wire
 from insim_async._checks import Ids, Rules, check_contact, check_sms, plain_messages
 from insim_async._http import Call, Connection
 from insim_async._limits import Clock
+from insim_async._tasks import start, wait_whatever_comes
 from insim_async._wire import Account, Message
 from insim_async.errors import (
     AuthenticationFailed,
@@ -46,9 +46,6 @@ from insim_async.errors import (
 from insim_async.models import BulkReport, Contact, ContactResult, Outcome, Progress, Sms, SmsReceipt, Status
 
 __all__ = ["Bulk"]
-
-if TYPE_CHECKING:
-    import asyncio
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -373,60 +370,28 @@ async def _pipeline(
                 scope.cancel()
 
     async def keep() -> None:
-        try:
-            with scope:
-                async with anyio.create_task_group() as group:
-                    group.start_soon(source.fill)
-                    for _ in range(workers):
-                        group.start_soon(work)
-                finished.set()
-        finally:
-            gone.set()
-            results.end()
+        with scope:
+            async with anyio.create_task_group() as group:
+                group.start_soon(source.fill)
+                for _ in range(workers):
+                    group.start_soon(work)
+            finished.set()
 
-    _start(keep)
+    def ended() -> None:
+        gone.set()
+        results.end()
+
+    start(keep, ended)
     try:
         while (result := await results.take()) is not None:
             yield result
     finally:
         scope.cancel()
-        await _wait_whatever_comes(gone)
+        await wait_whatever_comes(gone)
     if failures:
         raise failures[0]
     if not finished.is_set():
         raise OutcomeUnknown("the sending was cancelled from outside; what was under way may have been sent")
-
-
-_running: set[asyncio.Task[None]] = set()
-
-
-async def _wait_whatever_comes(event: anyio.Event) -> None:
-    """Wait to the end even if cancelled meanwhile, as a task group does; then pass the cancellation on.
-
-    Otherwise a caller who is cancelled twice would go on while the caller's own generator is still being read.
-    """
-    cancelled: BaseException | None = None
-    with anyio.CancelScope(shield=True):
-        while not event.is_set():
-            try:
-                await event.wait()
-            except anyio.get_cancelled_exc_class() as error:
-                cancelled = error
-    if cancelled is not None:
-        raise cancelled
-
-
-def _start(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run it as a task that belongs to nobody; anyio has no word for that."""
-    import asyncio  # costs as much as the rest of the package, and whoever gets here has it already
-
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_task():
-        trio.lowlevel.spawn_system_task(function)
-        return
-    task = asyncio.get_running_loop().create_task(function())
-    _running.add(task)
-    task.add_done_callback(_running.discard)
 
 
 @functools.lru_cache(maxsize=8)

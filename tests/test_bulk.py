@@ -31,6 +31,7 @@ from insim_async import (
     Sms,
     Status,
     _checks,
+    _tasks,
     bulk,
 )
 from tests.conftest import BASE_URL, KEY, LOGIN, Gateway, Hours, receipt
@@ -280,7 +281,7 @@ class TestStream:
             assert outcome.status is Status.SENT
             gc.collect()
             await anyio.wait_all_tasks_blocked()
-            assert not bulk._running
+            assert not _tasks._running
             requests = len(gateway.requests)
             await anyio.sleep(0.01)
             assert len(gateway.requests) == requests <= 6
@@ -451,7 +452,7 @@ async def test_a_bulk_call_whose_tasks_are_cancelled_from_outside_ends(hours: Ho
     async with client(hours) as insim:
         sending = asyncio.create_task(insim.send_many(texts(5)))
         await anyio.wait_all_tasks_blocked()
-        for task in bulk._running:
+        for task in _tasks._running:
             task.cancel()
         with pytest.raises(OutcomeUnknown, match="cancelled from outside"):
             await sending

@@ -50,23 +50,25 @@ CORE = {
     "models": {"errors"},
     "numbers": {"errors"},
     "_limits": {"errors"},
+    "_database": {"errors"},
+    "_tasks": set(),
     "_redaction": set(),
     "_http": {"_limits", "_redaction", "errors"},
     "_transport": {"_http"},
     "_wire": {"_tolerant", "models", "errors"},
     "_checks": {"_wire", "numbers", "segments", "models", "errors"},
     "recipients": {"numbers", "models", "errors"},
-    "bulk": {"_http", "_wire", "_checks", "_limits", "models", "errors"},
+    "bulk": {"_http", "_wire", "_checks", "_limits", "_tasks", "models", "errors"},
     "client": {"bulk", "_transport", "_http", "_wire", "_checks", "_limits", "numbers", "models", "errors"},
 }
 MAP: dict[str, set[str]] = {
     **CORE,
     "__init__": {*CORE},
     "sandbox": {"models", "numbers", "segments"},
-    "webhooks": {"_tolerant", "models", "errors"},
+    "webhooks": {"_database", "_limits", "_tasks", "_tolerant", "models", "errors"},
 }
 ONLY_FOR = {"httpx": {"_transport"}, "httpx2": set(), "phonenumbers": {"numbers"}, "starlette": {"sandbox"}}
-ONLY_FOR |= {"uvicorn": {"sandbox"}, "trio": set(), "sqlite3": set()}
+ONLY_FOR |= {"uvicorn": {"sandbox"}, "trio": set(), "sqlite3": {"_database", "webhooks"}}
 VENDORS_WORDS = re.compile(r"\b(priorite|adress|clicTo[cC]all|accessKey)\b")
 
 CODES = r"(?:(?:type|pyright): ignore\[[\w, -]+\]|noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*|pragma: no cover)"

@@ -1,0 +1,168 @@
+"""The one way in which a SQLite file is opened here: whole, ours alone, and never made anew over one that is damaged.
+
+A new file is written under another name and gets its own when it is complete, so that an empty one is always one that
+has lost what it held. Whether a file may be used is asked of its name and never by opening it: a process that closes
+any descriptor of a file loses all its locks on it, those of SQLite too.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+import stat
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from insim_async.errors import ConfigurationError
+
+__all__ = ["PATIENCE", "Layout", "execute_patiently", "inode_of", "open_database", "prepare_database"]
+
+PATIENCE: Final = 1.5
+"""Seconds to wait for other processes that hold the file."""
+
+_SETTINGS = (
+    "PRAGMA journal_mode = TRUNCATE",  # or SQLITE_BUSY, where another program uses a write-ahead log
+    "PRAGMA synchronous = FULL",
+    "PRAGMA secure_delete = ON",  # what is erased is overwritten
+    "PRAGMA busy_timeout = 20",  # milliseconds; see execute_patiently
+)
+_SMALLEST = 512  # bytes; SQLite takes a file with fewer for a new one
+_FAULTS = {
+    sqlite3.SQLITE_NOTADB: "is no SQLite file; give the path of another, or move it away",
+    sqlite3.SQLITE_CORRUPT: "is damaged; put a copy in its place, or move it away",
+    sqlite3.SQLITE_BUSY: "is locked by another program; end that first",
+}
+
+
+class Layout(Struct, frozen=True, kw_only=True):
+    """What a file of one kind looks like.
+
+    Attributes:
+        application_id: Tells its kind from others; 32 bits.
+        version: Goes up when the schema changes.
+        schema: The statements that make the tables.
+    """
+
+    application_id: int
+    version: int
+    schema: str
+
+
+def prepare_database(path: Path, layout: Layout) -> None:
+    """Make the file if there is none, and read it through if there is one. Nothing stays open.
+
+    Raises:
+        ConfigurationError: It is damaged, not ours alone, of another kind or version, or cannot be written. It says
+            what to do, and nothing was changed.
+    """
+    try:
+        if not os.path.lexists(path):
+            _make(path, layout)
+        with closing(open_database(path, layout)) as connection:
+            (found,) = execute_patiently(connection, "PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise ConfigurationError(f"{path}: {_FAULTS[sqlite3.SQLITE_CORRUPT]}")
+    except sqlite3.Error as error:
+        fault = _FAULTS.get(error.sqlite_errorcode & 0xFF, f"cannot be opened: {error}")
+        raise ConfigurationError(f"{path}: {fault}") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be opened: {error.strerror}") from error
+
+
+def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
+    """Open a file that was prepared: in autocommit mode, for any thread.
+
+    Args:
+        path: Absolute.
+        layout: What it must look like.
+
+    Raises:
+        ConfigurationError: As ``prepare_database``, but it is not read through.
+        sqlite3.Error: It cannot be read.
+        OSError: It is not there.
+    """
+    if fault := _fault(path):
+        raise ConfigurationError(f"{path}: {fault}")
+    where = f"{path.as_uri()}?mode=rw"
+    connection = sqlite3.connect(where, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+    try:
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if application_id != layout.application_id:
+            raise ConfigurationError(f"{path}: holds something else; give the path of another file")
+        if version != layout.version:
+            raise ConfigurationError(
+                f"{path}: has version {version} where {layout.version} is expected; use the insim_async that wrote it"
+            )
+        for setting in _SETTINGS:
+            connection.execute(setting)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def execute_patiently(connection: sqlite3.Connection, statement: str) -> sqlite3.Cursor:
+    """Execute what other processes may hold up; wait for them, but not for ever.
+
+    SQLite itself would look every 0.1 s only, and beside a busy process it can miss each gap (measured: four
+    processes, and one waited for 0.8 s). Hence it may wait for 20 ms, again and again.
+    """
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+
+
+def inode_of(path: Path) -> tuple[int, int] | None:
+    """Say which file has the name now, if any: one that was moved away or deleted can still be written to."""
+    with suppress(OSError):
+        status = path.lstat()
+        return status.st_dev, status.st_ino
+    return None
+
+
+def _make(path: Path, layout: Layout) -> None:
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
+    os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    try:
+        with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.executescript(
+                f"PRAGMA application_id = {layout.application_id}; PRAGMA user_version = {layout.version};"
+                f"{layout.schema}"
+            )
+        with suppress(FileExistsError):  # another process was faster
+            os.link(draft, path)
+    finally:
+        draft.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _fault(path: Path) -> str | None:
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        return "is a link; give the path of the file itself"
+    if not stat.S_ISREG(status.st_mode):
+        return "is no regular file; give the path of one"
+    if status.st_uid != os.geteuid():
+        return "belongs to another user; run as that user, or give it to this one"
+    if status.st_mode & 0o077:
+        return "is open to others, and holds people's data; chmod 600 it"
+    if status.st_size < _SMALLEST:
+        return "has lost what it held; put a copy in its place, or move it away"
+    if not (os.access(path, os.R_OK | os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)):
+        return "cannot be written, or its folder cannot; SQLite needs both"
+    return None
