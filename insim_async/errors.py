@@ -11,7 +11,8 @@
     │   └── AuthenticationFailed  login or access key: nothing else will pass either
     ├── OutcomeUnknown          it may have been sent: look before sending again
     ├── BulkInterrupted         the input of a bulk call failed: read ``report``, mend the input
-    └── InvalidWebhook          a request that is not an event of inSIM
+    ├── InvalidWebhook          a request that is not an event of inSIM
+    └── InboxUnavailable        the inbox's file is full, locked or damaged: nothing was stored, let it come again
 
 No error holds the access key, a phone number or a text.
 """
@@ -28,6 +29,7 @@ __all__ = [
     "BulkInterrupted",
     "ConfigurationError",
     "InSimError",
+    "InboxUnavailable",
     "InvalidMessage",
     "InvalidWebhook",
     "NotSent",
@@ -117,6 +119,10 @@ class BulkInterrupted(InSimError):
 
 class InvalidWebhook(InSimError):
     """The request is not an event of inSIM."""
+
+
+class InboxUnavailable(InSimError):
+    """The inbox could not be read or written: its disk is full, its file is locked or damaged; nothing was stored."""
 
 
 def _bulk_interrupted(message: str, report: BulkReport) -> BulkInterrupted:

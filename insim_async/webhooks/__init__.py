@@ -1,15 +1,18 @@
-"""What inSIM calls back: events, and the query strings that carry them.
+"""What inSIM calls back: events, the query strings that carry them, and the router that gives them to handlers.
 
 ::
 
-    event = parse_webhook(raw_query)
-    if isinstance(event, IncomingSms):
-        print(event.phone_number, event.message)
+    router = WebhookRouter(secret=os.environ["INSIM_WEBHOOK_SECRET"])
+
+    @router.on(IncomingSms)
+    async def reply(event: IncomingSms) -> None: ...
+
+    app.mount("/insim", webhook_app(router))  # from insim_async.webhooks.asgi; .aiohttp has webhook_handler
 """
 
 from __future__ import annotations
 
-from insim_async.errors import InvalidWebhook
+from insim_async.errors import InboxUnavailable, InvalidWebhook
 from insim_async.webhooks.events import (
     CallEvent,
     CallQualification,
@@ -20,16 +23,21 @@ from insim_async.webhooks.events import (
     UnknownEvent,
 )
 from insim_async.webhooks.parsing import build_webhook, parse_webhook
+from insim_async.webhooks.router import WebhookRouter, WebhookStatistics, new_secret
 
 __all__ = [
     "CallEvent",
     "CallQualification",
     "DeliveryStatus",
     "Event",
+    "InboxUnavailable",
     "IncomingSms",
     "InvalidWebhook",
     "LinkClick",
     "UnknownEvent",
+    "WebhookRouter",
+    "WebhookStatistics",
     "build_webhook",
+    "new_secret",
     "parse_webhook",
 ]

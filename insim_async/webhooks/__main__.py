@@ -1,0 +1,64 @@
+"""``python -m insim_async.webhooks``: test a callback URL from outside, or make a secret for one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from insim_async.errors import ConfigurationError
+from insim_async.webhooks import new_secret
+from insim_async.webhooks.check import Result, check, over_network, read_callback, verdict
+
+
+class _Parser(argparse.ArgumentParser):
+    """Never repeats an argument, which may be a URL with its secret."""
+
+    def error(self, message: str) -> NoReturn:  # noqa: ARG002 - it repeats the argument
+        super().error("expected: check URL, or: secret")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the arguments say; 0 if all is well, 1 if an event did not arrive, 2 for a URL that cannot be called.
+
+    Raises:
+        SystemExit: 2 for wrong arguments.
+    """
+    options = _parser().parse_args(arguments)
+    if options.command == "secret":
+        _say(new_secret())
+        return 0
+    try:
+        return _check(options.url)
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+
+
+def _check(url: str) -> int:
+    callback = read_callback(url)
+    _say(f"{callback}" + " (the secret and all texts travel in clear: use https)" * url.startswith("http:"))
+    results: list[Result] = []
+    for result in check(callback, over_network()):
+        _say(str(result))
+        results.append(result)
+    _say(verdict(results))
+    return 0 if all(result.arrived for result in results) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m insim_async.webhooks", description="Webhooks of inSIM.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    checking = commands.add_parser("check", help="send one long event of each kind to your app and say what arrived")
+    checking.add_argument("url", metavar="URL", help="the callback URL with its secret, as it stands in your account")
+    commands.add_parser("secret", help="print a new secret for a callback URL")
+    return parser
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - these lines are what the command is for
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""What every carrier does with a request: whether it may come in, what is in it, and how it is answered.
+
+200 is a promise: every handler is done with the event or, with an inbox, the event is on disk. After anything else
+inSIM may send it again.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import anyio
+import msgspec
+from msgspec import Struct
+
+from insim_async.errors import InboxUnavailable, InvalidWebhook
+from insim_async.webhooks.events import Event
+from insim_async.webhooks.parsing import MAX_QUERY_BYTES, parse_webhook
+from insim_async.webhooks.router import WebhookRouter
+
+if TYPE_CHECKING:
+    from insim_async.webhooks.inbox import Inbox
+
+__all__ = ["PROBE", "Answer", "Reception"]
+
+logger: logging.Logger = logging.getLogger("insim_async")
+
+PATIENCE = 4.0
+"""Seconds that the handlers of an event have for it within the request; inSIM waits for five."""
+PROBE = "insim_async_check"
+"""A field that inSIM never sends: the event is the self-test's, answered with what was read and shown to nobody."""
+
+
+class Answer(Struct, frozen=True):
+    """How a request is answered."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = (("content-type", "text/plain; charset=utf-8"),)
+
+
+_OK = Answer(200, b"ok\n")
+_INVALID = Answer(400, b"no event of inSIM\n")
+_NOT_FOUND = Answer(404, b"not found\n")
+_ONLY_GET = Answer(405, b"only GET\n", (*_OK.headers, ("allow", "GET, HEAD")))
+_FAILED = Answer(500, b"not handled\n")
+_UNAVAILABLE = Answer(503, b"not stored\n")
+
+
+class Reception:
+    """Answers the requests of one callback URL.
+
+    Args:
+        router: Knows the secret, and the handlers.
+        inbox: Keeps the events; without one, the handlers run within the request.
+    """
+
+    def __init__(self, router: WebhookRouter, inbox: Inbox | None) -> None:
+        self._router = router
+        self._inbox = inbox
+
+    async def answer(self, method: str, path: str, query: bytes) -> Answer:
+        """Answer a request. Cancelled, the event was stored or handled, or it was not: inSIM sends it again.
+
+        Args:
+            method: ``GET`` and the like.
+            path: Its last part is the secret.
+            query: Raw, as it came.
+        """
+        counts = self._router.counts
+        if not self._router.admits(path.rstrip("/").rpartition("/")[2]):
+            counts["turned_away"] += 1
+            return _NOT_FOUND
+        if method != "GET":
+            counts["turned_away"] += 1
+            return _OK if method == "HEAD" else _ONLY_GET
+        try:
+            event = parse_webhook(query)
+        except InvalidWebhook as error:
+            counts["invalid"] += 1
+            return await self._unreadable(query, str(error))
+        if PROBE in event.raw:
+            return _probed(event, query, inbox=self._inbox is not None)
+        counts[event.kind] += 1
+        return await (self._handled(event) if self._inbox is None else self._stored(self._inbox, event))
+
+    async def _handled(self, event: Event) -> Answer:
+        answer = _FAILED
+        try:
+            with anyio.move_on_after(PATIENCE) as patience:
+                try:
+                    await self._router.dispatch(event)
+                    answer = _OK
+                except ExceptionGroup:
+                    pass  # what is in it was logged by the router
+            if patience.cancelled_caught:
+                logger.error("webhook %s: not handled within %s s", event.kind, PATIENCE)
+        finally:
+            _log(event, "handled" if answer is _OK else "failed")
+        return answer
+
+    async def _stored(self, inbox: Inbox, event: Event) -> Answer:
+        try:
+            new = await inbox.put(event)
+        except InboxUnavailable as error:
+            logger.error("webhook %s: not stored: %s", event.kind, error)  # noqa: TRY400 - the reason says it all
+            _log(event, "not_stored")
+            return _UNAVAILABLE
+        if not new:
+            self._router.counts["repeated"] += 1
+        _log(event, "stored" if new else "repeated")
+        return _OK
+
+    async def _unreadable(self, query: bytes, reason: str) -> Answer:
+        logger.warning("webhook not read: %s", reason)
+        if self._inbox is None or not query or len(query) > MAX_QUERY_BYTES:
+            return _INVALID
+        try:
+            await self._inbox.put_unreadable(query, reason)
+        except InboxUnavailable as error:
+            logger.error("webhook not stored: %s", error)  # noqa: TRY400 - the reason says it all
+            return _UNAVAILABLE
+        return _OK
+
+
+def _probed(event: Event, query: bytes, *, inbox: bool) -> Answer:
+    found = {"kind": event.kind, "key": event.key, "query_bytes": len(query), "inbox": inbox}
+    return Answer(200, msgspec.json.encode(found), (("content-type", "application/json"),))
+
+
+def _log(event: Event, result: str) -> None:
+    if logger.isEnabledFor(logging.INFO):
+        facts = {"event_kind": event.kind, "event_key": event.key, "result": result}
+        logger.info("webhook %s: %s", event.kind, result, extra=facts)

@@ -1,0 +1,186 @@
+"""What stands in the inbox's file: its schema, each change that a row can undergo, and which one comes next.
+
+``due_at`` says when a row leaves its state by itself: when it may be claimed again, when the lease of whoever claimed
+it ends, when it is forgotten. New rows are due since ever, so that a clock that is set back never hides them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from insim_async._database import Layout
+from insim_async._limits import Clock, Retry
+from insim_async.errors import ConfigurationError
+
+__all__ = [
+    "LAYOUT",
+    "Claim",
+    "Ending",
+    "Settings",
+    "claim",
+    "counts",
+    "decide",
+    "discard",
+    "move",
+    "put",
+    "release",
+    "renew",
+    "requeue",
+    "set_aside",
+]
+
+LAYOUT: Final = Layout(
+    application_id=0x696E534D,  # "inSM"
+    version=1,
+    schema="""
+        CREATE TABLE events (
+            id INTEGER PRIMARY KEY,
+            key TEXT NOT NULL UNIQUE,
+            kind TEXT NOT NULL,
+            query BLOB,
+            state TEXT NOT NULL CHECK (state IN ('waiting', 'claimed', 'done', 'set_aside')),
+            due_at REAL NOT NULL DEFAULT 0,
+            received_at REAL NOT NULL,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            owner TEXT,
+            reason TEXT NOT NULL DEFAULT ''
+        );
+        CREATE INDEX events_by_state ON events (state, due_at);
+    """,
+)
+SWEEP: Final = 500
+"""How many rows are forgotten at a time, at most."""
+
+_BOUND = "UPDATE events SET due_at = :until WHERE state = :state AND due_at > :until"
+_FREE = "UPDATE events SET state = 'waiting', due_at = 0, owner = NULL WHERE state = 'claimed' AND due_at <= ?"
+_FORGET = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE state = 'done' AND due_at <= ? LIMIT ?)"
+_DUE = """
+    SELECT key, kind, query, attempts + 1 FROM events WHERE state = 'waiting' AND due_at <= ?
+    ORDER BY due_at, id LIMIT ?
+"""
+_CLAIM = "UPDATE events SET state = 'claimed', due_at = ?, owner = ?, attempts = attempts + 1 WHERE key = ?"
+_MOVE = """
+    UPDATE events SET state = :state, due_at = :due_at, reason = :reason, owner = NULL,
+        query = iif(:state = 'done', NULL, query) WHERE key = :key AND (owner = :owner OR :state = 'done')
+"""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """How an inbox treats its rows: the arguments of ``Inbox.open``, ``retention`` in seconds.
+
+    Raises:
+        ConfigurationError: They make no sense.
+    """
+
+    retry: Retry
+    retention: float
+    handler_timeout: float
+    lease: float
+    clock: Clock
+
+    def __post_init__(self) -> None:
+        self.retry.check()
+        if not (self.retention >= 0 and self.handler_timeout > 0 and self.lease > 0):
+            raise ConfigurationError("inbox: retention must be 0 or more, handler_timeout and lease more than 0")
+
+
+class Claim(Struct, frozen=True, kw_only=True):
+    """A row that a worker may handle now, and nobody else.
+
+    Attributes:
+        key: The event's.
+        kind: The event's.
+        query: As it was put.
+        attempts: This one included.
+    """
+
+    key: str
+    kind: str
+    query: bytes
+    attempts: int
+
+
+class Ending(Struct, frozen=True):
+    """What becomes of a row that was claimed.
+
+    Attributes:
+        state: The next one.
+        wait: Seconds until it leaves that, too.
+        reason: Why it was not done.
+    """
+
+    state: Literal["waiting", "done", "set_aside"]
+    wait: float = 0.0
+    reason: str = ""
+
+
+def decide(attempts: int, failure: str | None, settings: Settings) -> Ending:
+    """Say what comes after so many attempts, of which the last failed, or did not."""
+    if failure is None:
+        return Ending("done", settings.retention)
+    wait = settings.retry.wait_after(attempts, settings.clock.random())
+    return Ending("set_aside", reason=failure) if wait is None else Ending("waiting", wait, failure)
+
+
+def put(connection: sqlite3.Connection, row: tuple[str, str, bytes, str, float, str]) -> bool:
+    """Insert key, kind, query, state, time and reason; return False if the key is there."""
+    columns = "key, kind, query, state, received_at, reason"
+    statement = f"INSERT INTO events ({columns}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608 - constant
+    return connection.execute(statement, row).rowcount > 0
+
+
+def claim(connection: sqlite3.Connection, owner: str, places: int, settings: Settings) -> list[Claim]:
+    """Free what workers that crashed had claimed, forget what is old, and claim what is due."""
+    now, lease = settings.clock.now(), settings.lease
+    # Nothing is due later than that, unless the clock was set back.
+    for state, longest in (("waiting", settings.retry.cap), ("claimed", lease), ("done", settings.retention)):
+        connection.execute(_BOUND, {"state": state, "until": now + longest})
+    connection.execute(_FREE, (now,))
+    connection.execute(_FORGET, (now, SWEEP))
+    rows = connection.execute(_DUE, (now, places)).fetchall()
+    connection.executemany(_CLAIM, [(now + lease, owner, key) for key, *_ in rows])
+    return [Claim(key=key, kind=kind, query=query, attempts=attempts) for key, kind, query, attempts in rows]
+
+
+def renew(connection: sqlite3.Connection, keys: list[str], owner: str, until: float) -> bool:
+    """Let leases end later, those that are still the owner's."""
+    statement = "UPDATE events SET due_at = ? WHERE key = ? AND owner = ?"
+    return connection.executemany(statement, [(until, key, owner) for key in keys]).rowcount > 0
+
+
+def move(connection: sqlite3.Connection, key: str, owner: str, ending: Ending, now: float) -> bool:
+    """End a claim. What is done is done, whoever has claimed it meanwhile; all else is up to the owner."""
+    row = {"key": key, "owner": owner, "state": ending.state, "due_at": now + ending.wait, "reason": ending.reason}
+    return connection.execute(_MOVE, row).rowcount > 0
+
+
+def release(connection: sqlite3.Connection, owner: str) -> bool:
+    """Give back all that an owner has claimed, as if it had not been claimed."""
+    statement = "UPDATE events SET state = 'waiting', due_at = 0, owner = NULL, attempts = attempts - 1 WHERE owner = ?"
+    return connection.execute(statement, (owner,)).rowcount > 0
+
+
+def set_aside(connection: sqlite3.Connection) -> list[tuple[str, str, bytes, float, int, str]]:
+    """Return key, kind, query, time, attempts and reason of what was set aside, oldest first."""
+    columns = "key, kind, query, received_at, attempts, reason"
+    return connection.execute(f"SELECT {columns} FROM events WHERE state = 'set_aside' ORDER BY id").fetchall()  # noqa: S608 - constant
+
+
+def requeue(connection: sqlite3.Connection, key: str) -> bool:
+    """Let a row that was set aside wait again, as if it were new."""
+    statement = "UPDATE events SET state = 'waiting', due_at = 0, attempts = 0 WHERE key = ? AND state = 'set_aside'"
+    return connection.execute(statement, (key,)).rowcount > 0
+
+
+def discard(connection: sqlite3.Connection, key: str, until: float) -> bool:
+    """Erase what was set aside, and keep its key until then."""
+    statement = "UPDATE events SET state = 'done', due_at = ?, query = NULL WHERE key = ? AND state = 'set_aside'"
+    return connection.execute(statement, (until, key)).rowcount > 0
+
+
+def counts(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return how many rows are in each state that has any."""
+    return dict(connection.execute("SELECT state, count(*) FROM events GROUP BY state").fetchall())

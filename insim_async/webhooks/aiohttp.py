@@ -1,0 +1,42 @@
+"""Webhooks in an aiohttp app. It needs the extra ``aiohttp``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from insim_async.webhooks._reception import Reception
+from insim_async.webhooks.router import WebhookRouter
+
+if TYPE_CHECKING:
+    from insim_async.webhooks.inbox import Inbox
+
+__all__ = ["webhook_handler"]
+
+
+def webhook_handler(
+    router: WebhookRouter, *, inbox: Inbox | None = None
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Return a handler for a route whose last part is the secret.
+
+    ::
+
+        app.router.add_get("/insim/{secret}", webhook_handler(router))  # https://your.host/insim/<secret>
+
+    aiohttp refuses requests with more than 8,190 bytes in their first line by itself: see the how-to on deploying.
+
+    Args:
+        router: Gets the events.
+        inbox: Keeps each event until it was handled. Without it, handlers run within the request and have four
+            seconds: then they are cancelled, and the answer is 500.
+    """
+    reception = Reception(router, inbox)
+
+    async def handle(request: web.Request) -> web.Response:
+        query = request.raw_path.partition("?")[2]  # as it came: request.query is decoded
+        answer = await reception.answer(request.method, request.path, query.encode("utf-8", "surrogateescape"))
+        return web.Response(status=answer.status, body=answer.body, headers=dict(answer.headers))
+
+    return handle

@@ -1,0 +1,56 @@
+"""Webhooks in any ASGI framework: FastAPI, Starlette, Litestar, Quart, or none. It needs no extra."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from insim_async.webhooks._reception import Answer, Reception
+from insim_async.webhooks.router import WebhookRouter
+
+if TYPE_CHECKING:
+    from insim_async.webhooks.inbox import Inbox
+
+__all__ = ["webhook_app"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+def webhook_app(
+    router: WebhookRouter, *, inbox: Inbox | None = None
+) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """Return an ASGI app to mount; the callback URL is its path and the secret behind it.
+
+    ::
+
+        app.mount("/insim", webhook_app(router))  # https://your.host/insim/<secret>
+
+    Args:
+        router: Gets the events.
+        inbox: Keeps each event until it was handled. Without it, handlers run within the request and have four
+            seconds: then they are cancelled, and the answer is 500.
+    """
+    reception = Reception(router, inbox)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        match scope["type"]:
+            case "http":
+                answer = await reception.answer(scope["method"], scope["path"], scope["query_string"])
+                await _send(answer, send, body=scope["method"] != "HEAD")
+            case "lifespan":
+                for _ in range(2):
+                    event = await receive()
+                    await send({"type": f"{event['type']}.complete"})
+            case _:
+                await send({"type": "websocket.close"})
+
+    return app
+
+
+async def _send(answer: Answer, send: Send, *, body: bool) -> None:
+    headers = [(name.encode(), value.encode()) for name, value in answer.headers]
+    headers.append((b"content-length", b"%d" % len(answer.body)))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body if body else b""})

@@ -1,0 +1,261 @@
+"""Events on disk before inSIM is told 200, and handed to the router afterwards, as often as it takes.
+
+Theory of operation. One SQLite file, one row per ``event.key``. A row is ``waiting`` until a worker of any process
+claims it, ``claimed`` until its handlers are done or the lease of a worker that crashed ends, then ``done``, without
+its content, for as long as a repeat is to be recognised; or ``set_aside`` if its handlers failed too often. A handler
+that acted, and whose process died before the row was ``done``, sees the event again: at least once, under the same key.
+
+Several processes write one file, hence a rollback journal: a write-ahead log can be corrupted by two connections that
+write (SQLite 3.7.0 to 3.51.2). It is truncated, because ``synchronous=FULL`` syncs that, but not the folder from which
+a journal is deleted. Every transaction begins as a writer's, so that none has to become one halfway.
+
+``_database`` opens the file, ``_desk`` gathers what is to be done into transactions, ``_rows`` knows what a row can
+undergo, ``_worker`` runs the handlers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from anyio.lowlevel import RunVar
+from msgspec import Struct
+
+from insim_async._database import prepare_database
+from insim_async._limits import Clock, Retry
+from insim_async.errors import ConfigurationError
+from insim_async.models import _masked, _Private
+from insim_async.webhooks import _rows
+from insim_async.webhooks._desk import Action, Desk, File
+from insim_async.webhooks._rows import Settings
+from insim_async.webhooks._worker import PATIENCE, Worker
+from insim_async.webhooks.events import Event
+from insim_async.webhooks.parsing import build_webhook
+from insim_async.webhooks.router import WebhookRouter
+
+__all__ = ["Inbox", "InboxCounts", "SetAside"]
+
+T = TypeVar("T")
+
+
+class SetAside(_Private, frozen=True, kw_only=True):
+    """An event whose handlers failed too often, or a request that could not be read.
+
+    Attributes:
+        key: For ``Inbox.requeue`` and ``Inbox.discard``.
+        kind: The event's, or ``"unreadable"``.
+        query: As ``build_webhook`` writes the event, or as it came where it could not be read.
+        received_at: When it came first, in UTC.
+        attempts: How often handlers had it.
+        reason: The classes of what they raised, or what is wrong with the request; nothing of the content.
+    """
+
+    key: str
+    kind: str
+    query: bytes
+    received_at: datetime
+    attempts: int
+    reason: str
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [(name, _masked(value) if name == "query" else value) for name, value in super().__rich_repr__()]
+
+
+class InboxCounts(Struct, frozen=True, kw_only=True):
+    """How many events are in which state.
+
+    Attributes:
+        waiting: For a worker, or for their next attempt.
+        claimed: Being handled.
+        done: Handled; only their keys are left.
+        set_aside: For you to look at.
+    """
+
+    waiting: int = 0
+    claimed: int = 0
+    done: int = 0
+    set_aside: int = 0
+
+
+class Inbox:
+    """Keeps events on disk until they are handled; ``Inbox.open`` returns one.
+
+    It may be used in any thread and event loop, before and after a fork, and by several processes at once.
+    """
+
+    def __init__(self, file: File, settings: Settings) -> None:
+        self._file = file
+        self._settings = settings
+        self._desks = RunVar[Desk]("desk")
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        retry: Retry = Retry(attempts=10, base=1.0, cap=3600.0),  # noqa: B008 - frozen
+        retention: timedelta = timedelta(days=7),
+        handler_timeout: float = 60.0,
+        lease: float = 30.0,
+        clock: Clock = Clock(now=time.time),  # noqa: B008 - frozen
+    ) -> Inbox:
+        """Make the file, or check the one that is there. It needs no event loop, and keeps nothing open.
+
+        Args:
+            path: On a local disk. The file is made so that only its owner can read it.
+            retry: How often handlers get an event before it is set aside, and after how long.
+            retention: How long the key of a handled event is kept, so that a repeat is recognised.
+            handler_timeout: Seconds that all handlers of an event have, together.
+            lease: Seconds after which another worker takes over the events of one that crashed, or whose event loop
+                stood still for as long.
+            clock: Wall-clock time, and chance.
+
+        Raises:
+            ConfigurationError: The file cannot be used: it says why and what to do, and nothing was changed. Or one of
+                the arguments makes no sense.
+        """
+        settings = Settings(
+            retry=retry,
+            retention=retention.total_seconds(),
+            handler_timeout=handler_timeout,
+            lease=lease,
+            clock=clock,
+        )
+        absolute = Path(path).absolute()
+        prepare_database(absolute, _rows.LAYOUT)
+        return cls(File(absolute, _rows.LAYOUT), settings)
+
+    async def put(self, event: Event) -> bool:
+        """Store an event, which is on disk when this returns. Cancelled, it is there or it is not.
+
+        Returns:
+            Whether it is new.
+
+        Raises:
+            InboxUnavailable: It was not stored within two seconds; it may be there all the same.
+            ConfigurationError: The inbox is closed.
+        """
+        return await self._put(event.key, event.kind, build_webhook(event).encode(), "waiting", "")
+
+    async def put_unreadable(self, query: bytes, reason: str) -> bool:
+        """Set a request aside that could not be read.
+
+        Args:
+            query: As it came.
+            reason: What is wrong with it, without its content.
+
+        Returns:
+            Whether it is new.
+
+        Raises:
+            InboxUnavailable: As ``put``.
+            ConfigurationError: The inbox is closed.
+        """
+        return await self._put(hashlib.sha256(query).hexdigest(), "unreadable", query, "set_aside", reason)
+
+    def worker(self, router: WebhookRouter, *, concurrency: int = 8) -> AbstractAsyncContextManager[None]:
+        """Hand events to a router while the context is open; it may be left in another task than it was entered.
+
+        An event is handed over again, ever later, until no handler raises. At the end handlers have five seconds, or
+        none if the leaving is cancelled; then they are cancelled, and get their event again at the next start.
+
+        Args:
+            router: Has the handlers; they may see an event twice, under the same key.
+            concurrency: Events at a time.
+
+        Raises:
+            ConfigurationError: ``concurrency`` is less than 1; on entering, the inbox is closed.
+        """
+        if concurrency < 1:
+            raise ConfigurationError("concurrency: must be 1 or more")
+        return self._working(router, concurrency)
+
+    async def set_aside(self) -> list[SetAside]:
+        """Return what was set aside, oldest first.
+
+        Raises:
+            InboxUnavailable: The file could not be read within two seconds.
+            ConfigurationError: The inbox is closed.
+        """
+        return [
+            SetAside(
+                key=key,
+                kind=kind,
+                query=query,
+                received_at=datetime.fromtimestamp(received_at, UTC),
+                attempts=attempts,
+                reason=reason,
+            )
+            for key, kind, query, received_at, attempts, reason in await self._do(_rows.set_aside)
+        ]
+
+    async def requeue(self, key: str) -> bool:
+        """Hand over what was set aside as if it were new; return False if there is no such thing.
+
+        Raises:
+            InboxUnavailable: As ``put``.
+            ConfigurationError: The inbox is closed.
+        """
+        return await self._tell(partial(_rows.requeue, key=key))
+
+    async def discard(self, key: str) -> bool:
+        """Erase what was set aside, and take it for handled; return False if there is no such thing.
+
+        Raises:
+            InboxUnavailable: As ``put``.
+            ConfigurationError: The inbox is closed.
+        """
+        until = self._settings.clock.now() + self._settings.retention
+        return await self._do(partial(_rows.discard, key=key, until=until))
+
+    async def counts(self) -> InboxCounts:
+        """Count the events in each state.
+
+        Raises:
+            InboxUnavailable: The file could not be read within two seconds.
+            ConfigurationError: The inbox is closed.
+        """
+        return InboxCounts(**await self._do(_rows.counts))
+
+    def close(self) -> None:
+        """Close the file, behind the transaction that is under way; stop its workers before. Twice does no harm."""
+        self._file.close()
+
+    async def _put(self, key: str, kind: str, query: bytes, state: str, reason: str) -> bool:
+        row = (key, kind, query, state, self._settings.clock.now(), reason)
+        return await self._tell(partial(_rows.put, row=row))
+
+    async def _tell(self, action: Action[bool]) -> bool:
+        desk = self._desk()
+        new = await desk.do(action, PATIENCE)
+        if new:
+            desk.wake()
+        return new
+
+    async def _do(self, action: Action[T]) -> T:
+        return await self._desk().do(action, PATIENCE)
+
+    def _desk(self) -> Desk:
+        if self._file.closed:
+            raise ConfigurationError("the inbox is closed")
+        desk = self._desks.get(None)
+        if desk is None:
+            desk = Desk(self._file)
+            self._desks.set(desk)
+        return desk
+
+    @asynccontextmanager
+    async def _working(self, router: WebhookRouter, concurrency: int) -> AsyncIterator[None]:
+        worker = Worker(self._desk(), self._settings, router, concurrency)
+        worker.start()
+        try:
+            yield
+        finally:
+            await worker.stop()

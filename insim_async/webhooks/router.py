@@ -1,0 +1,205 @@
+"""Which handlers get an event, and what happens when one of them fails.
+
+Handlers run one after the other, in order of registration, and all of them run; what they raised is raised together
+afterwards. Whoever carried the event here then lets it come again (by status 500, or from the inbox), and all handlers
+see it again, under the same ``event.key``.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import hmac
+import inspect
+import logging
+import re
+import secrets
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from math import log2
+from typing import Any, TypeVar, overload
+
+from msgspec import Struct
+
+from insim_async.errors import ConfigurationError
+from insim_async.webhooks.events import Event
+
+__all__ = ["WebhookRouter", "WebhookStatistics", "new_secret"]
+
+A = TypeVar("A", bound=Event)
+B = TypeVar("B", bound=Event)
+C = TypeVar("C", bound=Event)
+E = TypeVar("E")
+R = TypeVar("R")
+Handler = Callable[[E], Coroutine[Any, Any, R]]
+logger: logging.Logger = logging.getLogger("insim_async")
+
+SECRET_BITS = 128
+_URL_SAFE = re.compile(r"[A-Za-z0-9._~-]+")
+_POORER = [
+    (re.compile(r"[0-9]+"), 10),
+    (re.compile(r"[0-9a-f]+|[0-9A-F]+"), 16),
+    (re.compile(r"[0-9a-z]+|[0-9A-Z]+"), 36),
+]
+
+
+class WebhookStatistics(Struct, frozen=True, kw_only=True):
+    """What came in since the router was made.
+
+    Attributes:
+        received: Events, those that came again included, by their ``kind``.
+        repeated: Those of them that the inbox had already.
+        handled: How often all handlers of an event were content.
+        failed: How often one raised, or took too long.
+        invalid: Requests with the secret that held no event.
+        turned_away: Requests without the secret, or with another method than GET.
+    """
+
+    received: Mapping[str, int]
+    repeated: int
+    handled: int
+    failed: int
+    invalid: int
+    turned_away: int
+
+
+class WebhookRouter:
+    """Knows the secret of the callback URL, and which handler is for which event.
+
+    Args:
+        secret: The last part of the callback URL's path, as ``new_secret`` makes it; two while you change from one to
+            the other.
+
+    Raises:
+        ConfigurationError: A secret is missing, can be guessed, or cannot stand in a URL as it is.
+    """
+
+    def __init__(self, *, secret: str | Sequence[str]) -> None:
+        given = [secret] if isinstance(secret, str) else list(secret or ())
+        if not 1 <= len(given) <= 2:
+            raise ConfigurationError("secret: expected one, or two while changing from one to the other")
+        for one in given:
+            _check_secret(one)
+        self._secrets = [_digest(one) for one in given]
+        self._handlers: list[tuple[tuple[type[Event], ...], Callable[[Any], Coroutine[Any, Any, object]]]] = []
+        self.counts: Counter[str] = Counter()  # of events by their kind, and of all that WebhookStatistics names
+
+    @overload
+    def on(self, kind: type[A], /) -> Callable[[Handler[A, R]], Handler[A, R]]: ...
+    @overload
+    def on(self, kind: type[A], other: type[B], /) -> Callable[[Handler[A | B, R]], Handler[A | B, R]]: ...
+    @overload
+    def on(
+        self, kind: type[A], other: type[B], third: type[C], /
+    ) -> Callable[[Handler[A | B | C, R]], Handler[A | B | C, R]]: ...
+    @overload
+    def on(self, *kinds: type[Event]) -> Callable[[Handler[Any, R]], Handler[Any, R]]: ...
+    def on(self, *kinds: type[Event]) -> Callable[[Handler[Any, R]], Handler[Any, R]]:
+        """Register the decorated coroutine function for one or more classes of events; ``Event`` means all.
+
+        Raises:
+            ConfigurationError: It is not a coroutine function, or that is no class of events.
+        """
+        if not kinds or not all(isinstance(kind, type) and issubclass(kind, Event) for kind in kinds):
+            raise ConfigurationError("on: expected classes of events, as in @router.on(IncomingSms)")
+
+        def register(handler: Handler[Any, R]) -> Handler[Any, R]:
+            if not _is_async(handler):
+                raise ConfigurationError(
+                    f"on: {_name(handler)} is no coroutine function: write async def, and give what blocks to a thread"
+                )
+            self._handlers.append((kinds, handler))
+            return handler
+
+        return register
+
+    async def dispatch(self, event: Event) -> None:
+        """Give an event to its handlers, one after the other.
+
+        A handler that is cancelled ends the dispatch: those after it do not run.
+
+        Raises:
+            ExceptionGroup: What handlers raised, after all of them ran.
+        """
+        failures: list[Exception] = []
+        ended = "failed"
+        try:
+            for kinds, handler in self._handlers:
+                if isinstance(event, kinds):
+                    try:
+                        await handler(event)
+                    except Exception as error:  # noqa: BLE001 - it is the user's, and may raise anything
+                        failures.append(error)
+                        _log_failure(event, handler, error)
+            if not failures:
+                ended = "handled"
+        finally:
+            self.counts[ended] += 1
+        if failures:
+            raise ExceptionGroup("handlers of a webhook failed", failures)
+
+    def admits(self, secret: str) -> bool:
+        """Say whether that is a secret of this router, in the same time whatever is wrong with it."""
+        digest = _digest(secret)
+        return any([hmac.compare_digest(digest, valid) for valid in self._secrets])  # noqa: C419 - look at all of them
+
+    def statistics(self) -> WebhookStatistics:
+        """Return what was counted up to now."""
+        received = dict(self.counts)
+        others = {name: received.pop(name, 0) for name in WebhookStatistics.__struct_fields__ if name != "received"}
+        return WebhookStatistics(received=received, **others)
+
+
+def new_secret() -> str:
+    """Return a secret for a callback URL: 256 bits from the operating system, in URL-safe characters."""
+    return secrets.token_urlsafe(32)
+
+
+def _check_secret(secret: object) -> None:
+    if not isinstance(secret, str) or not secret:
+        raise ConfigurationError("secret: expected text; make one with insim_async.webhooks.new_secret()")
+    if not _URL_SAFE.fullmatch(secret):
+        raise ConfigurationError("secret: only A-Z a-z 0-9 - . _ ~ stand in a URL as they are")
+    letters = next((size for alphabet, size in _POORER if alphabet.fullmatch(secret)), 64)
+    if len(secret) * log2(letters) < SECRET_BITS or len(set(secret)) < 8:
+        raise ConfigurationError(
+            f"secret: it has less than {SECRET_BITS} bits; make one with insim_async.webhooks.new_secret()"
+        )
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def _is_async(handler: object) -> bool:
+    handler = _unwrapped(handler)
+    # Of an object, not of a class: calling that makes an object.
+    called = getattr(type(handler), "__call__", None)  # noqa: B004 - whether it is async is the question
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called)
+
+
+def _name(handler: object) -> str:
+    handler = _unwrapped(handler)
+    return str(getattr(handler, "__qualname__", None) or type(handler).__qualname__)
+
+
+def _unwrapped(handler: object) -> object:
+    return _unwrapped(handler.func) if isinstance(handler, functools.partial) else handler
+
+
+class _HandlerError(Exception):
+    """Stands in the log for what a handler raised, whose words may hold a person's number or text."""
+
+
+def _log_failure(event: Event, handler: object, error: Exception) -> None:
+    name, raised = _name(handler), type(error).__name__
+    facts = {"event_kind": event.kind, "event_key": event.key, "handler": name}
+    logger.error("webhook %s: %s raised %s", event.kind, name, raised, extra=facts, exc_info=_silent(error))
+    logger.debug("webhook %s: %s raised", event.kind, name, exc_info=error)
+
+
+def _silent(error: BaseException) -> BaseException:
+    name = type(error).__name__
+    inner = [_silent(each) for each in error.exceptions] if isinstance(error, BaseExceptionGroup) else []
+    silent = BaseExceptionGroup(name, inner) if inner else _HandlerError(name)
+    return silent.with_traceback(error.__traceback__)

@@ -1,0 +1,740 @@
+"""An event that was put is on disk, is handed over until it is handled, and is remembered without its content."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import logging
+import os
+import sqlite3
+import stat
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+
+import anyio
+import pytest
+
+from insim_async import Clock, ConfigurationError, Retry, _database
+from insim_async.errors import InboxUnavailable, InSimError
+from insim_async.webhooks import (
+    CallEvent,
+    CallQualification,
+    DeliveryStatus,
+    Event,
+    IncomingSms,
+    LinkClick,
+    UnknownEvent,
+    WebhookRouter,
+    _rows,
+    _worker,
+    build_webhook,
+    new_secret,
+    parse_webhook,
+)
+from insim_async.webhooks import inbox as inboxes
+from insim_async.webhooks._rows import Ending, Settings, decide
+from insim_async.webhooks.inbox import Inbox, InboxCounts, SetAside
+
+TEXT = "bluedoor"
+SMS = IncomingSms(phone_number="+33639980001", message=TEXT, account="me@example.com")
+NOW = 1_800_000_000.0
+AT_ONCE = Retry(attempts=3, base=0.0, cap=0.0)
+EVENTS = [
+    SMS,
+    CallEvent(phone_number="+33639980001", direction="missed", duration=timedelta(seconds=3)),
+    LinkClick(sms_id="id1", link="https://example.com/?a=1&b=2"),
+    CallQualification(qualification="100 % + Grüße, 🚪", source="mobile"),
+    DeliveryStatus(sms_id="id1", status="received", at=datetime(2026, 1, 2, tzinfo=UTC)),
+    UnknownEvent(raw={"title": "news", "list": [1, {"two": None}]}),
+]
+
+
+class Wall:
+    """A clock on the wall, which somebody sets."""
+
+    def __init__(self) -> None:
+        self.time = NOW
+        self.chance: Callable[[], float] = lambda: 0.5
+
+    @property
+    def clock(self) -> Clock:
+        """The same for an inbox."""
+        return Clock(now=lambda: self.time, random=lambda: self.chance())
+
+
+@pytest.fixture
+def wall() -> Wall:
+    return Wall()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "inbox.db"
+
+
+@pytest.fixture
+def open_inbox(path: Path, wall: Wall) -> Iterator[Callable[..., Inbox]]:
+    opened: list[Inbox] = []
+
+    def open_inbox(**settings: Any) -> Inbox:
+        opened.append(Inbox.open(path, clock=wall.clock, **settings))
+        return opened[-1]
+
+    yield open_inbox
+    for inbox in opened:
+        inbox.close()
+
+
+@pytest.fixture
+def inbox(open_inbox: Callable[..., Inbox]) -> Inbox:
+    return open_inbox(retry=AT_ONCE)
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_worker, "POLL", 0.005)
+    monkeypatch.setattr(_worker, "GRACE", 0.02)
+
+
+class Desk:
+    """A router whose handler does as it is told, and what came to it."""
+
+    def __init__(self, act: Callable[[Event], Awaitable[object]] | None = None) -> None:
+        self.router = WebhookRouter(secret=new_secret())
+        self.router.on(Event)(self.handle)
+        self.act = act
+        self.seen: list[Event] = []
+        self.news = anyio.Event()
+
+    async def handle(self, event: Event) -> None:
+        self.seen.append(event)
+        self.news.set()
+        self.news = anyio.Event()
+        if self.act is not None:
+            await self.act(event)
+
+    async def had(self, count: int) -> None:
+        """Wait until that many came."""
+        while len(self.seen) < count:
+            await self.news.wait()
+
+
+async def fail(event: Event) -> NoReturn:
+    raise ValueError(TEXT)
+
+
+async def hang(event: Event) -> None:
+    await anyio.sleep_forever()
+
+
+async def handled(inbox: Inbox, act: Callable[[Event], Awaitable[object]] | None = None, count: int = 1) -> Desk:
+    """Work until a handler was called so often; then stop, which waits for what it is doing."""
+    desk = Desk(act)
+    async with inbox.worker(desk.router):
+        await desk.had(count)
+    return desk
+
+
+async def settled(inbox: Inbox, expected: InboxCounts) -> None:
+    """Wait until the events are in these states."""
+    await until(inbox, lambda counts: counts == expected)
+
+
+async def until(inbox: Inbox, condition: Callable[[InboxCounts], bool]) -> None:
+    while not condition(await inbox.counts()):
+        await anyio.lowlevel.checkpoint()
+
+
+async def told(caplog: pytest.LogCaptureFixture, count: int) -> None:
+    """Wait until so much was logged."""
+    while len(caplog.messages) < count:  # noqa: ASYNC110 - no event tells of it
+        await anyio.sleep(0.002)
+
+
+def move(path: Path, to: Path) -> None:
+    path.rename(to)
+
+
+def rows(path: Path, columns: str) -> list[Any]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(f"SELECT {columns} FROM events ORDER BY id").fetchall()
+
+
+def texts_in(folder: Path) -> list[str]:
+    """Name the files that hold the text."""
+    return [file.name for file in folder.iterdir() if TEXT.encode() in file.read_bytes()]
+
+
+# Put
+
+
+async def test_an_event_is_new_once(inbox: Inbox, open_inbox: Callable[..., Inbox]) -> None:
+    """At once, again, in another inbox on the same file, and when it is done."""
+    assert await inbox.put(SMS)
+    assert not await inbox.put(SMS)
+    assert not await open_inbox().put(SMS)
+    await handled(inbox)
+    assert not await inbox.put(SMS)
+    assert await inbox.counts() == InboxCounts(done=1)
+
+
+async def test_the_file_is_its_owners(inbox: Inbox, path: Path) -> None:
+    await inbox.put(SMS)
+    assert [stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()] == [0o600, 0o600]
+
+
+async def test_an_event_is_there_as_it_would_be_sent(inbox: Inbox, path: Path) -> None:
+    for event in EVENTS:
+        await inbox.put(event)
+    found = rows(path, "key, kind, query")
+    assert found == [(event.key, event.kind, build_webhook(event).encode()) for event in EVENTS]
+
+
+async def test_a_handler_gets_what_was_put(inbox: Inbox) -> None:
+    """Each event once, in the order in which they came."""
+    for event in EVENTS:
+        await inbox.put(event)
+    desk = await handled(inbox, count=len(EVENTS))
+    assert desk.seen == EVENTS
+    assert await inbox.counts() == InboxCounts(done=len(EVENTS))
+
+
+async def test_many_share_a_transaction(inbox: Inbox, path: Path) -> None:
+    """The first goes at once; all that come meanwhile go together."""
+    statements: list[str] = []
+    await inbox._do(lambda connection: connection.set_trace_callback(statements.append))
+    async with anyio.create_task_group() as group:
+        for number in range(100):
+            group.start_soon(inbox.put, IncomingSms(message=str(number)))
+    assert statements.count("BEGIN IMMEDIATE") == statements.count("COMMIT") - 1 <= 2
+    assert await inbox.counts() == InboxCounts(waiting=100)
+
+
+async def test_a_request_that_cannot_be_read_is_set_aside_once(inbox: Inbox) -> None:
+    """A worker does not see it."""
+    query = b"message=%7Bbluedoor\xff"
+    assert await inbox.put_unreadable(query, "no JSON")
+    assert not await inbox.put_unreadable(query, "no JSON")
+    await inbox.put(SMS)
+    assert (await handled(inbox)).seen == [SMS]
+    (found,) = await inbox.set_aside()
+    expected = {"kind": "unreadable", "query": query, "attempts": 0, "reason": "no JSON"}
+    assert {name: getattr(found, name) for name in expected} == expected
+    assert found.received_at == datetime.fromtimestamp(NOW, UTC)
+
+
+# What fails
+
+
+async def test_an_event_whose_handler_always_fails_is_set_aside(inbox: Inbox, caplog: pytest.LogCaptureFixture) -> None:
+    """After as many attempts as were asked for; nothing of its content is told."""
+    await inbox.put(SMS)
+    desk = Desk(fail)
+    async with inbox.worker(desk.router):
+        await settled(inbox, InboxCounts(set_aside=1))
+    assert desk.seen == [SMS] * 3
+    (found,) = await inbox.set_aside()
+    assert found == SetAside(
+        key=SMS.key,
+        kind="incoming_sms",
+        query=build_webhook(SMS).encode(),
+        received_at=datetime.fromtimestamp(NOW, UTC),
+        attempts=3,
+        reason="ValueError",
+    )
+    assert TEXT not in repr(found)
+    assert TEXT not in "".join(record.getMessage() for record in caplog.records)
+    assert caplog.messages[-1] == "webhook incoming_sms: ValueError; set aside"
+
+
+async def test_what_was_set_aside_can_be_handed_over_again(inbox: Inbox) -> None:
+    await inbox.put(SMS)
+    async with inbox.worker(Desk(fail).router):
+        await settled(inbox, InboxCounts(set_aside=1))
+    desk = Desk()
+    async with inbox.worker(desk.router):
+        assert await inbox.requeue(SMS.key)
+        await desk.had(1)
+    assert await inbox.counts() == InboxCounts(done=1)
+    assert not await inbox.requeue(SMS.key)
+    assert not await inbox.discard(SMS.key)
+
+
+async def test_what_was_set_aside_can_be_discarded(inbox: Inbox, path: Path) -> None:
+    """Then it is erased, and the same event is still no new one."""
+    query = build_webhook(SMS).encode() + b"&"
+    await inbox.put_unreadable(query, "no JSON")
+    assert texts_in(path.parent) == [path.name]
+    (found,) = await inbox.set_aside()
+    assert await inbox.discard(found.key)
+    assert texts_in(path.parent) == []
+    assert not await inbox.put_unreadable(query, "no JSON")
+    assert await inbox.counts() == InboxCounts(done=1)
+
+
+async def test_what_could_not_be_read_is_tried_once_when_handed_over_again(inbox: Inbox) -> None:
+    """It may be that a newer version can."""
+    for query in (b"nonsense", build_webhook(SMS).encode()):
+        await inbox.put_unreadable(query, "who knows")
+    for found in await inbox.set_aside():
+        assert await inbox.requeue(found.key)
+    desk = Desk()
+    async with inbox.worker(desk.router):
+        await settled(inbox, InboxCounts(done=1, set_aside=1))
+    assert desk.seen == [SMS]
+    (left,) = await inbox.set_aside()
+    assert (left.attempts, left.reason) == (1, "InvalidWebhook: no parameter holds a JSON object")
+
+
+SETTINGS = Settings(
+    retry=Retry(attempts=4, base=1.0, cap=3.0), retention=99.0, handler_timeout=1.0, lease=1.0, clock=Wall().clock
+)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "failure", "ending"),
+    [
+        (1, None, Ending("done", 99.0)),
+        (4, None, Ending("done", 99.0)),
+        (1, "KeyError", Ending("waiting", 0.5, "KeyError")),
+        (2, "KeyError", Ending("waiting", 1.0, "KeyError")),
+        (3, "KeyError", Ending("waiting", 1.5, "KeyError")),
+        (4, "KeyError", Ending("set_aside", 0.0, "KeyError")),
+        (5, "KeyError", Ending("set_aside", 0.0, "KeyError")),
+    ],
+)
+def test_what_becomes_of_an_event(attempts: int, failure: str | None, ending: Ending) -> None:
+    assert decide(attempts, failure, SETTINGS) == ending
+
+
+async def test_a_failure_is_tried_again_when_its_time_has_come(open_inbox: Callable[..., Inbox], wall: Wall) -> None:
+    inbox = open_inbox(retry=Retry(attempts=3, base=60.0, cap=60.0))
+    await inbox.put(SMS)
+    desk = Desk(fail)
+    async with inbox.worker(desk.router):
+        await settled_after(inbox, desk, 1)
+        wall.time += 29
+        await inbox.put(EVENTS[1])  # is looked at, and the other is not
+        await settled_after(inbox, desk, 2)
+        wall.time += 2
+        await settled_after(inbox, desk, 3)
+    assert desk.seen == [SMS, EVENTS[1], SMS]
+
+
+async def settled_after(inbox: Inbox, desk: Desk, count: int) -> None:
+    """Wait until a handler was called that often and nothing is claimed any more."""
+    await desk.had(count)
+    await until(inbox, lambda counts: counts.claimed == 0)
+
+
+async def several(event: Event) -> None:
+    raise ExceptionGroup(TEXT, [ValueError(TEXT), ExceptionGroup(TEXT, [KeyError(TEXT), ValueError(TEXT)])])
+
+
+async def cancel_itself(event: Event) -> None:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize(
+    ("act", "reason"),
+    [
+        (fail, "ValueError"),
+        (several, "ValueError, KeyError"),
+        (cancel_itself, "CancelledError"),
+        (hang, "TimeoutError"),
+    ],
+)
+async def test_the_reason_names_what_was_raised(
+    open_inbox: Callable[..., Inbox], act: Callable[[Event], Awaitable[object]], reason: str
+) -> None:
+    inbox = open_inbox(retry=Retry(attempts=1), handler_timeout=0.01)
+    await inbox.put(SMS)
+    async with inbox.worker(Desk(act).router):
+        await settled(inbox, InboxCounts(set_aside=1))
+    assert [found.reason for found in await inbox.set_aside()] == [reason]
+
+
+async def test_an_event_that_ends_its_process_each_time_is_set_aside(
+    open_inbox: Callable[..., Inbox], wall: Wall
+) -> None:
+    """Whoever claims it dies; after as many attempts as for any failure it is not claimed for a handler again."""
+    inbox = open_inbox(retry=AT_ONCE, lease=30.0)
+    await inbox.put(SMS)
+    settings = inbox._settings
+    for _ in range(3):
+        assert await inbox._do(lambda connection: _rows.claim(connection, "crashed", 8, settings))
+        assert not await inbox._do(lambda connection: _rows.claim(connection, "other", 8, settings))
+        wall.time += 31
+    desk = Desk()
+    async with inbox.worker(desk.router):
+        await settled(inbox, InboxCounts(set_aside=1))
+    assert desk.seen == []
+    assert [found.reason for found in await inbox.set_aside()] == ["its process ended each time"]
+
+
+# What is kept
+
+
+async def test_the_content_is_erased_when_the_event_is_done(inbox: Inbox, path: Path) -> None:
+    """From the bytes of the file and of its journal, too."""
+    await inbox.put(SMS)
+    assert texts_in(path.parent) == [path.name]
+    await handled(inbox)
+    assert texts_in(path.parent) == []
+    assert rows(path, "key, kind, query, state, owner") == [(SMS.key, "incoming_sms", None, "done", None)]
+
+
+async def test_the_key_is_kept_for_the_retention(
+    open_inbox: Callable[..., Inbox], wall: Wall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_rows, "SWEEP", 1)
+    inbox = open_inbox(retention=timedelta(hours=1))
+    for event in EVENTS[:3]:
+        await inbox.put(event)
+    await handled(inbox, count=3)
+    wall.time += 3599
+    async with inbox.worker(Desk().router):
+        assert not await inbox.put(SMS)
+        wall.time += 2
+        await settled(inbox, InboxCounts())
+    assert await inbox.put(SMS)
+
+
+@pytest.mark.parametrize(("state", "longest"), [("waiting", 60.0), ("claimed", 30.0), ("done", 3600.0)])
+async def test_nothing_is_stuck_where_the_clock_was_set_back(
+    open_inbox: Callable[..., Inbox], wall: Wall, path: Path, state: str, longest: float
+) -> None:
+    """Whatever is due years from now is due as soon as it would be if it had begun now."""
+    inbox = open_inbox(retry=Retry(attempts=3, base=1.0, cap=60.0), retention=timedelta(hours=1), lease=30.0)
+    await inbox.put(SMS)
+    change = "UPDATE events SET state = ?, due_at = ?, owner = 'somebody'"
+    await inbox._do(lambda connection: connection.execute(change, (state, NOW + 1e9)).rowcount)
+    await inbox._do(lambda connection: _rows.claim(connection, "me", 8, inbox._settings))
+    assert rows(path, "state, due_at") == [(state, NOW + longest)]
+
+
+async def test_a_new_event_is_handled_at_once_whatever_the_clock_said(inbox: Inbox, wall: Wall) -> None:
+    await inbox.put(SMS)
+    wall.time -= 1e9
+    await handled(inbox)
+    assert await inbox.counts() == InboxCounts(done=1)
+
+
+# The worker
+
+
+async def test_no_more_events_are_handled_at_a_time_than_asked_for(inbox: Inbox) -> None:
+    running, most = 0, 0
+
+    async def count(event: Event) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await anyio.lowlevel.checkpoint()
+        running -= 1
+
+    for number in range(20):
+        await inbox.put(IncomingSms(message=str(number)))
+    desk = Desk(count)
+    async with inbox.worker(desk.router, concurrency=3):
+        await desk.had(20)
+    assert most == 3
+
+
+async def test_a_handler_that_is_soon_done_is_not_disturbed_at_the_end(inbox: Inbox) -> None:
+    finish = anyio.Event()
+    await inbox.put(SMS)
+    desk = Desk(lambda event: finish.wait())
+    async with anyio.create_task_group() as group, inbox.worker(desk.router):
+        await desk.had(1)
+        group.start_soon(finish_later, finish)
+    assert await inbox.counts() == InboxCounts(done=1)
+
+
+async def finish_later(finish: anyio.Event) -> None:
+    for _ in range(3):
+        await anyio.lowlevel.checkpoint()
+    finish.set()
+
+
+async def test_a_handler_that_takes_long_is_cancelled_at_the_end_and_runs_again_at_the_next_start(
+    inbox: Inbox, path: Path
+) -> None:
+    """At once, and the attempt does not count."""
+    await inbox.put(SMS)
+    await handled(inbox, hang)
+    assert rows(path, "state, due_at, owner, attempts") == [("waiting", 0.0, None, 0)]
+    assert (await handled(inbox)).seen == [SMS]
+
+
+async def test_the_end_may_come_in_another_task(inbox: Inbox) -> None:
+    await inbox.put(SMS)
+    desk = Desk()
+    worker = inbox.worker(desk.router)
+    await asyncio.create_task(worker.__aenter__())
+    await desk.had(1)
+    await asyncio.create_task(worker.__aexit__(None, None, None))
+    assert await inbox.counts() == InboxCounts(done=1)
+
+
+async def test_an_end_that_is_cancelled_does_not_wait_for_handlers(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_worker, "GRACE", 60.0)
+    await inbox.put(SMS)
+    with anyio.move_on_after(10) as scope:
+        desk = Desk(hang)
+        async with inbox.worker(desk.router):
+            await desk.had(1)
+            scope.cancel()
+    assert await inbox.counts() == InboxCounts(waiting=1)
+
+
+async def test_an_error_in_the_context_comes_out_of_it(inbox: Inbox) -> None:
+    with pytest.raises(KeyError):
+        async with inbox.worker(Desk().router):
+            raise KeyError
+
+
+async def test_a_lease_is_renewed_while_a_handler_runs(open_inbox: Callable[..., Inbox], wall: Wall) -> None:
+    """And no longer; whatever a worker that crashed had claimed is free when its lease ends."""
+    inbox = open_inbox(lease=0.03)
+    await inbox.put(SMS)
+    claim = functools.partial(_rows.claim, owner="other", places=8, settings=inbox._settings)
+    desk = Desk(hang)
+    async with inbox.worker(desk.router):
+        await desk.had(1)
+        wall.time += 0.02
+        while (await inbox._do(due))[0] < wall.time + 0.03:
+            await anyio.lowlevel.checkpoint()
+        wall.time += 0.02
+        assert await inbox._do(claim) == []
+    await inbox._do(claim)
+    assert await inbox.counts() == InboxCounts(claimed=1)
+    wall.time += 0.04
+    assert (await handled(inbox)).seen == [SMS]
+
+
+def due(connection: sqlite3.Connection) -> Any:
+    return connection.execute("SELECT due_at FROM events").fetchone()
+
+
+async def test_what_is_done_is_done_whoever_claimed_it_meanwhile(open_inbox: Callable[..., Inbox]) -> None:
+    """All else is up to whoever has the lease."""
+    inbox = open_inbox()
+    await inbox.put(SMS)
+    await inbox._do(lambda connection: _rows.claim(connection, "now", 8, inbox._settings))
+    endings = [Ending("waiting"), Ending("set_aside"), Ending("done")]
+    move = functools.partial(_rows.move, key=SMS.key, owner="before", now=NOW)
+    assert [await inbox._do(functools.partial(move, ending=ending)) for ending in endings] == [False, False, True]
+    assert await inbox.counts() == InboxCounts(done=1)
+
+
+async def test_a_worker_that_fails_says_so_and_begins_anew(
+    inbox: Inbox, wall: Wall, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Here its source of chance fails; what it had claimed is free again."""
+    chances = iter([0.5])
+    wall.chance = lambda: next(chances)
+    await inbox.put(SMS)
+    desk = Desk(fail)
+    async with inbox.worker(desk.router):
+        await desk.had(2)
+        wall.chance = lambda: 0.5
+        await settled(inbox, InboxCounts(set_aside=1))
+    assert "inbox: the worker failed and begins anew: RuntimeError" in caplog.messages
+
+
+# Trouble with the file
+
+
+async def test_a_worker_outlasts_trouble_with_the_file_and_tells_of_it_once(
+    inbox: Inbox, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before it claims, and when it has to note that an event is done: the handler does not run again."""
+    away = path.with_name("away.db")
+    resume = anyio.Event()
+    await inbox.put(SMS)
+    move(path, away)
+    desk = Desk(lambda event: resume.wait())
+    async with inbox.worker(desk.router):
+        await told(caplog, 1)
+        move(away, path)
+        await desk.had(1)
+        move(path, away)
+        resume.set()
+        await told(caplog, 2)
+        move(away, path)
+        await settled(inbox, InboxCounts(done=1))
+    assert desk.seen == [SMS]
+    assert caplog.messages == [f"inbox: {path}: No such file or directory; the worker goes on trying"] * 2
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+async def test_a_file_that_was_moved_away_is_not_written_to(inbox: Inbox, path: Path) -> None:
+    """SQLite would; and nothing would be left of it after a restart."""
+    away = path.with_name("away.db")
+    await inbox.put(SMS)
+    move(path, away)
+    with pytest.raises(InboxUnavailable, match="No such file"):
+        await inbox.put(EVENTS[1])
+    assert [file.name for file in path.parent.iterdir() if file == path] == []
+    move(away, path)
+    assert await inbox.put(EVENTS[1])
+
+
+async def test_a_file_that_others_may_read_meanwhile_is_refused(inbox: Inbox, path: Path) -> None:
+    os.chmod(path, 0o644)  # noqa: PTH101 - a method of Path looks like one that blocks
+    with pytest.raises(InboxUnavailable, match="chmod 600 it"):
+        await inbox.put(SMS)
+
+
+async def test_a_failure_undoes_all_that_was_done_together_and_all_are_told(inbox: Inbox) -> None:
+    """Even if it is a fault of one of them; the next transaction is not touched."""
+
+    def faulty(connection: sqlite3.Connection) -> NoReturn:
+        raise KeyError(TEXT)
+
+    results: list[object] = []
+
+    async def kept(call: Awaitable[object]) -> None:
+        try:
+            results.append(await call)
+        except InboxUnavailable as error:
+            results.append(str(error).rpartition(": ")[2])
+
+    async with anyio.create_task_group() as group:
+        for call in (inbox.put(SMS), inbox._do(faulty), inbox.put(EVENTS[1])):
+            group.start_soon(kept, call)
+    assert results == ["KeyError"] * 3
+    assert await inbox.counts() == InboxCounts()
+    assert await inbox.put(SMS)
+
+
+async def test_a_call_does_not_wait_for_a_file_that_hangs(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What had not begun by then never will; what had begun is done."""
+    monkeypatch.setattr(inboxes, "PATIENCE", 0.02)
+    resume, begun = threading.Event(), anyio.Event()
+    tell = asyncio.get_running_loop().call_soon_threadsafe
+
+    def hanging(connection: sqlite3.Connection) -> bool:
+        tell(begun.set)
+        return resume.wait()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(refused, inbox._do(hanging))
+        await begun.wait()
+        group.start_soon(refused, inbox.put(SMS))
+    resume.set()
+    monkeypatch.undo()
+    assert await inbox.counts() == InboxCounts()
+
+
+async def refused(call: Awaitable[object]) -> None:
+    with pytest.raises(InboxUnavailable, match="the inbox's file does not answer"):
+        await call
+
+
+async def test_nobody_hangs_where_no_thread_is_to_be_had(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def no_thread(*args: object, **more: object) -> NoReturn:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(anyio.to_thread, "run_sync", no_thread)
+        await refused(inbox.put(SMS))
+    assert await inbox.put(SMS)
+
+
+# Lifetime
+
+
+async def test_an_inbox_that_is_closed_says_so(inbox: Inbox) -> None:
+    """Closing it twice does no harm; whatever is on its way then is told."""
+    await inbox.put(SMS)
+    late = asyncio.create_task(inbox.put(EVENTS[1]))
+    await anyio.lowlevel.checkpoint()
+    inbox.close()
+    inbox.close()
+    with pytest.raises(InSimError, match="closed"):
+        await late
+    calls: list[Callable[[], Awaitable[object]]] = [
+        lambda: inbox.put(SMS),
+        lambda: inbox.put_unreadable(b"query", "reason"),
+        inbox.set_aside,
+        lambda: inbox.requeue("key"),
+        lambda: inbox.discard("key"),
+        inbox.counts,
+        inbox.worker(Desk().router).__aenter__,
+    ]
+    for call in calls:
+        with pytest.raises(ConfigurationError, match="the inbox is closed"):
+            await call()
+
+
+def test_an_inbox_serves_one_event_loop_after_the_other(inbox: Inbox) -> None:
+    assert [asyncio.run(inbox.put(event)) for event in (SMS, SMS, EVENTS[1])] == [True, False, True]
+
+
+def test_an_inbox_serves_event_loops_in_several_threads(inbox: Inbox) -> None:
+    async def put_all() -> None:
+        results.extend([await inbox.put(IncomingSms(message=str(number))) for number in range(20)])
+
+    results: list[bool] = []
+    threads = [threading.Thread(target=asyncio.run, args=[put_all()]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(results), sum(results)) == (80, 20)
+
+
+def test_a_connection_is_left_alone_by_another_process(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that came through a fork is neither used nor closed; the process opens its own."""
+    first = asyncio.run(inbox._do(id))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: -1)
+        assert asyncio.run(inbox._do(id)) != first
+        assert not asyncio.run(inbox.put_unreadable(b"", "")) < 1
+    gc.collect()
+    assert asyncio.run(inbox.counts()) == InboxCounts(set_aside=1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"retry": Retry(attempts=0)},
+        {"retention": timedelta(-1)},
+        {"handler_timeout": 0.0},
+        {"lease": 0.0},
+        {"lease": float("nan")},
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(path: Path, settings: dict[str, Any]) -> None:
+    """Before a file is made."""
+    with pytest.raises(ConfigurationError):
+        Inbox.open(path, **settings)
+    assert not path.exists()
+
+
+def test_a_worker_without_a_place_is_refused(inbox: Inbox) -> None:
+    with pytest.raises(ConfigurationError, match="concurrency: must be 1 or more"):
+        inbox.worker(Desk().router, concurrency=0)
+
+
+def test_a_file_that_is_no_inbox_is_refused(path: Path) -> None:
+    _database.prepare_database(path, _database.Layout(application_id=1, version=1, schema=""))
+    with pytest.raises(ConfigurationError, match="holds something else"):
+        Inbox.open(path)
+
+
+def test_a_relative_path_means_the_folder_of_the_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with closing(Inbox.open("inbox.db")) as inbox:
+        monkeypatch.chdir("/")
+        assert asyncio.run(inbox.put(parse_webhook(build_webhook(SMS))))
+    assert (tmp_path / "inbox.db").exists()
