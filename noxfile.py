@@ -12,10 +12,10 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "no" if os.environ.get("CI") else "yes"
 nox.options.sessions = ["tests", "minimal", "lowest", "typing", "lint", "docs", "demo"]
 
-EXTRAS = ".[phone,sandbox]"
+EXTRAS = ".[aiohttp,phone,sandbox]"
 # What the tests need with no extra of the package installed, and what the examples in the docs need besides.
 TESTING = ("gsm0338", "httpx2", "hypothesis", "pytest>=9", "pytest-asyncio>=1.2", "respx", "trio", "trustme")
-EXAMPLES = ("aiohttp", "fastapi", "rich")
+EXAMPLES = ("fastapi", "flask", "gunicorn>=24", "rich")
 # A new version of a checker is a change of the rules: it comes in by hand.
 CHECKERS = ("mypy==2.4.1", "pyright[nodejs]==1.1.414")
 RUFF = "ruff==0.17.6"
@@ -55,7 +55,7 @@ def lowest(session: nox.Session) -> None:
     """Run the tests with the lowest versions of the dependencies that the metadata allows."""
     project = nox.project.load_toml("pyproject.toml")["project"]
     extras = project["optional-dependencies"]
-    direct = [*project["dependencies"], *extras["phone"], *extras["sandbox"]]
+    direct = [*project["dependencies"], *extras["aiohttp"], *extras["phone"], *extras["sandbox"]]
     install(session, EXTRAS, *TESTING, *EXAMPLES, *(bound.replace(">=", "==") for bound in direct))
     session.run("python", *PYTEST, *session.posargs, env=INSTALLED)
 

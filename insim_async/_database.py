@@ -137,8 +137,8 @@ def _make(path: Path, layout: Layout) -> None:
         with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = OFF")
             connection.executescript(
-                f"PRAGMA application_id = {layout.application_id}; PRAGMA user_version = {layout.version};"
-                f"{layout.schema}"
+                f"BEGIN; PRAGMA application_id = {layout.application_id}; PRAGMA user_version = {layout.version};"
+                f"{layout.schema} COMMIT"
             )
         with suppress(FileExistsError):  # another process was faster
             os.link(draft, path)

@@ -446,6 +446,24 @@ async def test_no_more_events_are_handled_at_a_time_than_asked_for(inbox: Inbox)
     assert most == 3
 
 
+async def test_a_worker_learns_at_once_of_what_happens_in_its_own_process(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a new event, of a place that is free, of an event that was set aside and goes round again, of its end."""
+    monkeypatch.setattr(_worker, "POLL", 3600.0)
+    desk = Desk()
+    async with inbox.worker(desk.router, concurrency=1):
+        await settled(inbox, InboxCounts())
+        async with anyio.create_task_group() as group:
+            for event in EVENTS:
+                group.start_soon(inbox.put, event)
+        await desk.had(len(EVENTS))
+        await inbox.put_unreadable(build_webhook(SMS).encode() + b"#", "who knows")
+        for found in await inbox.set_aside():
+            await inbox.requeue(found.key)
+        await settled(inbox, InboxCounts(done=len(EVENTS), set_aside=1))
+
+
 async def test_a_handler_that_is_soon_done_is_not_disturbed_at_the_end(inbox: Inbox) -> None:
     finish = anyio.Event()
     await inbox.put(SMS)
@@ -647,6 +665,15 @@ async def test_nobody_hangs_where_no_thread_is_to_be_had(inbox: Inbox, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(anyio.to_thread, "run_sync", no_thread)
         await refused(inbox.put(SMS))
+    assert await inbox.put(SMS)
+
+
+async def test_a_file_that_is_locked_is_said_to_be(inbox: Inbox, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_database, "PATIENCE", 0.01)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(InboxUnavailable, match="database is locked"):
+            await inbox.put(SMS)
     assert await inbox.put(SMS)
 
 

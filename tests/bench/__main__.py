@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import bulk, calls, codec, startup
+from . import bulk, calls, codec, startup, webhooks
 from .calls import Bench
 from .npm import Npm
 from .server import running
@@ -35,6 +35,8 @@ SUBJECTS: dict[str, Subject] = {
     "G10": codec.g10,
     "G11": codec.g11,
     "G12": codec.g12,
+    "G13": webhooks.g13,
+    "G14": webhooks.g14,
     "G15": startup.g15,
     "G16": startup.g16,
 }
