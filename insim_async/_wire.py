@@ -269,8 +269,8 @@ def decode_call(body: bytes) -> CallResult:
 
 def all_sent(messages: Sequence[Message], receipts: Sequence[SmsReceipt | None]) -> bool:
     """Say whether the answer has what is hoped for: a receipt for each message, in order, and nothing refused."""
-    ids = [message.id_sms_api for message in messages]
-    return [receipt.sms_id for receipt in receipts if receipt and receipt.sent and not receipt.errors] == ids
+    taken = [receipt.sms_id for receipt in receipts if receipt and receipt.sent and not receipt.errors]
+    return len(receipts) == len(messages) and taken == [message.id_sms_api for message in messages]
 
 
 def match(messages: Sequence[Message], receipts: Sequence[SmsReceipt | None]) -> Sequence[SmsReceipt | None]:
