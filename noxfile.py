@@ -14,7 +14,17 @@ nox.options.sessions = ["tests", "minimal", "lowest", "typing", "lint", "docs", 
 
 EXTRAS = ".[aiohttp,phone,sandbox]"
 # What the tests need with no extra of the package installed, and what the examples in the docs need besides.
-TESTING = ("gsm0338", "httpx2", "hypothesis", "pytest>=9", "pytest-asyncio>=1.2", "respx", "trio", "trustme")
+TESTING = (
+    "gsm0338",
+    "httptools",
+    "httpx2",
+    "hypothesis",
+    "pytest>=9",
+    "pytest-asyncio>=1.2",
+    "respx",
+    "trio",
+    "trustme",
+)
 EXAMPLES = ("fastapi", "flask", "gunicorn>=24", "rich")
 # A new version of a checker is a change of the rules: it comes in by hand.
 CHECKERS = ("mypy==2.4.1", "pyright[nodejs]==1.1.414")
@@ -96,5 +106,5 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure this package against its peers."""
-    install(session, EXTRAS, *TESTING, *BENCH_PEERS)
+    install(session, EXTRAS, *TESTING, *EXAMPLES, *BENCH_PEERS)
     session.run("python", "-m", "tests.bench", *session.posargs)

@@ -53,7 +53,7 @@ def started(command: str, number: int, folder: Path) -> list[str]:
     program, *arguments = command.split()
     match program:
         case "uvicorn":
-            return ["-m", program, *arguments, "--fd", str(number), "--log-level", "debug"]
+            return ["-m", program, *arguments, "--fd", str(number), "--log-level", "debug", "--http", "h11"]
         case "gunicorn":
             return ["-m", program, *arguments, "--bind", f"fd://{number}"]
     copied = folder / Path(arguments[0]).name

@@ -51,7 +51,7 @@ class File:
     """
 
     def __init__(self, path: Path, layout: Layout) -> None:
-        self.closed = False
+        self.closed: bool = False
         self._path = path
         self._layout = layout
         self._connection: sqlite3.Connection | None = None

@@ -91,9 +91,7 @@ _GOALS = {_FLASK.name: Goal(at_least=7), _FASTAPI.name: Goal(at_least=3), _NO_OP
 async def g14(_: Bench) -> list[Table]:
     contenders = (_OURS, _NO_OP, _FASTAPI, _FLASK, _THREADS)
     absent = {peer.name: peer.missing for peer in contenders if peer.missing}
-    title = (
-        f"G14 webhooks received over {CONNECTIONS} connections, ASGI under uvicorn with httptools; CPU is the server's"
-    )
+    title = f"G14 webhooks received over {CONNECTIONS} connections, ASGI by uvicorn with httptools; CPU is the server's"
     if _OURS.missing:
         return [Table(title, [Row(peer=peer, median=f"not measured: {why}") for peer, why in absent.items()])]
     busy: list[float] = []
@@ -125,9 +123,11 @@ def _running(peer: _Peer) -> Iterator[_Server]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = int(listener.getsockname()[1])  # free, most likely, a moment later
     with _started(peer.command.format(port=port).split()) as process:
-        _wait(port)
-        yield _Server(process.pid, port, requests)
-        process.terminate()
+        try:
+            _wait(port)
+            yield _Server(process.pid, port, requests)
+        finally:
+            process.terminate()
 
 
 def _started(arguments: list[str]) -> subprocess.Popen[bytes]:
