@@ -295,7 +295,7 @@ class TestLimit:
             (8_190, Reply(400, b"Got more than 8190 bytes when reading: bytearray(b'/i"), ["aiohttp"]),
             (8_190, Reply(502), ["nginx", "Apache", "aiohttp"]),
             (15_300, Reply(400), ["HAProxy"]),
-            (16_312, Reply(431), ["Node"]),
+            (16_312, Reply(431), ["Node", "hypercorn"]),
             (16_370, Reply(414), ["AWS load balancer"]),
             (65_535, Reply(400, b"Invalid HTTP request received."), ["uvicorn"]),
             (65_432, Reply(431), ["hypercorn"]),

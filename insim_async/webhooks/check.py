@@ -371,8 +371,9 @@ _LIMITS = [
         ("HAProxy: tune.bufsize 65536", rb"Your browser sent an invalid request", 14_900, 15_400, [400]),
         ("Node: --max-http-header-size=65536", _NONE, 15_900, 16_384, [431]),
         ("AWS load balancer: cannot be raised", _NONE, 16_200, 16_384, [400, 414]),
-        ("uvicorn: --http h11 --h11-max-incomplete-event-size 262144", rb"Invalid HTTP request", 64_000, 65_536, [400]),
-        ("hypercorn: h11_max_incomplete_size", _NONE, 64_000, 65_536, [400, 431]),
+        # h11 counts what has come of a request that is not whole: over a network less passes than within a machine
+        ("uvicorn: --http h11 --h11-max-incomplete-event-size 262144", rb"Invalid HTTP request", 16_000, 65_536, [400]),
+        ("hypercorn: h11_max_incomplete_size", _NONE, 16_000, 65_536, [431]),
     ]
 ]
 _ANY = {0, 502}
