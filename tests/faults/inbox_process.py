@@ -127,7 +127,9 @@ async def serve(life: Life, fate: Fate) -> None:
     inbox.close()
 
 
-async def in_the_background(group: Any, function: Callable[[Event], Awaitable[object]], event: Event) -> None:
+async def in_the_background(  # pragma: no cover - in processes that are killed
+    group: Any, function: Callable[[Event], Awaitable[object]], event: Event
+) -> None:
     """Say that it is done, and do it later."""
 
     async def later() -> None:
@@ -142,7 +144,7 @@ async def fill_the_disk(life: Life, fate: Fate) -> None:
     inbox = life.open()
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (Path(life.path).stat().st_size + 20_000, before[1]))  # noqa: ASYNC240
-    for each in range(1000):
+    for each in range(1000):  # pragma: no branch - the disk is full before
         began = time.monotonic()
         try:
             await inbox.put(event(each))
@@ -162,7 +164,7 @@ async def refused(inbox: Inbox, event: Event) -> bool:
         await inbox.put(event)
     except InboxUnavailable:
         return True
-    return False
+    return False  # pragma: no cover - not here
 
 
 def fork(life: Life, fate: Fate) -> None:
@@ -202,7 +204,8 @@ def live(life: Life) -> None:
     class Watched(sqlite3.Connection):
         def __init__(self, where: Any, *args: Any, **more: Any) -> None:
             super().__init__(where, *args, **more)
-            if Path(life.path).name in str(where):  # what measures the coverage writes to such files too
+            # What measures the coverage writes to such files too, when it is too late to be counted.
+            if Path(life.path).name in str(where):  # pragma: no branch
                 self.set_trace_callback(lambda statement: fate.reached("statement"))
 
     sqlite3.connect = functools.partial(sqlite3.connect, factory=Watched)  # type: ignore[assignment]
