@@ -285,3 +285,17 @@ def test_any_bytes_are_an_event_or_refused(raw: bytes | str) -> None:
     except InvalidWebhook:
         return
     assert parse_webhook(build_webhook(event)) == event
+
+
+def test_a_percent_sign_that_begins_no_escape_stays_beside_an_equals_sign() -> None:
+    query = build_webhook(IncomingSms(phone_number="+33639980001", message="a=b PERCENTzz", at=datetime(2026, 1, 2)))  # noqa: DTZ001 - as inSIM writes it
+    event = parse_webhook(query.replace("PERCENT", "%"))
+    assert isinstance(event, IncomingSms)
+    assert event.message == "a=b %zz"
+
+
+def test_a_duration_in_other_words_is_zero_and_kept() -> None:
+    payload = CallEvent(direction="missed", phone_number="+33639980001", account="me", at=datetime(2026, 1, 2)).raw  # noqa: DTZ001 - as inSIM writes it
+    event = parse_webhook(build_webhook(CallEvent(direction="missed", raw={**payload, "duration": "two hours"})))
+    assert isinstance(event, CallEvent)
+    assert (event.duration, event.raw["duration"]) == (timedelta(0), "two hours")
