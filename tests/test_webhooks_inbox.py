@@ -429,35 +429,39 @@ async def test_a_new_event_is_handled_at_once_whatever_the_clock_said(inbox: Inb
 
 
 async def test_no_more_events_are_handled_at_a_time_than_asked_for(inbox: Inbox) -> None:
-    running, most = 0, 0
-
-    async def count(event: Event) -> None:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        await anyio.lowlevel.checkpoint()
-        running -= 1
-
-    for number in range(20):
-        await inbox.put(IncomingSms(message=str(number)))
-    desk = Desk(count)
+    """Nor claimed: other processes may have them."""
+    resume = anyio.Event()
+    desk = Desk(lambda event: resume.wait())
     async with inbox.worker(desk.router, concurrency=3):
-        await desk.had(20)
-    assert most == 3
+        await inbox.put(SMS)
+        await desk.had(1)
+        async with anyio.create_task_group() as group:
+            for number in range(19):
+                group.start_soon(inbox.put, IncomingSms(message=str(number)))
+        await settled(inbox, InboxCounts(waiting=17, claimed=3))
+        assert len(desk.seen) == 3
+        resume.set()
+        await settled(inbox, InboxCounts(done=20))
 
 
 async def test_a_worker_learns_at_once_of_what_happens_in_its_own_process(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a new event, of a place that is free, of an event that was set aside and goes round again, of its end."""
+    """Of a new event, a place that is free, a failure, an event that was set aside and goes round again, its end."""
     monkeypatch.setattr(_worker, "POLL", 3600.0)
-    desk = Desk()
+    failures = iter([fail] * len(EVENTS))
+
+    async def fail_at_first(event: Event) -> None:
+        for failure in failures:
+            await failure(event)
+
+    desk = Desk(fail_at_first)
     async with inbox.worker(desk.router, concurrency=1):
         await settled(inbox, InboxCounts())
         async with anyio.create_task_group() as group:
             for event in EVENTS:
                 group.start_soon(inbox.put, event)
-        await desk.had(len(EVENTS))
+        await desk.had(2 * len(EVENTS))
         await inbox.put_unreadable(build_webhook(SMS).encode() + b"#", "who knows")
         for found in await inbox.set_aside():
             await inbox.requeue(found.key)
@@ -490,6 +494,21 @@ async def test_a_handler_that_takes_long_is_cancelled_at_the_end_and_runs_again_
     assert (await handled(inbox)).seen == [SMS]
 
 
+async def test_an_inbox_may_be_closed_as_soon_as_its_worker_is_gone(inbox: Inbox, path: Path) -> None:
+    """Whatever the worker had to write is written by then, even if it had to wait for the disk."""
+    turn = threading.Event()
+    await inbox.put(SMS)
+    desk = Desk(hang)
+    async with anyio.create_task_group() as group:
+        async with inbox.worker(desk.router):
+            await desk.had(1)
+            group.start_soon(inbox._do, lambda connection: turn.wait(10))
+            await anyio.lowlevel.checkpoint()
+            threading.Timer(0.05, turn.set).start()
+        inbox.close()
+    assert rows(path, "state") == [("waiting",)]
+
+
 async def test_the_end_may_come_in_another_task(inbox: Inbox) -> None:
     await inbox.put(SMS)
     desk = Desk()
@@ -519,27 +538,49 @@ async def test_an_error_in_the_context_comes_out_of_it(inbox: Inbox) -> None:
             raise KeyError
 
 
-async def test_a_lease_is_renewed_while_a_handler_runs(open_inbox: Callable[..., Inbox], wall: Wall) -> None:
-    """And no longer; whatever a worker that crashed had claimed is free when its lease ends."""
-    inbox = open_inbox(lease=0.03)
+async def test_a_lease_is_renewed_while_a_handler_runs(
+    open_inbox: Callable[..., Inbox], wall: Wall, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no longer; nobody else can claim the event meanwhile."""
+    renewed: list[list[str]] = []
+    renew = _rows.renew
+
+    def noted(connection: sqlite3.Connection, keys: list[str], owner: str, until: float) -> bool:
+        renewed.append(keys)
+        return renew(connection, keys, owner, until)
+
+    async def renewals(keys: list[str]) -> None:
+        renewed.clear()
+        while keys not in renewed:
+            await anyio.lowlevel.checkpoint()
+
+    monkeypatch.setattr(_rows, "renew", noted)
+    inbox, finish = open_inbox(lease=0.03), anyio.Event()
     await inbox.put(SMS)
-    claim = functools.partial(_rows.claim, owner="other", places=8, settings=inbox._settings)
-    desk = Desk(hang)
+    desk = Desk(lambda event: finish.wait())
     async with inbox.worker(desk.router):
         await desk.had(1)
-        wall.time += 0.02
-        while (await inbox._do(due))[0] < wall.time + 0.03:
-            await anyio.lowlevel.checkpoint()
-        wall.time += 0.02
-        assert await inbox._do(claim) == []
-    await inbox._do(claim)
-    assert await inbox.counts() == InboxCounts(claimed=1)
-    wall.time += 0.04
+        for _ in range(3):
+            wall.time += 0.02
+            await renewals([SMS.key])
+            claim = functools.partial(_rows.claim, owner="other", places=8, settings=inbox._settings)
+            assert await inbox._do(claim) == []
+        assert rows(path, "due_at") == [(wall.time + 0.03,)]
+        finish.set()
+        await renewals([])
+
+
+async def test_what_a_worker_that_crashed_had_claimed_is_free_when_its_lease_ends(
+    open_inbox: Callable[..., Inbox], wall: Wall
+) -> None:
+    inbox = open_inbox(lease=30.0)
+    await inbox.put(SMS)
+    claim = functools.partial(_rows.claim, owner="other", places=8, settings=inbox._settings)
+    assert [claimed.key for claimed in await inbox._do(claim)] == [SMS.key]
+    wall.time += 29
+    assert await inbox._do(claim) == []
+    wall.time += 2
     assert (await handled(inbox)).seen == [SMS]
-
-
-def due(connection: sqlite3.Connection) -> Any:
-    return connection.execute("SELECT due_at FROM events").fetchone()
 
 
 async def test_what_is_done_is_done_whoever_claimed_it_meanwhile(open_inbox: Callable[..., Inbox]) -> None:
@@ -561,7 +602,7 @@ async def test_a_worker_that_fails_says_so_and_begins_anew(
     wall.chance = lambda: next(chances)
     await inbox.put(SMS)
     desk = Desk(fail)
-    async with inbox.worker(desk.router):
+    async with inbox.worker(desk.router, concurrency=1):
         await desk.had(2)
         wall.chance = lambda: 0.5
         await settled(inbox, InboxCounts(set_aside=1))

@@ -1,9 +1,9 @@
 """Where what is to be done with the inbox's file waits, and is done together in one transaction.
 
 A commit costs a millisecond and more, however much is in it. So whatever waits at a *desk*, of which each event loop
-has one, is done in one transaction, in a thread. The task that sees to it belongs to nobody: whoever brought something
-may be cancelled, and it is done all the same. If any of it fails nothing is done, everybody is told, and the connection
-is dropped, by which SQLite rolls back. A connection belongs to the process that opened it, and is opened on first use.
+has one, is done in one transaction, in a thread. The task that carries it there belongs to nobody: whoever brought
+something may be cancelled, and it is done all the same. If any of it fails nothing is done, everybody is told, and the
+connection is dropped, by which SQLite rolls back. A connection belongs to the process that opened it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -119,7 +120,7 @@ class Desk:
         self._limiter = anyio.CapacityLimiter(1)
         self._waiting: list[Operation[Any]] = []
         self._batch: list[Operation[Any]] = []
-        self._busy = False
+        self._carrier: object = None
         self._news = anyio.Event()
 
     def news(self) -> anyio.Event:
@@ -154,22 +155,25 @@ class Desk:
         return operation.result
 
     def _begin(self) -> None:
-        if self._waiting and not self._busy:
-            self._busy = True
-            _tasks.start(self._work, self._ended)
+        if self._carrier is None:
+            self._carrier = object()
+            _tasks.start(self._carry, partial(self._ended, self._carrier))
 
-    async def _work(self) -> None:
+    async def _carry(self) -> None:
         with anyio.CancelScope(shield=True):
             while self._waiting:
                 self._batch, self._waiting = self._waiting, []
                 with suppress(RuntimeError):  # no thread to be had
                     await anyio.to_thread.run_sync(self._file.transact, self._batch, limiter=self._limiter)
                 self._settle()
+        self._carrier = None
 
-    def _ended(self) -> None:
-        self._settle()  # those whose thread goes on where the task was cancelled from outside
-        self._busy = False
-        self._begin()
+    def _ended(self, carrier: object) -> None:
+        if self._carrier is carrier:
+            # It was cancelled from outside; if the loop is being closed, a new one would never end.
+            self._batch, self._waiting = self._batch + self._waiting, []
+            self._settle()
+            self._carrier = None
 
     def _settle(self) -> None:
         for operation in self._batch:

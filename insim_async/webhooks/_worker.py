@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterator
 from functools import partial
 from secrets import token_hex
@@ -24,13 +23,11 @@ from insim_async.webhooks.router import WebhookRouter
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-__all__ = ["GRACE", "PATIENCE", "POLL", "Worker"]
+__all__ = ["GRACE", "POLL", "Worker"]
 
 T = TypeVar("T")
 logger: logging.Logger = logging.getLogger("insim_async")
 
-PATIENCE: Final = 1.8
-"""Seconds in which the file answers, or is unavailable; inSIM waits for five."""
 POLL: Final = 1.0
 """Seconds between two looks for events of other processes, and for those that are due again."""
 GRACE: Final = 5.0
@@ -53,7 +50,8 @@ class Worker:
         self._router = router
         self._concurrency = concurrency
         self._owner = token_hex(16)
-        self._running: set[str] = set()
+        self._free = 0  # places for events
+        self._claims: list[Claim] = []  # whose leases are to be renewed
         self._scope = anyio.CancelScope()
         self._gone = anyio.Event()
         self._stopping = False
@@ -61,7 +59,7 @@ class Worker:
 
     def start(self) -> None:
         """Begin to work; whoever starts it has to stop it, in whichever task."""
-        _tasks.start(self._keep, self._gone.set)
+        _tasks.start(self._keep, self._ended)
 
     async def stop(self) -> None:
         """Claim nothing more; wait for what is running, then cancel it. Cancelled, it does not wait."""
@@ -74,6 +72,11 @@ class Worker:
             self._scope.cancel()
             await _tasks.wait_whatever_comes(self._gone)
 
+    def _ended(self) -> None:
+        self._gone.set()
+        if not self._stopping:
+            logger.warning("inbox: the worker was cancelled from outside; events wait for the next")
+
     async def _keep(self) -> None:
         with self._scope:
             while not self._stopping:
@@ -84,6 +87,7 @@ class Worker:
                     await anyio.sleep(POLL)
 
     async def _work(self) -> None:
+        self._free, self._claims = self._concurrency, []
         try:
             async with anyio.create_task_group() as renewing:
                 renewing.start_soon(self._renew)
@@ -93,30 +97,28 @@ class Worker:
                 renewing.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
-                await self._try(partial(_rows.release, owner=self._owner), PATIENCE)
+                await self._try(partial(_rows.release, owner=self._owner))
 
     async def _look(self, handling: TaskGroup) -> None:
-        """Claim what there is room for, or wait until there is room or news."""
+        """Claim what there is room for, and wait until there may be more, of either."""
         news = self._desk.news()
-        places = self._concurrency - len(self._running)
-        claim = partial(_rows.claim, owner=self._owner, places=places, settings=self._settings)
-        claims = await self._try(claim) if places else None
+        claim = partial(_rows.claim, owner=self._owner, places=self._free, settings=self._settings)
+        claims = await self._try(claim) if self._free else None
         for one in claims or ():
-            self._running.add(one.key)
+            self._free -= 1
+            self._claims.append(one)
             handling.start_soon(self._handle, one)
-        if not claims:
-            with anyio.move_on_after(POLL):
-                await news.wait()
+        with anyio.move_on_after(POLL):
+            await news.wait()
 
     async def _handle(self, claim: Claim) -> None:
-        try:
-            ending = await self._ending(claim)
-            _log(claim, ending)
-            now = self._settings.clock.now()
-            await self._insist(partial(_rows.move, key=claim.key, owner=self._owner, ending=ending, now=now))
-        finally:
-            self._running.discard(claim.key)
-            self._desk.wake()
+        ending = await self._ending(claim)
+        self._free += 1
+        self._desk.wake()  # so early that the transaction that ends this claims the next
+        _log(claim, ending)
+        now = self._settings.clock.now()
+        await self._insist(partial(_rows.move, key=claim.key, owner=self._owner, ending=ending, now=now))
+        self._claims.remove(claim)
 
     async def _ending(self, claim: Claim) -> Ending:
         try:
@@ -142,8 +144,8 @@ class Worker:
         settings = self._settings
         while True:
             await anyio.sleep(settings.lease / 3)
-            until = settings.clock.now() + settings.lease
-            await self._try(partial(_rows.renew, keys=list(self._running), owner=self._owner, until=until))
+            keys, until = [claim.key for claim in self._claims], settings.clock.now() + settings.lease
+            await self._try(partial(_rows.renew, keys=keys, owner=self._owner, until=until))
 
     async def _insist(self, action: Action[T]) -> T:
         while True:
@@ -151,10 +153,10 @@ class Worker:
                 return result
             await anyio.sleep(POLL)
 
-    async def _try(self, action: Action[T], patience: float = math.inf) -> T | None:
+    async def _try(self, action: Action[T]) -> T | None:
         """Do it, or return None; of failures in a row only the first is logged."""
         try:
-            result = await self._desk.do(action, patience)
+            result = await self._desk.do(action)
         except InboxUnavailable as error:
             if self._well:
                 logger.warning("inbox: %s; the worker goes on trying", error)

@@ -23,7 +23,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from anyio.lowlevel import RunVar
 from msgspec import Struct
@@ -35,7 +35,7 @@ from insim_async.models import _masked, _Private
 from insim_async.webhooks import _rows
 from insim_async.webhooks._desk import Action, Desk, File
 from insim_async.webhooks._rows import Settings
-from insim_async.webhooks._worker import PATIENCE, Worker
+from insim_async.webhooks._worker import Worker
 from insim_async.webhooks.events import Event
 from insim_async.webhooks.parsing import build_webhook
 from insim_async.webhooks.router import WebhookRouter
@@ -43,6 +43,9 @@ from insim_async.webhooks.router import WebhookRouter
 __all__ = ["Inbox", "InboxCounts", "SetAside"]
 
 T = TypeVar("T")
+
+PATIENCE: Final = 1.8
+"""Seconds in which the file answers, or is unavailable; inSIM waits for five."""
 
 
 class SetAside(_Private, frozen=True, kw_only=True):
