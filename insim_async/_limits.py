@@ -56,7 +56,7 @@ class Retry(Struct, frozen=True):
         """Return the seconds to wait after the ``attempt``-th try (from 1), or None if it was the last."""
         if attempt >= self.attempts:
             return None
-        return chance * min(self.cap, self.base * 2.0 ** (attempt - 1))
+        return chance * min(self.cap, self.base * 2.0 ** min(attempt - 1, 64))
 
 
 class Pace:

@@ -42,7 +42,10 @@ def start(function: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[],
 
 
 async def wait_whatever_comes(event: anyio.Event) -> None:
-    """Wait to the end even if cancelled meanwhile, as a task group does; then pass the cancellation on."""
+    """Wait to the end even if cancelled meanwhile, as a task group does; then pass the cancellation on.
+
+    Otherwise whoever is cancelled twice would go on while what it had started still runs.
+    """
     cancelled: BaseException | None = None
     with anyio.CancelScope(shield=True):
         while not event.is_set():

@@ -8,6 +8,7 @@ two run in C. Nothing here does I/O or reads a clock.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from functools import cached_property
@@ -84,7 +85,7 @@ class _Contact(Struct, omit_defaults=True, gc=False):
 class Account:
     """Login and access key, as the ``header`` of a request; neither shows in its ``repr``, and it cannot be pickled."""
 
-    __slots__ = ("_buffer", "_header")
+    __slots__ = ("_header",)
 
     def __init__(self, login: str, access_key: str, *, dry_run: bool = False) -> None:
         header = {"login": login, "accessKey": access_key} | ({"mode": "test"} if dry_run else {})
@@ -92,7 +93,6 @@ class Account:
             self._header = _encode(header)
         except UnicodeEncodeError:
             self._header = b""
-        self._buffer = bytearray()
         if not self._header:
             raise ConfigurationError("login and access_key: they hold a character that cannot be encoded")
 
@@ -101,8 +101,8 @@ class Account:
 
     def messages(self, messages: Sequence[Message]) -> bytes:
         """Encode a request to send."""
-        _encode_into(messages, self._buffer)  # grown once, and not for each batch anew
-        return b"".join((b'{"header":', self._header, b',"messages":', self._buffer, b"}"))
+        _encode_into(messages, _kept.buffer)
+        return b"".join((b'{"header":', self._header, b',"messages":', _kept.buffer, b"}"))
 
     def contacts(self, contacts: Sequence[Contact]) -> bytes:
         """Encode a request to add."""
@@ -117,6 +117,19 @@ class Account:
 
 _encode = msgspec.json.Encoder().encode
 _encode_into = msgspec.json.Encoder().encode_into
+
+
+class _Kept(threading.local):
+    """A buffer that is grown once, and not for each batch anew.
+
+    Each thread has its own: whoever uses a client in the wrong one is refused, but after the body was made.
+    """
+
+    def __init__(self) -> None:
+        self.buffer = bytearray()
+
+
+_kept = _Kept()
 
 
 # Answers -----------------------------------------------------------------------------------------------------------

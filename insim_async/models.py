@@ -28,7 +28,22 @@ __all__ = [
 ]
 
 _HIDDEN = frozenset(
-    {"account", "address", "email", "extra", "first_name", "last_name", "message", "outcomes", "phone_number", "url"}
+    [
+        "account",
+        "address",
+        "email",
+        "extra",
+        "first_name",
+        "last_name",
+        "link",
+        "message",
+        "outcomes",
+        "phone_number",
+        "qualification",
+        "query",
+        "raw",
+        "url",
+    ]
 )
 
 

@@ -71,7 +71,7 @@ ONLY_FOR = {"httpx": {"_transport"}, "httpx2": set(), "phonenumbers": {"numbers"
 ONLY_FOR |= {"uvicorn": {"sandbox"}, "trio": set(), "sqlite3": {"_database", "webhooks"}}
 VENDORS_WORDS = re.compile(r"\b(priorite|adress|clicTo[cC]all|accessKey)\b")
 
-CODES = r"(?:(?:type|pyright): ignore\[[\w, -]+\]|noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*|pragma: no cover)"
+CODES = r"(?:(?:type|pyright): ignore\[[\w, -]+\]|noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*)"
 REASONED = re.compile(rf"# {CODES} +(?:[-#] )?\w.+")
 
 

@@ -18,6 +18,10 @@ def test_a_wait_doubles_up_to_a_cap_with_full_jitter(attempt: int, chance: float
     assert Retry(attempts=5, base=0.5, cap=3.0).wait_after(attempt, chance) == wait
 
 
+def test_there_may_be_any_number_of_attempts() -> None:
+    assert Retry(attempts=10**6, base=0.5, cap=60.0).wait_after(10**6 - 1, 1.0) == 60.0
+
+
 @pytest.mark.parametrize("retry", [Retry(attempts=0), Retry(base=-1.0), Retry(base=9.0, cap=1.0)])
 def test_a_retry_that_makes_no_sense_is_refused(retry: Retry) -> None:
     with pytest.raises(ConfigurationError, match="attempts must be 1 or more"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,20 @@ class TestRequests:
     def test_any_text_goes_out_as_it_is(self, text: str) -> None:
         body = Account("me", "key").messages([Message(NUMBERS[0], text, "id0")])
         assert json.loads(body)["messages"][0]["message"] == text
+
+    def test_a_body_is_not_spoilt_by_a_thread_that_makes_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        account, encode = Account("me", "key"), _wire._encode_into
+
+        def interrupted(messages: list[Message], buffer: bytearray) -> None:
+            encode(messages, buffer)
+            monkeypatch.setattr(_wire, "_encode_into", encode)
+            other = threading.Thread(target=account.messages, args=[[Message(NUMBERS[1], "not yours", "id1")]])
+            other.start()
+            other.join()
+
+        monkeypatch.setattr(_wire, "_encode_into", interrupted)
+        body = account.messages([Message(NUMBERS[0], "yours", "id0")])
+        assert [message["message"] for message in json.loads(body)["messages"]] == ["yours"]
 
     def test_the_key_is_neither_shown_nor_pickled_nor_copied(self) -> None:
         account = Account("me", "secret-key")

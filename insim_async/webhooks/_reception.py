@@ -21,7 +21,7 @@ from insim_async.webhooks.router import WebhookRouter
 if TYPE_CHECKING:
     from insim_async.webhooks.inbox import Inbox
 
-__all__ = ["PROBE", "Answer", "Reception"]
+__all__ = ["INVALID", "NOT_FOUND", "OK", "PROBE", "Answer", "Reception"]
 
 logger: logging.Logger = logging.getLogger("insim_async")
 
@@ -39,10 +39,10 @@ class Answer(Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = (("content-type", "text/plain; charset=utf-8"),)
 
 
-_OK = Answer(200, b"ok\n")
-_INVALID = Answer(400, b"no event of inSIM\n")
-_NOT_FOUND = Answer(404, b"not found\n")
-_ONLY_GET = Answer(405, b"only GET\n", (*_OK.headers, ("allow", "GET, HEAD")))
+OK = Answer(200, b"ok\n")
+INVALID = Answer(400, b"no event of inSIM\n")
+NOT_FOUND = Answer(404, b"not found\n")
+_ONLY_GET = Answer(405, b"only GET\n", (*OK.headers, ("allow", "GET, HEAD")))
 _FAILED = Answer(500, b"not handled\n")
 _UNAVAILABLE = Answer(503, b"not stored\n")
 
@@ -70,10 +70,10 @@ class Reception:
         counts = self._router.counts
         if not self._router.admits(path.rstrip("/").rpartition("/")[2]):
             counts["turned_away"] += 1
-            return _NOT_FOUND
+            return NOT_FOUND
         if method != "GET":
             counts["turned_away"] += 1
-            return _OK if method == "HEAD" else _ONLY_GET
+            return OK if method == "HEAD" else _ONLY_GET
         try:
             event = parse_webhook(query)
         except InvalidWebhook as error:
@@ -90,13 +90,13 @@ class Reception:
             with anyio.move_on_after(PATIENCE) as patience:
                 try:
                     await self._router.dispatch(event)
-                    answer = _OK
+                    answer = OK
                 except ExceptionGroup:
                     pass  # what is in it was logged by the router
             if patience.cancelled_caught:
                 logger.error("webhook %s: not handled within %s s", event.kind, PATIENCE)
         finally:
-            _log(event, "handled" if answer is _OK else "failed")
+            _log(event, "handled" if answer is OK else "failed")
         return answer
 
     async def _stored(self, inbox: Inbox, event: Event) -> Answer:
@@ -109,18 +109,18 @@ class Reception:
         if not new:
             self._router.counts["repeated"] += 1
         _log(event, "stored" if new else "repeated")
-        return _OK
+        return OK
 
     async def _unreadable(self, query: bytes, reason: str) -> Answer:
         logger.warning("webhook not read: %s", reason)
         if self._inbox is None or not query or len(query) > MAX_QUERY_BYTES:
-            return _INVALID
+            return INVALID
         try:
             await self._inbox.put_unreadable(query, reason)
         except InboxUnavailable as error:
             logger.error("webhook not stored: %s", error)  # noqa: TRY400 - the reason says it all
             return _UNAVAILABLE
-        return _OK
+        return OK
 
 
 def _probed(event: Event, query: bytes, *, inbox: bool) -> Answer:

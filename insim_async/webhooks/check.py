@@ -25,7 +25,7 @@ from msgspec import Struct
 
 from insim_async.errors import ConfigurationError
 from insim_async.models import _Private
-from insim_async.webhooks._reception import _INVALID, _NOT_FOUND, _OK, PROBE
+from insim_async.webhooks._reception import INVALID, NOT_FOUND, OK, PROBE
 from insim_async.webhooks.events import (
     CallEvent,
     CallQualification,
@@ -301,7 +301,7 @@ def _of_200(came: Reply, key: str, target_bytes: int, query_bytes: int) -> tuple
     try:
         found = _FOUND.decode(came.body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        if came.body == _OK.body:
+        if came.body == OK.body:
             return "not read as an event of the self-test: it was altered on its way, or the app is old", None, True
         return "something else answers there, with status 200", None, False
     if found.key != key:
@@ -314,9 +314,9 @@ def _of_200(came: Reply, key: str, target_bytes: int, query_bytes: int) -> tuple
 def _of_status(came: Reply, url: str) -> str:
     if 300 <= came.status < 400:
         return f"redirected {_whither(url, came.location)}, where inSIM may not follow"
-    if came.body == _INVALID.body:
+    if came.body == INVALID.body:
         return "not readable as an event: it was altered on its way"
-    if came.body == _NOT_FOUND.body:
+    if came.body == NOT_FOUND.body:
         return "insim_async answers, but that is not its secret"
     fails = "the app fails, or something in front of it" if came.status >= 500 else "refused"
     return _STATUS.get(came.status, fails)

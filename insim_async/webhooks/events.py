@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from insim_async.models import _masked, _Private
+from insim_async.models import _Private
 
 __all__ = [
     "CallEvent",
@@ -25,7 +25,6 @@ __all__ = [
     "UnknownEvent",
 ]
 
-_HIDDEN = frozenset({"link", "qualification", "raw"})
 _CANONICAL = msgspec.json.Encoder(order="sorted")
 _KEY_BYTES = 24  # 192 bits, 32 characters
 
@@ -50,9 +49,6 @@ class Event(_Private, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.raw:
             msgspec.structs.force_setattr(self, "raw", {name: v for name, v in self._payload().items() if v})
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [(name, _masked(value) if name in _HIDDEN else value) for name, value in super().__rich_repr__()]
 
     def __hash__(self) -> int:
         return hash((self.kind, self.phone_number, self.at))

@@ -23,7 +23,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from anyio.lowlevel import RunVar
 from msgspec import Struct
@@ -31,7 +31,7 @@ from msgspec import Struct
 from insim_async._database import prepare_database
 from insim_async._limits import Clock, Retry
 from insim_async.errors import ConfigurationError
-from insim_async.models import _masked, _Private
+from insim_async.models import _Private
 from insim_async.webhooks import _rows
 from insim_async.webhooks._desk import Action, Desk, File
 from insim_async.webhooks._rows import Settings
@@ -66,9 +66,6 @@ class SetAside(_Private, frozen=True, kw_only=True):
     received_at: datetime
     attempts: int
     reason: str
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [(name, _masked(value) if name == "query" else value) for name, value in super().__rich_repr__()]
 
 
 class InboxCounts(Struct, frozen=True, kw_only=True):

@@ -47,9 +47,9 @@ _DURATION = re.compile(r"([0-9]{1,4}):([0-5]?[0-9]):([0-5]?[0-9])")
 _PAYLOAD = msgspec.json.Decoder(dict[str, Any])
 _TEXTS = msgspec.json.Decoder(dict[str, str])
 _COMPACT = msgspec.json.Encoder()
-_AMPERSAND, _EQUALS = b"&="
+_AMPERSAND, _NUL = b"&\0"
 _QUOTED_PRINTABLE = bytes.maketrans(b"%=\r\n", b"=\0\0\0")
-"""Escapes as ``a2b_qp`` undoes them; what means something to it and is never left unescaped becomes no JSON."""
+"""Makes of percent-escapes what ``a2b_qp`` undoes, and of what it takes for something else a NUL."""
 _NO_TIME = timedelta(0)
 
 
@@ -115,7 +115,7 @@ def _sms(raw: Any, account: str, _: str, number: str, text: str, date: str) -> E
 
 
 def _call(raw: Any, account: str, title: str, number: str, date: str, duration: str) -> Event:
-    direction, at = title[:-5], _moment(date)
+    direction, at = title.removesuffix("_call"), _moment(date)
     return CallEvent(
         raw=raw, account=account, phone_number=number, at=at, duration=_span(duration), direction=direction
     )
@@ -126,7 +126,7 @@ def _click(raw: Any, sms_id: str, _: str, number: str, link: str, date: str) -> 
 
 
 def _note(raw: Any, account: str, title: str, number: str, date: str, note: str) -> Event:
-    source, at = title[24:], _moment(date)
+    source, at = title.removeprefix("call_qualification_from_"), _moment(date)
     return CallQualification(raw=raw, account=account, phone_number=number, at=at, qualification=note, source=source)
 
 
@@ -188,6 +188,7 @@ def build_webhook(event: Event) -> str:
     """Return the query with which inSIM would report an event; ``parse_webhook`` of it is an equal event.
 
     It is built from ``event.raw``: the payload as it came, or as inSIM would send it where the event was made by hand.
+    An event with nothing in it makes an empty one, which is refused.
     """
     payload = msgspec.json.encode(dict(event.raw))
     return f"{_PARAMETER_OF[event.kind]}={quote(payload, safe=_UNESCAPED_BY_ENCODE_URI_COMPONENT)}"
@@ -211,10 +212,7 @@ def _to_the_letter(query: bytes) -> Event | None:
     if not start or _AMPERSAND in query or not query.endswith(b"%7D"):
         return None
     value = query[start:]
-    document = a2b_qp(value.translate(_QUOTED_PRINTABLE))
-    # What begins no escape stays as a "=": a doubt where the text has one too.
-    if _EQUALS in document and len(document) != len(value) - 2 * value.count(b"%"):
-        return None
+    document = _unescaped(value)
     try:
         raw = _TEXTS.decode(document)
         event = _LETTER[raw.get("title"), *raw](raw, *raw.values())
@@ -247,11 +245,11 @@ def _named(before: bytes) -> tuple[str, bytes]:
 
 def _unescaped(value: bytes) -> bytes:
     """Undo percent-escapes, in C where every ``%`` begins one; one that does not stays as it is."""
-    decoded = a2b_qp((value.replace(b"=", b"=3D") if b"=" in value else value).replace(b"%", b"="))
-    # Each escape makes it two bytes shorter; so does "%" before a line break, which is no escape.
-    if len(decoded) == len(value) - 2 * value.count(b"%") and b"\n" not in value and b"\r" not in value:
-        return decoded
-    return unquote_to_bytes(value)
+    decoded = a2b_qp(value.translate(_QUOTED_PRINTABLE))
+    # Each escape makes it two bytes shorter, and a "%" that begins none does not.
+    if _NUL in decoded or len(decoded) != len(value) - 2 * value.count(b"%"):
+        return unquote_to_bytes(value)
+    return decoded
 
 
 def _payload(document: bytes) -> dict[str, Any]:

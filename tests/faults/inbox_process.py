@@ -127,9 +127,7 @@ async def serve(life: Life, fate: Fate) -> None:
     inbox.close()
 
 
-async def in_the_background(  # pragma: no cover - in processes that are killed
-    group: Any, function: Callable[[Event], Awaitable[object]], event: Event
-) -> None:
+async def in_the_background(group: Any, function: Callable[[Event], Awaitable[object]], event: Event) -> None:
     """Say that it is done, and do it later."""
 
     async def later() -> None:
@@ -144,27 +142,25 @@ async def fill_the_disk(life: Life, fate: Fate) -> None:
     inbox = life.open()
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (Path(life.path).stat().st_size + 20_000, before[1]))  # noqa: ASYNC240
-    for each in range(1000):  # pragma: no branch - the disk is full before
-        began = time.monotonic()
-        try:
-            await inbox.put(event(each))
-            life.say("acknowledged", each)
-        except InboxUnavailable as error:
-            life.say("refused", each, round(time.monotonic() - began), error)
-            break
-    life.say("refused", await refused(inbox, event(2000)))
+    each = 0
+    while await acknowledged(life, inbox, each):
+        each += 1
+    await acknowledged(life, inbox, each + 1)
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
     life.say("room again", await inbox.put(event(3000)), (await inbox.counts()).waiting)
     inbox.close()
 
 
-async def refused(inbox: Inbox, event: Event) -> bool:
-    """Say whether an event is."""
+async def acknowledged(life: Life, inbox: Inbox, number: int) -> bool:
+    """Put an event, and say what came of it."""
+    began = time.monotonic()
     try:
-        await inbox.put(event)
-    except InboxUnavailable:
-        return True
-    return False  # pragma: no cover - not here
+        await inbox.put(event(number))
+    except InboxUnavailable as error:
+        life.say("refused", number, round(time.monotonic() - began), error)
+        return False
+    life.say("acknowledged", number)
+    return True
 
 
 def fork(life: Life, fate: Fate) -> None:
@@ -204,9 +200,8 @@ def live(life: Life) -> None:
     class Watched(sqlite3.Connection):
         def __init__(self, where: Any, *args: Any, **more: Any) -> None:
             super().__init__(where, *args, **more)
-            # What measures the coverage writes to such files too, when it is too late to be counted.
-            if Path(life.path).name in str(where):  # pragma: no branch
-                self.set_trace_callback(lambda statement: fate.reached("statement"))
+            ours = Path(life.path).name in str(where)  # what measures the coverage writes to such files too
+            self.set_trace_callback((lambda statement: fate.reached("statement")) if ours else None)
 
     sqlite3.connect = functools.partial(sqlite3.connect, factory=Watched)  # type: ignore[assignment]
     LIVES[life.does](life, fate)
