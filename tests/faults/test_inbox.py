@@ -6,6 +6,7 @@ import asyncio
 import functools
 import itertools
 import json
+import operator
 import random
 import select
 import sqlite3
@@ -429,10 +430,9 @@ def test_a_loop_ends_wherever_its_puts_are(inbox: Inbox) -> None:
     puts: list[asyncio.Task[bool]] = []
     for steps in range(10):
         asyncio.run(scenario(steps))
-    for thread in threading.enumerate():
-        if thread.name.startswith("AnyIO"):
-            thread.join(PATIENCE)
-            assert not thread.is_alive()
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith("AnyIO")]
+    list(map(operator.methodcaller("join", PATIENCE), threads))
+    assert [thread for thread in threads if thread.is_alive()] == []
     assert [put for put in puts if not put.done()] == []
 
 
