@@ -66,6 +66,13 @@ class TestHttp:
         assert body == {"type": "http.response.body", "body": b"ok\n"}
         assert house.seen == [SMS]
 
+    async def test_is_answered_alike_though_a_middleware_adds_headers_to_each_answer(self) -> None:
+        house = House()
+        for _ in range(2):
+            start, _ = await run(house.app, http())
+            assert [name for name, _ in start["headers"]] == [b"content-type", b"content-length"]
+            start["headers"].append((b"vary", b"Origin"))  # as those of Starlette do
+
     @pytest.mark.parametrize(
         ("scope", "status", "body"),
         [

@@ -225,6 +225,9 @@ NO_EVENT = {
     "too large a float": 'message={"a":1e999}',
     "a repeated key": 'message={"message":"secret","message":"b"}',
     "a repeated key, spelled with an escape": 'message={"message":"secret","m\\u0065ssage":"b"}',
+    "a repeated key of what is as documented": query(SMS | {"device_identification": "a"}).replace(
+        "%2C", "%2C%22message%22%3A%22secret%22%2C", 1
+    ),
     "a repeated key inside": 'message={"a":{"b":"secret","b" :1}}',
     "a repeated parameter": f"{query(SMS)}&{query(SMS)}",
     "a repeated parameter of another form": f"message=secret&{query(SMS)}",

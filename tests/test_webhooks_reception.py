@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import anyio
 import msgspec
@@ -61,6 +63,35 @@ class House:
     def counts(self, **counts: Any) -> None:
         """Check all counts; those that are not named are zero."""
         assert self.router.statistics() == msgspec.structs.replace(NONE, **counts)
+
+
+async def _items() -> AsyncIterator[int]:
+    yield 1
+    await anyio.sleep_forever()
+
+
+async def _looping(event: Event) -> None:
+    async for item in _items():
+        assert item
+
+
+async def _managing(event: Event) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.sleep_forever)
+
+
+async def _collecting(event: Event) -> None:
+    assert [item async for item in _items()]
+
+
+@functools.wraps(_looping)
+async def _decorated(event: Event) -> None:
+    await _looping(event)
+
+
+class _Called:
+    async def __call__(self, event: Event) -> None:
+        await _looping(event)
 
 
 @pytest.fixture
@@ -285,6 +316,35 @@ class TestHandlers:
             "webhook incoming_sms: not handled within 0.01 s"
         ]
         assert facts_of(caplog.records) == [fact(SMS, "failed")]
+
+    @pytest.mark.parametrize(
+        "hanging",
+        [
+            _looping,
+            _managing,
+            _collecting,
+            _decorated,
+            functools.partial(_looping),
+            _Called(),
+            _Called().__call__,
+            AsyncMock(side_effect=_looping),
+        ],
+    )
+    async def test_that_hang_are_cut_off_however_they_are_written(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, hanging: Any
+    ) -> None:
+        """Each waits without the word "await" of its own, or behind something else."""
+        monkeypatch.setattr(_reception, "PATIENCE", 0.01)
+        house.router.on(Event)(hanging)
+        assert (await house.get()).status == 500
+        house.counts(received={"incoming_sms": 1}, failed=1)
+
+    async def test_that_cannot_wait_need_no_deadline(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(anyio, "move_on_after", None)
+        assert (await house.get()).status == 200
+        house.router.on(DeliveryStatus)(AsyncMock())
+        with pytest.raises(TypeError):
+            await house.get()
 
     def test_have_four_of_the_five_seconds_that_insim_waits(self) -> None:
         assert _reception.PATIENCE == 4.0

@@ -7,6 +7,7 @@ inSIM may send it again.
 from __future__ import annotations
 
 import logging
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import anyio
@@ -31,12 +32,18 @@ PROBE = "insim_async_check"
 """A field that inSIM never sends: the event is the self-test's, answered with what was read and shown to nobody."""
 
 
-class Answer(Struct, frozen=True):
+class Answer(Struct, frozen=True, dict=True):
     """How a request is answered."""
 
     status: int
     body: bytes
     headers: tuple[tuple[str, str], ...] = (("content-type", "text/plain; charset=utf-8"),)
+
+    @cached_property
+    def raw_headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The headers and the body's length, as ASGI wants them."""
+        headers = (*self.headers, ("content-length", str(len(self.body))))
+        return tuple((name.encode(), value.encode()) for name, value in headers)
 
 
 OK = Answer(200, b"ok\n")
@@ -87,14 +94,17 @@ class Reception:
     async def _handled(self, event: Event) -> Answer:
         answer = _FAILED
         try:
-            with anyio.move_on_after(PATIENCE) as patience:
-                try:
+            if not self._router.may_wait:  # a deadline would cost as much as the rest, and could cut off nothing
+                await self._router.dispatch(event)
+                answer = OK
+            else:
+                with anyio.move_on_after(PATIENCE) as patience:
                     await self._router.dispatch(event)
                     answer = OK
-                except ExceptionGroup:
-                    pass  # what is in it was logged by the router
-            if patience.cancelled_caught:
-                logger.error("webhook %s: not handled within %s s", event.kind, PATIENCE)
+                if patience.cancelled_caught:
+                    logger.error("webhook %s: not handled within %s s", event.kind, PATIENCE)
+        except ExceptionGroup:
+            pass  # what is in it was logged by the router
         finally:
             _log(event, "handled" if answer is OK else "failed")
         return answer

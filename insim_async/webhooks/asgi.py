@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from insim_async.webhooks._reception import Answer, Reception
+from insim_async.webhooks._reception import Reception
 from insim_async.webhooks.router import WebhookRouter
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def webhook_app(
         match scope["type"]:
             case "http":
                 answer = await reception.answer(scope["method"], scope["path"], scope["query_string"])
-                await _send(answer, send, body=scope["method"] != "HEAD")
+                await send({"type": "http.response.start", "status": answer.status, "headers": [*answer.raw_headers]})
+                await send({"type": "http.response.body", "body": answer.body if scope["method"] != "HEAD" else b""})
             case "lifespan":
                 for _ in range(2):
                     event = await receive()
@@ -47,10 +48,3 @@ def webhook_app(
                 await send({"type": "websocket.close"})
 
     return app
-
-
-async def _send(answer: Answer, send: Send, *, body: bool) -> None:
-    headers = [(name.encode(), value.encode()) for name, value in answer.headers]
-    headers.append((b"content-length", b"%d" % len(answer.body)))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body if body else b""})

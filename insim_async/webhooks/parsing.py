@@ -46,7 +46,6 @@ _NO_PLUS = re.compile(r" [0-9]+")
 _DURATION = re.compile(r"([0-9]{1,4}):([0-5]?[0-9]):([0-5]?[0-9])")
 _PAYLOAD = msgspec.json.Decoder(dict[str, Any])
 _TEXTS = msgspec.json.Decoder(dict[str, str])
-_COMPACT = msgspec.json.Encoder()
 _AMPERSAND, _NUL = b"&\0"
 _QUOTED_PRINTABLE = bytes.maketrans(b"%=\r\n", b"=\0\0\0")
 """Makes of percent-escapes what ``a2b_qp`` undoes, and of what it takes for something else a NUL."""
@@ -110,43 +109,43 @@ def _span(written: str) -> timedelta:
     return timedelta(0, clock.hour * 3600 + clock.minute * 60 + clock.second)
 
 
-def _sms(raw: Any, account: str, _: str, number: str, text: str, date: str) -> Event:
-    return IncomingSms(raw=raw, account=account, phone_number=number, message=text, at=_moment(date))
+def _sms(raw: Mapping[str, str]) -> Event:
+    account, number, text = raw["device_identification"], raw["from"], raw["message"]
+    return IncomingSms(raw=raw, account=account, phone_number=number, message=text, at=_moment(raw["date"]))
 
 
-def _call(raw: Any, account: str, title: str, number: str, date: str, duration: str) -> Event:
-    direction, at = title.removesuffix("_call"), _moment(date)
-    return CallEvent(
-        raw=raw, account=account, phone_number=number, at=at, duration=_span(duration), direction=direction
-    )
+def _call(raw: Mapping[str, str]) -> Event:
+    account, number, direction = raw["device_identification"], raw["phone_number"], raw["title"].removesuffix("_call")
+    at, duration = _moment(raw["call_time"]), _span(raw["duration"])
+    return CallEvent(raw=raw, account=account, phone_number=number, at=at, duration=duration, direction=direction)
 
 
-def _click(raw: Any, sms_id: str, _: str, number: str, link: str, date: str) -> Event:
-    return LinkClick(raw=raw, sms_id=sms_id, phone_number=number, link=link, at=_moment(date))
+def _click(raw: Mapping[str, str]) -> Event:
+    sms_id, number, link = raw["id_sms_api"], raw["phone_number"], raw["link"]
+    return LinkClick(raw=raw, sms_id=sms_id, phone_number=number, link=link, at=_moment(raw["date"]))
 
 
-def _note(raw: Any, account: str, title: str, number: str, date: str, note: str) -> Event:
-    source, at = title.removeprefix("call_qualification_from_"), _moment(date)
+def _note(raw: Mapping[str, str]) -> Event:
+    account, number, note = raw["device_identification"], raw["from"], raw["qualification"]
+    at, source = _moment(raw["date"]), raw["title"].removeprefix("call_qualification_from_")
     return CallQualification(raw=raw, account=account, phone_number=number, at=at, qualification=note, source=source)
 
 
-def _delivery(raw: Any, account: str, number: str, status: str, date: str, sms_id: str) -> Event:
-    at = _moment(date)
+def _delivery(raw: Mapping[str, str]) -> Event:
+    account, number, sms_id = raw["user"], raw["phone_number"], raw["id_sms_api"]
+    at, status = _moment(raw["date_status"]), raw["status"]
     return DeliveryStatus(raw=raw, account=account, phone_number=number, status=status, at=at, sms_id=sms_id)
 
 
-_DOCUMENTED: dict[type[Event], tuple[str, Callable[..., Event]]] = {
-    IncomingSms: ("device_identification title from message date", _sms),
-    CallEvent: ("device_identification title phone_number call_time duration", _call),
-    LinkClick: ("id_sms_api title phone_number link date", _click),
-    CallQualification: ("device_identification title from date qualification", _note),
-    DeliveryStatus: ("user phone_number status date_status id_sms_api", _delivery),
+_DOCUMENTED_FIELDS = 5
+_BUILDERS: dict[type[Event], Callable[[Mapping[str, str]], Event]] = {
+    IncomingSms: _sms,
+    CallEvent: _call,
+    LinkClick: _click,
+    CallQualification: _note,
 }
+_LETTER = {None: _delivery} | {title: _BUILDERS[kind] for title, (kind, _) in _TITLES.items()}
 _DELIVERY: _Meaning = (DeliveryStatus, {})
-_LETTER: dict[tuple[str | None, ...], Callable[..., Event]] = {
-    (title, *_DOCUMENTED[kind][0].split()): _DOCUMENTED[kind][1]
-    for title, (kind, _) in [*_TITLES.items(), (None, _DELIVERY)]
-}
 _UNKNOWN: _Meaning = (UnknownEvent, {})
 # Without a title nobody knows a call's direction or a qualification's source: those stay unknown.
 _PARAMETERS: dict[str, type[Event]] = {
@@ -209,17 +208,16 @@ def _raw(query: bytes | str) -> bytes:
 def _to_the_letter(query: bytes) -> Event | None:
     """Read an event that is as documented in every respect; None for any other query."""
     start = query.find(b"=%7B") + 1
-    if not start or _AMPERSAND in query or not query.endswith(b"%7D"):
+    if not start or _AMPERSAND in query or query[-3:] != b"%7D":
         return None
-    value = query[start:]
-    document = _unescaped(value)
+    document = _unescaped(query[start:])
     try:
         raw = _TEXTS.decode(document)
-        event = _LETTER[raw.get("title"), *raw](raw, *raw.values())
+        event = _LETTER[raw.get("title")](raw)
     except (msgspec.DecodeError, LookupError, ValueError):
         return None
-    # Where all comes out as it went in, no key stood there twice.
-    return None if event.phone_number[:1] == " " or _COMPACT.encode(raw) != document else event
+    # Each field has four quotes: with more of them there are other fields, or the same one twice.
+    return None if event.phone_number[:1] == " " or document.count(b'"') != 4 * _DOCUMENTED_FIELDS else event
 
 
 def _parameter(query: bytes) -> tuple[str, bytes]:

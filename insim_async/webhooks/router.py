@@ -7,17 +7,18 @@ see it again, under the same ``event.key``.
 
 from __future__ import annotations
 
+import dis
 import functools
-import hashlib
 import hmac
 import inspect
 import logging
 import re
 import secrets
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from math import log2
-from typing import Any, TypeVar, overload
+from types import CodeType
+from typing import Any, NoReturn, TypeVar, overload
 
 from msgspec import Struct
 
@@ -80,9 +81,11 @@ class WebhookRouter:
             raise ConfigurationError("secret: expected one, or two while changing from one to the other")
         for one in given:
             _check_secret(one)
-        self._secrets = [_digest(one) for one in given]
+        self._secrets = _Secret(given[0], "ascii"), _Secret(given[-1], "ascii")
         self._handlers: list[tuple[tuple[type[Event], ...], Callable[[Any], Coroutine[Any, Any, object]]]] = []
-        self.counts: Counter[str] = Counter()  # of events by their kind, and of all that WebhookStatistics names
+        self.may_wait = False  # whether a handler has a place to wait at, where it can be late, and be cancelled
+        # Of events by their kind, and of all that WebhookStatistics names.
+        self.counts: defaultdict[str, int] = defaultdict(int)
 
     @overload
     def on(self, kind: type[A], /) -> Callable[[Handler[A, R]], Handler[A, R]]: ...
@@ -109,6 +112,7 @@ class WebhookRouter:
                     f"on: {_name(handler)} is no coroutine function: write async def, and give what blocks to a thread"
                 )
             self._handlers.append((kinds, handler))
+            self.may_wait |= _may_wait(handler)
             return handler
 
         return register
@@ -140,8 +144,8 @@ class WebhookRouter:
 
     def admits(self, secret: str) -> bool:
         """Say whether that is a secret of this router, in the same time whatever is wrong with it."""
-        digest = _digest(secret)
-        return any([hmac.compare_digest(digest, valid) for valid in self._secrets])  # noqa: C419 - look at all of them
+        came, (one, other) = secret.encode("utf-8", "surrogatepass"), self._secrets
+        return hmac.compare_digest(came, one) | hmac.compare_digest(came, other)  # "or" would not look at both
 
     def statistics(self) -> WebhookStatistics:
         """Return what was counted up to now."""
@@ -167,8 +171,14 @@ def _check_secret(secret: object) -> None:
         )
 
 
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+class _Secret(bytes):
+    """Stands in no ``repr`` and no pickle."""
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+    def __reduce_ex__(self, _: object) -> NoReturn:
+        raise TypeError("a WebhookRouter holds a secret: it is not pickled")
 
 
 def _is_async(handler: object) -> bool:
@@ -176,6 +186,14 @@ def _is_async(handler: object) -> bool:
     # Of an object, not of a class: calling that makes an object.
     called = getattr(type(handler), "__call__", None)  # noqa: B004 - whether it is async is the question
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called)
+
+
+def _may_wait(handler: object) -> bool:
+    """Tell by the code of a coroutine function whether there is an ``await`` in it; what has no such code may wait."""
+    code = getattr(_unwrapped(handler), "__code__", None)
+    if type(code) is not CodeType or not code.co_flags & inspect.CO_COROUTINE:
+        return True
+    return any(instruction.opname == "SEND" for instruction in dis.get_instructions(code))
 
 
 def _name(handler: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 from urllib.parse import unquote
@@ -11,6 +12,7 @@ PARAMETERS = ("message", "calls", "clics", "qualification", "status")
 
 
 def ours() -> Any:
+    """Hand the event to a handler that is done at once, as the peers do."""
     from insim_async.webhooks import Event, WebhookRouter
     from insim_async.webhooks.asgi import webhook_app
 
@@ -19,6 +21,21 @@ def ours() -> Any:
     @router.on(Event)
     async def handle(event: Event) -> None:
         assert event.phone_number
+
+    return webhook_app(router)
+
+
+def waiting() -> Any:
+    """Do the same with a handler that waits for the event loop once, and has a deadline therefore."""
+    from insim_async.webhooks import Event, WebhookRouter
+    from insim_async.webhooks.asgi import webhook_app
+
+    router = WebhookRouter(secret=SECRET)
+
+    @router.on(Event)
+    async def handle(event: Event) -> None:
+        assert event.phone_number
+        await asyncio.sleep(0)
 
     return webhook_app(router)
 

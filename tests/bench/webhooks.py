@@ -81,6 +81,7 @@ _UVICORN = "uvicorn --http httptools --loop asyncio --lifespan off --no-access-l
 _FACTORY = f"--factory {__package__}.webhook_apps:"
 _GUNICORN = f"gunicorn --log-level warning --bind 127.0.0.1:{{port}} {__package__}.webhook_apps:flask()"
 _OURS = _Peer("insim_async, one handler", f"{_UVICORN}{_FACTORY}ours", f"/insim/{SECRET}")
+_WAITING = _Peer("the same, a handler that waits once", f"{_UVICORN}{_FACTORY}waiting", f"/insim/{SECRET}")
 _NO_OP = _Peer("a no-op ASGI app", f"{_UVICORN}{_FACTORY}no_op")
 _FASTAPI = _Peer("FastAPI + pydantic", f"{_UVICORN}{_FACTORY}fastapi", needs=("uvicorn", "httptools", "fastapi"))
 _FLASK = _Peer("the vendor's Flask example, gunicorn", _GUNICORN, needs=("flask", "gunicorn"))
@@ -89,7 +90,7 @@ _GOALS = {_FLASK.name: Goal(at_least=7), _FASTAPI.name: Goal(at_least=3), _NO_OP
 
 
 async def g14(_: Bench) -> list[Table]:
-    contenders = (_OURS, _NO_OP, _FASTAPI, _FLASK, _THREADS)
+    contenders = (_OURS, _WAITING, _NO_OP, _FASTAPI, _FLASK, _THREADS)
     absent = {peer.name: peer.missing for peer in contenders if peer.missing}
     title = f"G14 webhooks received over {CONNECTIONS} connections, ASGI by uvicorn with httptools; CPU is the server's"
     if _OURS.missing:
