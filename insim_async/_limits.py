@@ -5,7 +5,6 @@ What decides is plain arithmetic over a clock that comes in as an argument; only
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Awaitable, Callable
 
@@ -20,6 +19,12 @@ PAUSE_CAP = 60.0
 """However long a server asks everyone to wait, in seconds, nobody waits longer than this at a time."""
 
 
+def _chance() -> float:
+    import random  # slow to import, and seldom needed
+
+    return random.random()  # noqa: S311 - it spreads retries in time, and protects nothing
+
+
 class Clock(Struct, frozen=True, kw_only=True):
     """Time and chance, for tests to replace; deadlines of network reads and writes stay on the event loop's clock.
 
@@ -31,7 +36,7 @@ class Clock(Struct, frozen=True, kw_only=True):
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
-    random: Callable[[], float] = random.random
+    random: Callable[[], float] = _chance
 
 
 class Retry(Struct, frozen=True):

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import secrets
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sized
 from contextlib import aclosing
@@ -165,6 +164,8 @@ class _Delivery:
         self._account = account
         self._rules = rules
         self._patient = patient
+        import secrets  # slow to import
+
         self._prefix = secrets.token_urlsafe(16)
         self._count = 0
         self._ids = Ids()

@@ -6,7 +6,6 @@ Nothing is guessed: what could be read as two numbers is refused. No reason repe
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from insim_async.errors import ConfigurationError, InvalidMessage
 
@@ -124,7 +123,7 @@ def _refused(reason: str) -> InvalidMessage:
 
 
 def _separates(character: str) -> bool:
-    return character in _PUNCTUATION or unicodedata.category(character) in _SEPARATORS
+    return character in _PUNCTUATION or _category(character) in _SEPARATORS
 
 
 def _fault(text: str, compact: str, region: str | None) -> str | None:
@@ -149,8 +148,14 @@ def _counts(character: str, region: str | None) -> bool:
     return character.isdecimal() and (character.isascii() or region is not None)
 
 
+def _category(character: str) -> str:
+    import unicodedata  # slow to import, and seldom needed
+
+    return unicodedata.category(character)
+
+
 def _kind(character: str) -> str:
-    category = unicodedata.category(character)
+    category = _category(character)
     return _KINDS.get(category) or _KINDS.get(category[0], "a sign that does not belong there")
 
 
