@@ -62,15 +62,17 @@ def plain_messages(batch: Sequence[Sms], rules: Rules, ids: Iterable[str]) -> li
 
     It asks of all messages at once what ``check_sms`` asks of each, in a third of the time.
     """
-    size = len(batch)
-    if (
-        rules.region is not None
-        or set(map(type, batch)) != {Sms}
-        or [sms.sms_id for sms in batch].count(None) != size
-        or [sms.url for sms in batch].count("") != size
-        or [sms.send_at for sms in batch].count(None) != size
-        or [sms.priority for sms in batch].count(Priority.NORMAL) != size
-    ):
+    normal = Priority.NORMAL  # looking up a member costs as much as the rest of a line
+    special = [
+        sms
+        for sms in batch
+        if sms.__class__ is not Sms
+        or sms.sms_id is not None
+        or sms.url != ""
+        or sms.send_at is not None
+        or sms.priority is not normal
+    ]
+    if special or rules.region is not None:
         return None
     found = [sms.phone_number for sms in batch]
     texts = [sms.message for sms in batch]
@@ -81,7 +83,7 @@ def plain_messages(batch: Sequence[Sms], rules: Rules, ids: Iterable[str]) -> li
         return None
     plain = (
         _are_e164(lines)
-        and lines.count("\n") == size - 1
+        and lines.count("\n") == len(batch) - 1
         and "\0" not in joined
         and "[" not in joined
         and all(texts)

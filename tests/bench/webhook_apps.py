@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 SECRET = "Yx1dJ0mFv3qTg7bKz9cRn5wPh2sLu8aE"
+PATH = f"/insim/{SECRET}"
 PARAMETERS = ("message", "calls", "clics", "qualification", "status")
 
 
@@ -99,7 +100,7 @@ def fastapi() -> Any:
 
     app = FastAPI()
 
-    @app.get("/webhook", response_class=PlainTextResponse)
+    @app.get(PATH, response_class=PlainTextResponse)
     async def webhook(
         message: str | None = None,
         calls: str | None = None,
@@ -131,7 +132,7 @@ def flask() -> Any:
     def handle(event: Any) -> None:
         assert event.get("phone_number") or event["from"]
 
-    @app.get("/webhook")
+    @app.get(PATH)
     def webhook() -> str:
         for name in PARAMETERS:
             if value := request.args.get(name):
