@@ -12,10 +12,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import force_setattr
 
 from insim_async import _tolerant
 from insim_async._tolerant import Words
@@ -30,6 +31,7 @@ __all__ = [
     "Account",
     "Message",
     "all_sent",
+    "as_held",
     "decode_call",
     "decode_contacts",
     "decode_receipts",
@@ -160,12 +162,14 @@ _CALL = Words(
 )
 
 
+_ERRORS = ("error", "ERROR", "ERRORS")
+"""Fields that must not be overlooked among those that have no name here: an answer with one is read more closely."""
 _being_read: ContextVar[_Unread | None] = ContextVar("_being_read", default=None)
 """The answer that is being read: msgspec takes it as a default, so that a receipt keeps what it has no name for."""
 
 
-def _documented(*more: tuple[str, Any, Any]) -> msgspec.json.Decoder[list[SmsReceipt]]:
-    """Make a decoder for the documented names, all of them required; without ``more``, for no others."""
+def _documented(*more: tuple[str, Any, Any]) -> type[SmsReceipt]:
+    """Make a receipt with the documented names, all of them required; without ``more``, with no others."""
     names = {"sms_id": "id_sms_api", "parts": "sms_per_message", "sent_at": "sent_time", "account": "user"}
     fields: list[Any] = [
         (field.name, field.type, msgspec.field(name=names.get(field.name, field.name)))
@@ -182,6 +186,10 @@ def _documented(*more: tuple[str, Any, Any]) -> msgspec.json.Decoder[list[SmsRec
         gc=False,
         forbid_unknown_fields=not more,
     )
+    return cast("type[SmsReceipt]", kind)
+
+
+def _lists_of(kind: type[SmsReceipt]) -> msgspec.json.Decoder[list[SmsReceipt]]:
     return msgspec.json.Decoder(list[kind], strict=False)  # type: ignore[valid-type]  # made at run time
 
 
@@ -208,11 +216,13 @@ class _AddedAnswer(Struct, forbid_unknown_fields=True):
     data: _AddedList
 
 
-_to_the_letter = _documented()
-_with_more = _documented(
+_ToTheLetter = _documented()
+_WithMore = _documented(
     ("_more", Any, msgspec.field(name="(more)", default_factory=_being_read.get)),
-    ("_never", Literal["(never)"] | None, msgspec.field(name="error", default=None)),  # the older word: not overlooked
+    *((f"_{word}", Literal["(never)"] | None, msgspec.field(name=word, default=None)) for word in _ERRORS),
 )
+_to_the_letter = _lists_of(_ToTheLetter)
+_with_more = _lists_of(_WithMore)
 _added = msgspec.json.Decoder(_AddedAnswer)
 
 
@@ -239,6 +249,18 @@ def decode_receipts(body: bytes) -> Sequence[SmsReceipt | None]:
     if not any(found):
         raise ValueError("no receipt in it")
     return found
+
+
+def as_held(receipts: Sequence[SmsReceipt | None]) -> Sequence[SmsReceipt | None]:
+    """Make of receipts as msgspec read them what users hold: its fields have our names when it is written, too."""
+    kind = type(receipts[0]) if receipts else None
+    if kind is _WithMore:
+        names = SmsReceipt.__struct_fields__
+        return [SmsReceipt(**{name: getattr(receipt, name) for name in names}) for receipt in receipts]
+    if kind is _ToTheLetter:
+        for receipt in cast("Sequence[SmsReceipt]", receipts):
+            force_setattr(receipt, "__class__", SmsReceipt)
+    return receipts
 
 
 def decode_contacts(body: bytes) -> list[ContactResult]:
@@ -379,10 +401,14 @@ def _contact(row: Mapping[str, Any] | None) -> ContactResult:
     return ContactResult(**(blank | known), extra=extra)
 
 
-class _Unread:
-    """An answer with fields that have no name here, read a second time when somebody asks for them."""
+class _Unread(dict[str, Any]):
+    """An answer with fields that have no name here, read a second time when somebody asks for them.
+
+    To msgspec it is an empty object until then.
+    """
 
     def __init__(self, body: bytes) -> None:
+        super().__init__()
         self._body = body
 
     def __call__(self, receipt: SmsReceipt) -> Mapping[str, Any]:

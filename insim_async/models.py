@@ -8,9 +8,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence, Sized
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import force_setattr
 
 from insim_async.errors import InSimError, OutcomeUnknown, Refused
 
@@ -153,13 +154,14 @@ class SmsReceipt(_Private, frozen=True, kw_only=True, eq=False, gc=False):
     sent_at: datetime | None
     account: str
     errors: tuple[str, ...] = ()
-    _more: Any = None  # a mapping, or what makes one of a receipt
+    _more: Any = field(default=None, name="extra")  # a mapping, or what makes one of a receipt
 
     @property
     def extra(self) -> Mapping[str, Any]:
-        """Fields of the answer that have no name here; read when first asked for."""
-        more: Any = self._more
-        return cast(Mapping[str, Any], (more(self) if callable(more) else more) or {})
+        """Fields of the answer that have no name here; read when first asked for, and from then on part of its JSON."""
+        if callable(self._more):
+            force_setattr(self, "_more", self._more(self))
+        return self._more or {}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SmsReceipt) and self._facts() == other._facts()

@@ -173,6 +173,8 @@ class TestOtherSpellings:
             ({"sent_time": ""}, "sent_at", None),
             ({"error": ["#003"]}, "errors", ("#003",)),
             ({"sent": None, "ERRORS": "#003"}, "errors", ("#003",)),
+            ({"ERROR": ["#003"]}, "errors", ("#003",)),
+            ({"ERRORS": ["#003"]}, "errors", ("#003",)),
             ({"errors": ["#003"]}, "errors", ("#003",)),
         ],
     )
@@ -209,6 +211,36 @@ class TestMoreFields:
         (receipt,) = _wire.decode_receipts(encoded([row(cost=5)]))
         again = pickle.loads(pickle.dumps(receipt))
         assert (again, again.extra) == (receipt, {"cost": 5})
+
+
+class TestHeld:
+    """However a receipt was spelled, it is the same to whoever holds it."""
+
+    @pytest.mark.parametrize(
+        "rows",
+        [
+            [row(0), row(1)],
+            [row(0, cost=5), row(1, cost=5)],
+            [row(0, SENT="1"), row(1, PHONE=NUMBERS[1])],
+        ],
+        ids=["to the letter", "with more", "tolerantly"],
+    )
+    def test_a_receipt_is_written_with_our_names_and_read_again(self, rows: list[dict[str, Any]]) -> None:
+        for receipt in _wire.as_held(_wire.decode_receipts(encoded(rows))):
+            assert type(receipt) is SmsReceipt
+            written = msgspec.json.encode(receipt)
+            assert list(msgspec.json.decode(written)) == [*facts(receipt), "extra"]
+            assert msgspec.json.decode(written, type=SmsReceipt) == receipt
+
+    def test_unknown_fields_are_written_once_they_were_read(self) -> None:
+        (receipt,) = _wire.as_held(_wire.decode_receipts(encoded([row(cost=5)])))
+        assert receipt is not None
+        assert receipt.extra == {"cost": 5}
+        assert msgspec.json.decode(msgspec.json.encode(receipt), type=SmsReceipt).extra == {"cost": 5}
+
+    def test_what_has_no_receipt_stays_without(self) -> None:
+        assert list(_wire.as_held([None])) == [None]
+        assert list(_wire.as_held([])) == []
 
 
 def facts(receipt: SmsReceipt | None) -> dict[str, Any]:

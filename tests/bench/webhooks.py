@@ -89,7 +89,7 @@ _THREADS = _Peer("the same, gunicorn --threads 4", f"{_GUNICORN} --threads 4", n
 _GOALS = {_FLASK.name: Goal(at_least=7), _FASTAPI.name: Goal(at_least=3), _NO_OP.name: Goal(at_least=0.75)}
 
 
-async def g14(_: Bench) -> list[Table]:
+async def g14(_bench: Bench) -> list[Table]:
     contenders = (_OURS, _WAITING, _NO_OP, _FASTAPI, _FLASK, _THREADS)
     absent = {peer.name: peer.missing for peer in contenders if peer.missing}
     title = f"G14 webhooks received over {CONNECTIONS} connections, ASGI by uvicorn with httptools; CPU is the server's"
