@@ -42,7 +42,7 @@ _HIDDEN = frozenset(
         "phone_number",
         "qualification",
         "query",
-        "raw",
+        "raw_json",
         "url",
     ]
 )

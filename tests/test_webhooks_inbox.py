@@ -50,7 +50,7 @@ EVENTS = [
     LinkClick(sms_id="id1", link="https://example.com/?a=1&b=2"),
     CallQualification(qualification="100 % + Grüße, 🚪", source="mobile"),
     DeliveryStatus(sms_id="id1", status="received", at=datetime(2026, 1, 2, tzinfo=UTC)),
-    UnknownEvent(raw={"title": "news", "list": [1, {"two": None}]}),
+    UnknownEvent(raw_json=b'{"title": "news", "list": [1, {"two": null}]}'),
 ]
 
 

@@ -299,6 +299,6 @@ def test_a_percent_sign_that_begins_no_escape_stays_beside_an_equals_sign() -> N
 
 def test_a_duration_in_other_words_is_zero_and_kept() -> None:
     payload = CallEvent(direction="missed", phone_number="+33639980001", account="me", at=datetime(2026, 1, 2)).raw  # noqa: DTZ001 - as inSIM writes it
-    event = parse_webhook(build_webhook(CallEvent(direction="missed", raw={**payload, "duration": "two hours"})))
+    event = parse_webhook(query(payload | {"duration": "two hours"}, "calls"))
     assert isinstance(event, CallEvent)
     assert (event.duration, event.raw["duration"]) == (timedelta(0), "two hours")

@@ -215,7 +215,7 @@ class _Probe:
         return Result(sample.kind, arrived=False, words=words, hopeless=not short.depends)
 
     def _sent(self, event: Event) -> _Finding:
-        event = msgspec.structs.replace(event, raw={**event.raw, PROBE: self._nonce})
+        event = msgspec.structs.replace(event, raw_json=msgspec.json.encode({**event.raw, PROBE: self._nonce}))
         url = self._callback.called(build_webhook(event))
         return _meaning(self._exchange(url), url, event.key)
 

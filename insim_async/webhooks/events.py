@@ -9,7 +9,7 @@ import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -25,11 +25,12 @@ __all__ = [
     "UnknownEvent",
 ]
 
-_CANONICAL = msgspec.json.Encoder(order="sorted")
+_read = msgspec.json.Decoder(dict[str, Any]).decode
+_in_order = msgspec.json.Encoder(order="sorted").encode
 _KEY_BYTES = 24  # 192 bits, 32 characters
 
 
-class Event(_Private, frozen=True, kw_only=True):
+class Event(_Private, frozen=True, kw_only=True, eq=False):
     """What all events have in common; a field that was missing or could not be read has its default.
 
     Attributes:
@@ -37,21 +38,19 @@ class Event(_Private, frozen=True, kw_only=True):
         phone_number: The other party, as inSIM writes it; ``""`` where it does not say.
         at: When; aware where the payload names a zone, naive where not, midnight where it has no time.
         account: The account (mostly its e-mail) whose phone it was; ``""`` where the payload does not say.
-        raw: The payload as it came, with all its fields; not to be changed.
+        raw_json: The payload as it came, a JSON object in UTF-8; ``b""`` where the event was made by hand.
     """
 
     kind: ClassVar[str]
     phone_number: str = ""
     at: datetime | None = None
     account: str = ""
-    raw: Mapping[str, Any] = {}
+    raw_json: bytes = b""
 
-    def __post_init__(self) -> None:
-        if not self.raw:
-            msgspec.structs.force_setattr(self, "raw", {name: v for name, v in self._payload().items() if v})
-
-    def __hash__(self) -> int:
-        return hash((self.kind, self.phone_number, self.at))
+    @property
+    def raw(self) -> dict[str, Any]:
+        """The payload with all its fields, as it came or as inSIM would send it; read anew whenever it is asked for."""
+        return _read(self.raw_json) if self.raw_json else _payload(self)
 
     @property
     def key(self) -> str:
@@ -59,11 +58,17 @@ class Event(_Private, frozen=True, kw_only=True):
 
         It depends on the kind and on every field of the payload, not on their order or encoding.
         """
-        content = self.kind.encode() + b"\n" + _CANONICAL.encode(dict(self.raw))
+        content = self.kind.encode() + b"\n" + _in_order(self.raw)
         return urlsafe_b64encode(hashlib.sha256(content).digest()[:_KEY_BYTES]).decode()
 
-    def _payload(self) -> dict[str, Any]:
-        return {"device_identification": self.account, "phone_number": self.phone_number, "date": _written(self.at)}
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Event) and type(self) is type(other) and self._facts() == other._facts()
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.phone_number, self.at))
+
+    def _facts(self) -> list[Any]:
+        return [self.raw, *(getattr(self, name) for name in self.__struct_fields__ if name != "raw_json")]
 
 
 class IncomingSms(Event, frozen=True, kw_only=True):
@@ -71,15 +76,6 @@ class IncomingSms(Event, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "incoming_sms"
     message: str = ""
-
-    def _payload(self) -> dict[str, Any]:
-        return {
-            "device_identification": self.account,
-            "title": "incoming_sms",
-            "from": self.phone_number,
-            "message": self.message,
-            "date": _written(self.at),
-        }
 
 
 class CallEvent(Event, frozen=True, kw_only=True):
@@ -94,16 +90,6 @@ class CallEvent(Event, frozen=True, kw_only=True):
     direction: str
     duration: timedelta = timedelta(0)
 
-    def _payload(self) -> dict[str, Any]:
-        minutes, seconds = divmod(int(self.duration.total_seconds()), 60)
-        return {
-            "device_identification": self.account,
-            "title": f"{self.direction}_call",
-            "phone_number": self.phone_number,
-            "call_time": _written(self.at),
-            "duration": f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}" if self.duration else "0",
-        }
-
 
 class LinkClick(Event, frozen=True, kw_only=True):
     """Somebody followed a tracked link.
@@ -116,16 +102,6 @@ class LinkClick(Event, frozen=True, kw_only=True):
     kind: ClassVar[str] = "link_click"
     sms_id: str = ""
     link: str = ""
-
-    def _payload(self) -> dict[str, Any]:
-        return {
-            "id_sms_api": self.sms_id,
-            "title": "clicked link",
-            "phone_number": self.phone_number,
-            "link": self.link,
-            "date": _written(self.at),
-            "device_identification": self.account,
-        }
 
 
 class CallQualification(Event, frozen=True, kw_only=True):
@@ -140,15 +116,6 @@ class CallQualification(Event, frozen=True, kw_only=True):
     qualification: str = ""
     source: str
 
-    def _payload(self) -> dict[str, Any]:
-        return {
-            "device_identification": self.account,
-            "title": f"call_qualification_from_{self.source}",
-            "from": self.phone_number,
-            "date": _written(self.at),
-            "qualification": self.qualification,
-        }
-
 
 class DeliveryStatus(Event, frozen=True, kw_only=True):
     """An SMS left the phone, or reached its recipient.
@@ -162,15 +129,6 @@ class DeliveryStatus(Event, frozen=True, kw_only=True):
     sms_id: str = ""
     status: str = ""
 
-    def _payload(self) -> dict[str, Any]:
-        return {
-            "user": self.account,
-            "phone_number": self.phone_number,
-            "status": self.status,
-            "date_status": _written(self.at),
-            "id_sms_api": self.sms_id,
-        }
-
 
 class UnknownEvent(Event, frozen=True, kw_only=True):
     """Something that inSIM reports and this version has no name for: read ``raw``."""
@@ -178,7 +136,48 @@ class UnknownEvent(Event, frozen=True, kw_only=True):
     kind: ClassVar[str] = "unknown"
 
 
-def _written(at: datetime | None) -> str:
-    if at is None:
-        return ""
-    return at.isoformat(" ") if at.tzinfo is None else at.isoformat().replace("+00:00", "Z")
+NAMES: Final[Mapping[type[Event], str]] = {
+    Event: "account=device_identification phone_number at=date",
+    IncomingSms: "account=device_identification title phone_number=from message at=date",
+    CallEvent: "account=device_identification title phone_number at=call_time duration",
+    LinkClick: "sms_id=id_sms_api title phone_number link at=date",
+    CallQualification: "account=device_identification title phone_number=from at=date qualification",
+    DeliveryStatus: "account=user phone_number status at=date_status sms_id=id_sms_api",
+}
+"""What inSIM calls the fields of each kind of event, ``ours=theirs`` where that differs, in the order of its own."""
+_TITLES = {
+    IncomingSms: "incoming_sms",
+    CallEvent: "{0.direction}_call",
+    LinkClick: "clicked link",
+    CallQualification: "call_qualification_from_{0.source}",
+}
+
+
+def names_of(kind: type[Event]) -> dict[str, str]:
+    """Return what inSIM calls the fields of a kind of event, in its order."""
+    names = (name.partition("=") for name in NAMES[_documented(kind)].split())
+    return {ours: theirs or ours for ours, _, theirs in names}
+
+
+def _documented(kind: type[Event]) -> type[Event]:
+    return next(documented for documented in kind.__mro__ if documented in NAMES)
+
+
+def _payload(event: Event) -> dict[str, Any]:
+    """Return what inSIM would send. An account is named even where inSIM names none, so that it is not lost."""
+    names = names_of(type(event))
+    names.setdefault("account", "device_identification")
+    title = _TITLES.get(_documented(type(event)), "").format(event)
+    written = {theirs: title if ours == "title" else _written(getattr(event, ours)) for ours, theirs in names.items()}
+    return {name: value for name, value in written.items() if value}
+
+
+def _written(value: str | datetime | timedelta | None) -> str:
+    match value:
+        case datetime():
+            return value.isoformat(" ") if value.tzinfo is None else value.isoformat().replace("+00:00", "Z")
+        case timedelta():
+            minutes, seconds = divmod(int(value.total_seconds()), 60)
+            return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}" if value else "0"
+        case _:
+            return value or ""

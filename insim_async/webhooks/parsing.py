@@ -7,15 +7,19 @@ client's answers there are two tries: payloads as documented to the letter, whic
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from binascii import a2b_qp
-from collections.abc import Callable, Mapping
-from datetime import datetime, time, timedelta
-from typing import Any, Final
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from operator import or_
+from typing import Any, Final, cast
 from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
+from msgspec import defstruct, field
+from msgspec.structs import force_setattr
 
 from insim_async import _tolerant
 from insim_async._tolerant import Words
@@ -28,6 +32,7 @@ from insim_async.webhooks.events import (
     IncomingSms,
     LinkClick,
     UnknownEvent,
+    names_of,
 )
 
 __all__ = ["MAX_DEPTH", "MAX_DIGITS", "MAX_QUERY_BYTES", "build_webhook", "parse_webhook"]
@@ -45,11 +50,9 @@ _UNESCAPED_BY_ENCODE_URI_COMPONENT = "!~*'()"
 _NO_PLUS = re.compile(r" [0-9]+")
 _DURATION = re.compile(r"([0-9]{1,4}):([0-5]?[0-9]):([0-5]?[0-9])")
 _PAYLOAD = msgspec.json.Decoder(dict[str, Any])
-_TEXTS = msgspec.json.Decoder(dict[str, str])
-_AMPERSAND, _NUL = b"&\0"
+_AMPERSAND, _EQUALS, _NUL = b"&=\0"
 _QUOTED_PRINTABLE = bytes.maketrans(b"%=\r\n", b"=\0\0\0")
 """Makes of percent-escapes what ``a2b_qp`` undoes, and of what it takes for something else a NUL."""
-_NO_TIME = timedelta(0)
 
 
 def _phone_number(value: object) -> str:
@@ -65,7 +68,7 @@ def _duration(value: object) -> timedelta:
     if not found:
         raise ValueError("neither 0 nor HH:mm:ss")
     hours, minutes, seconds = map(int, found.groups())
-    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    return timedelta(0, hours * 3600 + minutes * 60 + seconds)
 
 
 _WORDS = Words(
@@ -94,57 +97,40 @@ _TITLES: dict[str, _Meaning] = {
 _FOLDED_TITLES = {_tolerant.fold(title): meaning for title, meaning in _TITLES.items()}
 
 
-def _moment(written: str) -> datetime:
-    if written[4:8:3] != "--":  # Python reads other dates as well
-        raise ValueError("not a date as documented")
-    return datetime.fromisoformat(written)
+def _documented(kind: type[Event], title: str | None = None, **facts: str) -> type[Event]:
+    """Make a class that msgspec reads from a payload as documented to the letter: its fields, and no others.
+
+    Args:
+        kind: What it is made of, and what its instances are to become.
+        title: The payload's.
+        facts: What the title says of the event.
+    """
+    names = names_of(kind)
+    if title is not None:
+        del names["title"]
+    read: list[Any] = [
+        *((ours, datetime if ours == "at" else str, field(name=theirs)) for ours, theirs in names.items()),
+        *((name, str, field(name=f"({name})", default=fact)) for name, fact in facts.items()),
+    ]
+    tag_field = None if title is None else "title"
+    made = defstruct(
+        kind.__name__,
+        read,
+        bases=(kind,),
+        frozen=True,
+        kw_only=True,
+        forbid_unknown_fields=True,
+        tag_field=tag_field,
+        tag=title,
+    )
+    return cast("type[Event]", made)
 
 
-def _span(written: str) -> timedelta:
-    if written == "0":
-        return _NO_TIME
-    if written[2::3] != "::":
-        raise ValueError("neither 0 nor HH:mm:ss")
-    clock = time.fromisoformat(written)
-    return timedelta(0, clock.hour * 3600 + clock.minute * 60 + clock.second)
-
-
-def _sms(raw: Mapping[str, str]) -> Event:
-    account, number, text = raw["device_identification"], raw["from"], raw["message"]
-    return IncomingSms(raw=raw, account=account, phone_number=number, message=text, at=_moment(raw["date"]))
-
-
-def _call(raw: Mapping[str, str]) -> Event:
-    account, number, direction = raw["device_identification"], raw["phone_number"], raw["title"].removesuffix("_call")
-    at, duration = _moment(raw["call_time"]), _span(raw["duration"])
-    return CallEvent(raw=raw, account=account, phone_number=number, at=at, duration=duration, direction=direction)
-
-
-def _click(raw: Mapping[str, str]) -> Event:
-    sms_id, number, link = raw["id_sms_api"], raw["phone_number"], raw["link"]
-    return LinkClick(raw=raw, sms_id=sms_id, phone_number=number, link=link, at=_moment(raw["date"]))
-
-
-def _note(raw: Mapping[str, str]) -> Event:
-    account, number, note = raw["device_identification"], raw["from"], raw["qualification"]
-    at, source = _moment(raw["date"]), raw["title"].removeprefix("call_qualification_from_")
-    return CallQualification(raw=raw, account=account, phone_number=number, at=at, qualification=note, source=source)
-
-
-def _delivery(raw: Mapping[str, str]) -> Event:
-    account, number, sms_id = raw["user"], raw["phone_number"], raw["id_sms_api"]
-    at, status = _moment(raw["date_status"]), raw["status"]
-    return DeliveryStatus(raw=raw, account=account, phone_number=number, status=status, at=at, sms_id=sms_id)
-
-
-_DOCUMENTED_FIELDS = 5
-_BUILDERS: dict[type[Event], Callable[[Mapping[str, str]], Event]] = {
-    IncomingSms: _sms,
-    CallEvent: _call,
-    LinkClick: _click,
-    CallQualification: _note,
-}
-_LETTER = {None: _delivery} | {title: _BUILDERS[kind] for title, (kind, _) in _TITLES.items()}
+_titled = msgspec.json.Decoder(
+    functools.reduce(or_, (_documented(kind, title, **facts) for title, (kind, facts) in _TITLES.items()))
+)
+_untitled = msgspec.json.Decoder(_documented(DeliveryStatus))
+_FIELDS = 5  # of each documented payload
 _DELIVERY: _Meaning = (DeliveryStatus, {})
 _UNKNOWN: _Meaning = (UnknownEvent, {})
 # Without a title nobody knows a call's direction or a qualification's source: those stay unknown.
@@ -186,10 +172,10 @@ def parse_webhook(query: bytes | str) -> Event:
 def build_webhook(event: Event) -> str:
     """Return the query with which inSIM would report an event; ``parse_webhook`` of it is an equal event.
 
-    It is built from ``event.raw``: the payload as it came, or as inSIM would send it where the event was made by hand.
-    An event with nothing in it makes an empty one, which is refused.
+    The payload is that which came, or as inSIM would send it where the event was made by hand. An event with nothing in
+    it makes an empty one, which is refused.
     """
-    payload = msgspec.json.encode(dict(event.raw))
+    payload = event.raw_json or msgspec.json.encode(event.raw)
     return f"{_PARAMETER_OF[event.kind]}={quote(payload, safe=_UNESCAPED_BY_ENCODE_URI_COMPONENT)}"
 
 
@@ -207,17 +193,22 @@ def _raw(query: bytes | str) -> bytes:
 
 def _to_the_letter(query: bytes) -> Event | None:
     """Read an event that is as documented in every respect; None for any other query."""
-    start = query.find(b"=%7B") + 1
-    if not start or _AMPERSAND in query or query[-3:] != b"%7D":
+    name, _, value = query.partition(b"=")
+    if value[:3] != b"%7B" or value[-3:] != b"%7D" or _AMPERSAND in value:
         return None
-    document = _unescaped(query[start:])
+    document = _unescaped(value)
     try:
-        raw = _TEXTS.decode(document)
-        event = _LETTER[raw.get("title")](raw)
-    except (msgspec.DecodeError, LookupError, ValueError):
+        event: Event = (_untitled if name == b"status" else _titled).decode(document)
+        if isinstance(event, CallEvent):
+            force_setattr(event, "duration", _duration(event.duration))
+    except (msgspec.DecodeError, ValueError):
         return None
     # Each field has four quotes: with more of them there are other fields, or the same one twice.
-    return None if event.phone_number[:1] == " " or document.count(b'"') != 4 * _DOCUMENTED_FIELDS else event
+    if event.phone_number[:1] == " " or document.count(b'"') != 4 * _FIELDS:
+        return None
+    force_setattr(event, "raw_json", document)
+    force_setattr(event, "__class__", type(event).__base__)
+    return event
 
 
 def _parameter(query: bytes) -> tuple[str, bytes]:
@@ -244,10 +235,9 @@ def _named(before: bytes) -> tuple[str, bytes]:
 def _unescaped(value: bytes) -> bytes:
     """Undo percent-escapes, in C where every ``%`` begins one; one that does not stays as it is."""
     decoded = a2b_qp(value.translate(_QUOTED_PRINTABLE))
-    # Each escape makes it two bytes shorter, and a "%" that begins none does not.
-    if _NUL in decoded or len(decoded) != len(value) - 2 * value.count(b"%"):
-        return unquote_to_bytes(value)
-    return decoded
+    # A "%" that begins no escape is lost at the end, and elsewhere it leaves an equals sign, as an escape of one does.
+    strayed = value[-1:] == b"%" or (_EQUALS in decoded and len(decoded) != len(value) - 2 * value.count(b"%"))
+    return unquote_to_bytes(value) if strayed or _NUL in decoded else decoded
 
 
 def _payload(document: bytes) -> dict[str, Any]:
@@ -295,11 +285,11 @@ def _tolerantly(parameter: str, value: bytes) -> Event:
     document = _unescaped(value)
     if document[:3] in {b"%7B", b"%7b"}:
         document = _unescaped(document)
-    raw = _payload(document)
-    known, _ = _WORDS.read(raw)
+    known, _ = _WORDS.read(_payload(document))
     kind, facts = _kind(parameter, known)
     known.setdefault("at", known.get("status_at"))
-    return kind(raw=raw, **facts, **{name: known[name] for name in kind.__struct_fields__ if name in known})
+    found = {name: known[name] for name in kind.__struct_fields__ if name in known}
+    return kind(raw_json=document, **facts, **found)
 
 
 def _kind(parameter: str, known: Mapping[str, Any]) -> _Meaning:
