@@ -8,7 +8,7 @@ table does not know is kept.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ __all__ = ["Words", "codes", "flag", "moment", "text", "whole"]
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NOISE = re.compile(r"[\W_]+")
+_EMPTY: tuple[object, ...] = (None, "", [])
 
 
 def fold(word: str) -> str:
@@ -63,11 +64,12 @@ class Words:
     """What the fields of one kind of object are called on the wire.
 
     Args:
-        fields: For each field how to read its value, and all its names in any spelling, as one text.
+        fields: For each field how to read its value, and all its names in any spelling, the best one first.
     """
 
     def __init__(self, **fields: tuple[Callable[[object], Any], str]) -> None:
         self._names = {fold(name): field for field, (_, names) in fields.items() for name in names.split()}
+        self._ranks = {fold(name): rank for _, names in fields.values() for rank, name in enumerate(names.split())}
         self._readers = {field: reader for field, (reader, _) in fields.items()}
 
     def objects(self, answer: object) -> list[Mapping[str, Any] | None]:
@@ -84,18 +86,25 @@ class Words:
         found = answer if isinstance(answer, list) else [answer]
         return [row if isinstance(row, dict) else None for row in found]
 
-    def read(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def read(self, row: Mapping[str, Any], documented: Collection[str] = ()) -> tuple[dict[str, Any], dict[str, Any]]:
         """Split an object into the fields that are known, by our names, and the others, by theirs.
 
-        A value that cannot be read counts among the others, an empty one gives way to one in another spelling.
+        Of several names for one field the best one holds, unless it is empty. A value that cannot be read, or for which
+        there is no place left, counts among the others.
+
+        Args:
+            row: The object.
+            documented: Names, folded, that are better than any other.
         """
         known: dict[str, Any] = {}
         extra: dict[str, Any] = {}
-        for name, value in row.items():
-            field = self._names.get(fold(name))
-            if field is None:
+        spelled = [(fold(name), name) for name in row]
+        spelled.sort(key=lambda names: -1 if names[0] in documented else self._ranks.get(names[0], 0))
+        for folded, name in spelled:
+            field, value = self._names.get(folded), row[name]
+            if field is None or (field in known and value not in _EMPTY):
                 extra[name] = value
-            elif value is not None and not known.get(field):
+            elif value not in _EMPTY:
                 try:
                     known[field] = self._readers[field](value)
                 except ValueError:

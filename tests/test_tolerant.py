@@ -29,14 +29,27 @@ def test_case_and_underscores_do_not_matter(word: str) -> None:
     [
         ({"phone": "1", "cost": 2}, {"number": "1"}, {"cost": 2}),
         ({"phone_number": "", "phone": "1"}, {"number": "1"}, {}),
-        ({"phone": "1", "phone_number": "2"}, {"number": "1"}, {}),
+        ({"phone": "1", "phone_number": "2"}, {"number": "2"}, {"phone": "1"}),
+        ({"sent": 0, "SENT": 1}, {"sent": False}, {"SENT": 1}),
         ({"id_sms_api": 7, "sent": None}, {"sms_id": "7"}, {}),
         ({"sent": "perhaps", "id_sms_api": ["x"]}, {}, {"sent": "perhaps", "id_sms_api": ["x"]}),
     ],
-    ids=["unknown is kept", "empty gives way", "the first one holds", "numbers and nulls", "unreadable is kept"],
+    ids=[
+        "unknown is kept",
+        "empty gives way",
+        "the best name holds",
+        "no is not empty",
+        "numbers and nulls",
+        "unreadable is kept",
+    ],
 )
 def test_a_row_is_split_into_known_and_other(row: Any, known: Any, extra: Any) -> None:
     assert WORDS.read(row) == (known, extra)
+
+
+def test_a_documented_name_is_better_than_any_other() -> None:
+    row = {"phone_number": "2", "PHONE": "1"}
+    assert WORDS.read(row, {"phone"}) == ({"number": "1"}, {"phone_number": "2"})
 
 
 ROW = {"id_sms_api": "a", "sent": 1}

@@ -290,6 +290,38 @@ def test_any_bytes_are_an_event_or_refused(raw: bytes | str) -> None:
     assert parse_webhook(build_webhook(event)) == event
 
 
+@pytest.mark.parametrize("turn", [list, reversed], ids=["in order", "turned"])
+@pytest.mark.parametrize(
+    ("payload", "number", "at"),
+    [
+        (SMS | {"phone_number": "+33639989999", "date_status": "2026-01-01"}, SMS["from"], SMS["date"]),
+        (
+            {"title": "missed_call", "from": "+33639989999", "phone_number": NUMBER, "call_time": "2026-01-02"}
+            | {"date": "2026-01-01"},
+            NUMBER,
+            "2026-01-02",
+        ),
+        (
+            {"status": "sent", "date": "2026-01-01", "date_status": "2026-01-02", "phone": "1", "phone_number": NUMBER},
+            NUMBER,
+            "2026-01-02",
+        ),
+    ],
+    ids=["sms", "call", "status"],
+)
+def test_what_is_documented_for_its_kind_holds_in_any_order(
+    payload: dict[str, str], number: str, at: str, turn: Any
+) -> None:
+    event = parse_webhook(query(dict(turn(list(payload.items())))))
+    assert (event.phone_number, event.at) == (number, datetime.fromisoformat(at))
+
+
+def test_what_is_too_deep_under_a_repeated_key_is_refused_at_any_depth() -> None:
+    for depth in range(500, 1100):
+        with pytest.raises(InvalidWebhook):
+            parse_webhook('message={"a":' + "[" * depth + "]" * depth + ',"a":1}')
+
+
 def test_a_percent_sign_that_begins_no_escape_stays_beside_an_equals_sign() -> None:
     query = build_webhook(IncomingSms(phone_number="+33639980001", message="a=b PERCENTzz", at=datetime(2026, 1, 2)))  # noqa: DTZ001 - as inSIM writes it
     event = parse_webhook(query.replace("PERCENT", "%"))

@@ -25,6 +25,7 @@ from insim_async import _tolerant
 from insim_async._tolerant import Words
 from insim_async.errors import InvalidWebhook
 from insim_async.webhooks.events import (
+    NAMES,
     CallEvent,
     CallQualification,
     DeliveryStatus,
@@ -75,8 +76,7 @@ _WORDS = Words(
     title=(_tolerant.text, "title"),
     phone_number=(_phone_number, "phone_number phone from"),
     account=(_tolerant.text, "device_identification user"),
-    at=(_tolerant.moment, "date call_time"),
-    status_at=(_tolerant.moment, "date_status"),
+    at=(_tolerant.moment, "date call_time date_status"),
     message=(_tolerant.text, "message sms"),
     duration=(_duration, "duration"),
     sms_id=(_tolerant.text, "id_sms_api"),
@@ -131,6 +131,8 @@ _titled = msgspec.json.Decoder(
 )
 _untitled = msgspec.json.Decoder(_documented(DeliveryStatus))
 _FIELDS = 5  # of each documented payload
+_DOCUMENTED = {kind: frozenset(map(_tolerant.fold, names_of(kind).values())) for kind in NAMES}
+_STATUS = frozenset(map(_tolerant.fold, ["status", "date_status"]))
 _DELIVERY: _Meaning = (DeliveryStatus, {})
 _UNKNOWN: _Meaning = (UnknownEvent, {})
 # Without a title nobody knows a call's direction or a qualification's source: those stay unknown.
@@ -277,7 +279,10 @@ def _checked(payload: dict[str, Any]) -> int:
 
 def _repeats(document: bytes) -> bool:
     repeated: list[bool] = []
-    json.loads(document, object_pairs_hook=lambda pairs: repeated.append(len(dict(pairs)) != len(pairs)))
+    try:
+        json.loads(document, object_pairs_hook=lambda pairs: repeated.append(len(dict(pairs)) != len(pairs)))
+    except RecursionError:  # it is not as deep as that, but for what stood under a key before it was repeated
+        return True
     return any(repeated)
 
 
@@ -285,16 +290,17 @@ def _tolerantly(parameter: str, value: bytes) -> Event:
     document = _unescaped(value)
     if document[:3] in {b"%7B", b"%7b"}:
         document = _unescaped(document)
-    known, _ = _WORDS.read(_payload(document))
-    kind, facts = _kind(parameter, known)
-    known.setdefault("at", known.get("status_at"))
+    row = _payload(document)
+    kind, facts = _kind(parameter, row)
+    known, _ = _WORDS.read(row, _DOCUMENTED.get(kind, ()))
     found = {name: known[name] for name in kind.__struct_fields__ if name in known}
     return kind(raw_json=document, **facts, **found)
 
 
-def _kind(parameter: str, known: Mapping[str, Any]) -> _Meaning:
+def _kind(parameter: str, row: Mapping[str, Any]) -> _Meaning:
+    known, _ = _WORDS.read(row)
     if title := known.get("title"):
         return _FOLDED_TITLES.get(_tolerant.fold(title), _UNKNOWN)
-    if known.keys() & {"status", "status_at"} and "message" not in known:
+    if _STATUS.intersection(map(_tolerant.fold, row)) and "message" not in known:
         return _DELIVERY
     return _PARAMETERS.get(parameter, UnknownEvent), {}
