@@ -30,11 +30,13 @@ class Clock(Struct, frozen=True, kw_only=True):
 
     Attributes:
         now: Monotonic seconds.
+        wall: Seconds since 1970, as the clock on the wall has it; it may be set.
         sleep: Wait so many seconds.
         random: A number from 0 up to 1.
     """
 
     now: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     random: Callable[[], float] = _chance
 

@@ -11,10 +11,10 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import quote, unquote, urlsplit
 
 import pytest
@@ -37,23 +37,17 @@ from insim_async.webhooks.check import (
     read_callback,
     verdict,
 )
-
-if TYPE_CHECKING:
-    from insim_async.webhooks.inbox import Inbox
+from insim_async.webhooks.inbox import Inbox
 
 SECRET = new_secret()
 KINDS = ["incoming_sms", "call", "link_click", "call_qualification", "delivery_status"]
 HTTPS = "https://app.test/insim/" + SECRET
 
 
-class Shelf:
-    """An inbox, as far as the self-test gets to it."""
-
-    async def put_unreadable(self, query: bytes, reason: str) -> bool:
-        return bool(query and reason)
-
-
-SHELF = cast("Inbox", Shelf())
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Inbox]:
+    with closing(Inbox.open(tmp_path / "inbox.db")) as inbox:
+        yield inbox
 
 
 @pytest.fixture(autouse=True)
@@ -124,6 +118,12 @@ class TestUrl:
         assert not re.search("/secret$|secret[ #]|secr%", str(caught.value.args[0]).replace("/path/secret", ""))
 
 
+def test_an_inbox_that_cannot_keep_events_is_not_praised(shelf: Inbox, tmp_path: Path) -> None:
+    (tmp_path / "inbox.db").unlink()
+    words_of_each = [result.words for result in found(lambda url: receive(url, shelf))]
+    assert words_of_each == ["its inbox cannot keep events, and the log of the app says why (status 503)"] * 5
+
+
 class TestWhatArrives:
     def test_is_one_event_of_each_kind_the_sms_as_long_as_they_get(self) -> None:
         called: list[str] = []
@@ -142,8 +142,8 @@ class TestWhatArrives:
         assert all(quote(character) in url for url in called for character in "%+&#😀")
         assert verdict(results).endswith("as they were sent; there is no inbox, handlers run within the request")
 
-    def test_is_praised_in_a_line_for_each(self) -> None:
-        results = found(lambda url: receive(url, SHELF))
+    def test_is_praised_in_a_line_for_each(self, shelf: Inbox) -> None:
+        results = found(lambda url: receive(url, shelf))
         assert all(re.fullmatch(r"[a-z_]{4,18} +ok: [0-9,]+ bytes .*", str(result)) for result in results)
         assert verdict(results) == "all 5 kinds of event arrived as they were sent; an inbox keeps them"
 
@@ -213,8 +213,8 @@ class TestWhatIsAlteredOnItsWay:
         said = words(lambda url: Reply(403) if "%2541" in url and "%26" in url else receive(url))
         assert said[0].endswith("(status 403) [a plain one arrives]")
 
-    def test_may_be_on_the_shelf_of_the_unreadable(self) -> None:
-        said = words(lambda url: receive(url.replace("%22", "%ff"), SHELF))
+    def test_may_be_on_the_shelf_of_the_unreadable(self, shelf: Inbox) -> None:
+        said = words(lambda url: receive(url.replace("%22", "%ff"), shelf))
         assert said == ["not read as an event of the self-test: it was altered on its way, or the app is old"] * 5
 
 

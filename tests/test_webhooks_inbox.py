@@ -9,6 +9,7 @@ import logging
 import os
 import sqlite3
 import stat
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import anyio
+import msgspec
 import pytest
 
 from insim_async import Clock, ConfigurationError, Retry, _database
@@ -39,10 +41,11 @@ from insim_async.webhooks import (
 from insim_async.webhooks import inbox as inboxes
 from insim_async.webhooks._rows import Ending, Settings, decide
 from insim_async.webhooks.inbox import Inbox, InboxCounts, SetAside
+from insim_async.webhooks.parsing import MAX_QUERY_BYTES
 
 TEXT = "bluedoor"
 SMS = IncomingSms(phone_number="+33639980001", message=TEXT, account="me@example.com")
-NOW = 1_800_000_000.0
+NOW, UPTIME = 1_800_000_000.0, 5_000.0
 AT_ONCE = Retry(attempts=3, base=0.0, cap=0.0)
 EVENTS = [
     SMS,
@@ -55,16 +58,17 @@ EVENTS = [
 
 
 class Wall:
-    """A clock on the wall, which somebody sets."""
+    """A clock on the wall, which somebody sets, and the machine's own, which nobody can."""
 
     def __init__(self) -> None:
         self.time = NOW
+        self.uptime = UPTIME
         self.chance: Callable[[], float] = lambda: 0.5
 
     @property
     def clock(self) -> Clock:
         """The same for an inbox."""
-        return Clock(now=lambda: self.time, random=lambda: self.chance())
+        return Clock(now=lambda: self.uptime, wall=lambda: self.time, random=lambda: self.chance())
 
 
 @pytest.fixture
@@ -204,6 +208,15 @@ async def test_a_handler_gets_what_was_put(inbox: Inbox) -> None:
     assert await inbox.counts() == InboxCounts(done=len(EVENTS))
 
 
+async def test_an_event_that_is_longer_escaped_than_it_came_is_handled(inbox: Inbox) -> None:
+    event = parse_webhook(
+        b"message=" + msgspec.json.encode({"title": "incoming_sms", "message": "\U0001f600" * 40_000})
+    )
+    assert len(build_webhook(event)) > MAX_QUERY_BYTES
+    await inbox.put(event)
+    assert (await handled(inbox)).seen == [event]
+
+
 async def test_many_share_a_transaction(inbox: Inbox, path: Path) -> None:
     """The first goes at once; all that come meanwhile go together."""
     statements: list[str] = []
@@ -263,6 +276,19 @@ async def test_what_was_set_aside_can_be_handed_over_again(inbox: Inbox) -> None
     assert await inbox.counts() == InboxCounts(done=1)
     assert not await inbox.requeue(SMS.key)
     assert not await inbox.discard(SMS.key)
+
+
+async def test_what_was_set_aside_is_listed_in_that_order_and_not_without_end(inbox: Inbox, wall: Wall) -> None:
+    await inbox.put(SMS)
+    for each in range(3):
+        wall.time += 1
+        await inbox.put_unreadable(b"%d" % each, "no JSON")
+    wall.time += 1
+    async with inbox.worker(Desk(fail).router):
+        await settled(inbox, InboxCounts(set_aside=4))
+    shown = [found.query for found in await inbox.set_aside()]
+    assert shown == [b"0", b"1", b"2", build_webhook(SMS).encode()]
+    assert [found.query for found in await inbox.set_aside(limit=2)] == shown[:2]
 
 
 async def test_what_was_set_aside_can_be_discarded(inbox: Inbox, path: Path) -> None:
@@ -340,12 +366,26 @@ async def cancel_itself(event: Event) -> None:
     raise asyncio.CancelledError
 
 
+class Panic(BaseException):
+    """As libraries raise it that want to be heard, such as those written in Rust."""
+
+
+async def panic(event: Event) -> None:
+    raise Panic(TEXT)
+
+
+async def leave(event: Event) -> None:
+    sys.exit(3)
+
+
 @pytest.mark.parametrize(
     ("act", "reason"),
     [
         (fail, "ValueError"),
         (several, "ValueError, KeyError"),
         (cancel_itself, "CancelledError"),
+        (panic, "Panic"),
+        (leave, "SystemExit"),
         (hang, "TimeoutError"),
     ],
 )
@@ -366,15 +406,53 @@ async def test_an_event_that_ends_its_process_each_time_is_set_aside(
     inbox = open_inbox(retry=AT_ONCE, lease=30.0)
     await inbox.put(SMS)
     settings = inbox._settings
-    for _ in range(3):
-        assert await inbox._do(lambda connection: _rows.claim(connection, "crashed", 8, settings))
+    for each in range(3):
+        crashed = functools.partial(_rows.claim, owner=f"crashed {each}", places=8, settings=settings)
+        assert await inbox._do(crashed)
         assert not await inbox._do(lambda connection: _rows.claim(connection, "other", 8, settings))
-        wall.time += 31
+        wall.uptime += 31
     desk = Desk()
     async with inbox.worker(desk.router):
         await settled(inbox, InboxCounts(set_aside=1))
     assert desk.seen == []
     assert [found.reason for found in await inbox.set_aside()] == ["its process ended each time"]
+
+
+def test_an_interrupt_ends_the_program_and_is_not_the_events_fault(inbox: Inbox, path: Path) -> None:
+    async def interrupt(event: Event) -> None:
+        raise KeyboardInterrupt
+
+    async def scenario() -> None:
+        await inbox.put(SMS)
+        async with inbox.worker(Desk(interrupt).router):
+            await anyio.sleep_forever()
+
+    with pytest.raises((KeyboardInterrupt, BaseExceptionGroup)):
+        anyio.run(scenario)
+    assert rows(path, "state, attempts") == [("waiting", 0)]
+
+
+async def test_a_suspect_is_claimed_alone_and_the_least_suspected_first(inbox: Inbox, wall: Wall) -> None:
+    """Others may be claimed beside it, as they came."""
+
+    async def claim(places: int, suspects: int = 1) -> list[tuple[str, int, bool]]:
+        claims = await inbox._do(
+            lambda connection: _rows.claim(connection, "me", places, inbox._settings, suspects=suspects)
+        )
+        await inbox._do(functools.partial(_rows.release, owner="me"))
+        return [(claimed.key, claimed.attempts, claimed.suspect) for claimed in claims]
+
+    second, third, fourth = (event.key for event in EVENTS[1:4])
+    for each in range(2):  # the first event goes down with a process twice, the second once
+        await inbox.put(EVENTS[each])
+        crashed = functools.partial(_rows.claim, owner=f"crashed {each}", places=8, settings=inbox._settings)
+        await inbox._do(crashed)
+        wall.uptime += 31
+    for event in EVENTS[2:4]:
+        await inbox.put(event)
+    assert await claim(0) == []
+    assert await claim(8, suspects=0) == [(third, 1, False), (fourth, 1, False)]
+    assert await claim(2) == [(second, 2, True), (third, 1, False)]
 
 
 # What is kept
@@ -405,9 +483,11 @@ async def test_the_key_is_kept_for_the_retention(
     assert await inbox.put(SMS)
 
 
-@pytest.mark.parametrize(("state", "longest"), [("waiting", 60.0), ("claimed", 30.0), ("done", 3600.0)])
-async def test_nothing_is_stuck_where_the_clock_was_set_back(
-    open_inbox: Callable[..., Inbox], wall: Wall, path: Path, state: str, longest: float
+@pytest.mark.parametrize(
+    ("state", "latest"), [("waiting", NOW + 60.0), ("claimed", UPTIME + 30.0), ("done", NOW + 3600.0)]
+)
+async def test_nothing_is_stuck_where_a_clock_begins_anew(
+    open_inbox: Callable[..., Inbox], path: Path, state: str, latest: float
 ) -> None:
     """Whatever is due years from now is due as soon as it would be if it had begun now."""
     inbox = open_inbox(retry=Retry(attempts=3, base=1.0, cap=60.0), retention=timedelta(hours=1), lease=30.0)
@@ -415,7 +495,7 @@ async def test_nothing_is_stuck_where_the_clock_was_set_back(
     change = "UPDATE events SET state = ?, due_at = ?, owner = 'somebody'"
     await inbox._do(lambda connection: connection.execute(change, (state, NOW + 1e9)).rowcount)
     await inbox._do(lambda connection: _rows.claim(connection, "me", 8, inbox._settings))
-    assert rows(path, "state, due_at") == [(state, NOW + longest)]
+    assert rows(path, "state, due_at") == [(state, latest)]
 
 
 async def test_a_new_event_is_handled_at_once_whatever_the_clock_said(inbox: Inbox, wall: Wall) -> None:
@@ -561,13 +641,30 @@ async def test_a_lease_is_renewed_while_a_handler_runs(
     async with inbox.worker(desk.router):
         await desk.had(1)
         for _ in range(3):
-            wall.time += 0.02
+            wall.uptime += 0.02
             await renewals([SMS.key])
             claim = functools.partial(_rows.claim, owner="other", places=8, settings=inbox._settings)
             assert await inbox._do(claim) == []
-        assert rows(path, "due_at") == [(wall.time + 0.03,)]
+        assert rows(path, "due_at") == [(wall.uptime + 0.03,)]
         finish.set()
         await renewals([])
+
+
+async def test_a_worker_never_takes_over_what_it_is_doing(open_inbox: Callable[..., Inbox], wall: Wall) -> None:
+    """Even if its event loop stood still for longer than a lease; and a clock that was put forward ends none."""
+    inbox, finish = open_inbox(lease=30.0), anyio.Event()
+    desk = Desk(lambda event: finish.wait())
+    await inbox.put(SMS)
+    async with inbox.worker(desk.router):
+        await desk.had(1)
+        wall.time += 1e6
+        other = functools.partial(_rows.claim, owner="other", places=8, settings=inbox._settings)
+        assert await inbox._do(other) == []
+        wall.uptime += 31
+        await inbox.put(EVENTS[1])
+        await desk.had(2)
+        finish.set()
+    assert desk.seen == [SMS, EVENTS[1]]
 
 
 async def test_what_a_worker_that_crashed_had_claimed_is_free_when_its_lease_ends(
@@ -577,9 +674,9 @@ async def test_what_a_worker_that_crashed_had_claimed_is_free_when_its_lease_end
     await inbox.put(SMS)
     claim = functools.partial(_rows.claim, owner="other", places=8, settings=inbox._settings)
     assert [claimed.key for claimed in await inbox._do(claim)] == [SMS.key]
-    wall.time += 29
+    wall.uptime += 29
     assert await inbox._do(claim) == []
-    wall.time += 2
+    wall.uptime += 2
     assert (await handled(inbox)).seen == [SMS]
 
 

@@ -22,7 +22,7 @@ from insim_async.webhooks.router import WebhookRouter
 if TYPE_CHECKING:
     from insim_async.webhooks.inbox import Inbox
 
-__all__ = ["INVALID", "NOT_FOUND", "OK", "PROBE", "Answer", "Reception"]
+__all__ = ["INVALID", "NOT_FOUND", "OK", "PROBE", "UNAVAILABLE", "Answer", "Reception"]
 
 logger: logging.Logger = logging.getLogger("insim_async")
 
@@ -52,7 +52,7 @@ INVALID = Answer(400, b"no event of inSIM\n")
 NOT_FOUND = Answer(404, b"not found\n")
 _ONLY_GET = Answer(405, b"only GET\n", (*OK.headers, ("allow", "GET, HEAD")))
 _FAILED = Answer(500, b"not handled\n")
-_UNAVAILABLE = Answer(503, b"not stored\n")
+UNAVAILABLE = Answer(503, b"not stored\n")
 
 
 class Reception:
@@ -88,7 +88,7 @@ class Reception:
             counts["invalid"] += 1
             return await self._unreadable(query, str(error))
         if _PROBED in event.raw_json and PROBE in event.raw:
-            return _probed(event, query, inbox=self._inbox is not None)
+            return await self._probed(event, query)
         counts[event.kind] += 1
         if self._inbox is not None:
             return await self._stored(self._inbox, event)
@@ -116,11 +116,21 @@ class Reception:
         except InboxUnavailable as error:
             logger.error("webhook %s: not stored: %s", event.kind, error)  # noqa: TRY400 - the reason says it all
             _log(event, "not_stored")
-            return _UNAVAILABLE
+            return UNAVAILABLE
         if not new:
             self._router.counts["repeated"] += 1
         _log(event, "stored" if new else "repeated")
         return OK
+
+    async def _probed(self, event: Event, query: bytes) -> Answer:
+        if self._inbox is not None:
+            try:
+                await self._inbox.rehearse(event)
+            except InboxUnavailable as error:
+                logger.error("webhook self-test: not stored: %s", error)  # noqa: TRY400 - the reason says it all
+                return UNAVAILABLE
+        found = {"kind": event.kind, "key": event.key, "query_bytes": len(query), "inbox": self._inbox is not None}
+        return Answer(200, msgspec.json.encode(found), (("content-type", "application/json"),))
 
     async def _unreadable(self, query: bytes, reason: str) -> Answer:
         logger.warning("webhook not read: %s", reason)
@@ -130,13 +140,8 @@ class Reception:
             await self._inbox.put_unreadable(query, reason)
         except InboxUnavailable as error:
             logger.error("webhook not stored: %s", error)  # noqa: TRY400 - the reason says it all
-            return _UNAVAILABLE
+            return UNAVAILABLE
         return OK
-
-
-def _probed(event: Event, query: bytes, *, inbox: bool) -> Answer:
-    found = {"kind": event.kind, "key": event.key, "query_bytes": len(query), "inbox": inbox}
-    return Answer(200, msgspec.json.encode(found), (("content-type", "application/json"),))
 
 
 def _log(event: Event, result: str) -> None:

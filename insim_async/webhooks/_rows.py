@@ -1,7 +1,11 @@
 """What stands in the inbox's file: its schema, each change that a row can undergo, and which one comes next.
 
 ``due_at`` says when a row leaves its state by itself: when it may be claimed again, when the lease of whoever claimed
-it ends, when it is forgotten. New rows are due since ever, so that a clock that is set back never hides them.
+it ends, when it is forgotten. New rows are due since ever, so that a clock that is set back never hides them. Leases
+end by the monotonic clock, which all processes of a machine share and which nobody sets.
+
+A row that was claimed when its process died is a suspect. No worker takes two of them at a time, so that an event that
+ends its process does so once to those beside it, and from then on to none but new ones.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ __all__ = [
     "discard",
     "move",
     "put",
+    "rehearse",
     "release",
     "renew",
     "requeue",
@@ -41,7 +46,7 @@ LAYOUT: Final = Layout(
             key TEXT NOT NULL UNIQUE,
             kind TEXT NOT NULL,
             query BLOB,
-            state TEXT NOT NULL CHECK (state IN ('waiting', 'claimed', 'done', 'set_aside')),
+            state TEXT NOT NULL CHECK (state IN ('waiting', 'claimed', 'suspect', 'done', 'set_aside')),
             due_at REAL NOT NULL DEFAULT 0,
             received_at REAL NOT NULL,
             attempts INTEGER NOT NULL DEFAULT 0,
@@ -54,12 +59,23 @@ LAYOUT: Final = Layout(
 SWEEP: Final = 500
 """How many rows are forgotten at a time, at most."""
 
+_PUT = """
+    INSERT INTO events (key, kind, query, state, due_at, received_at, reason) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO NOTHING
+"""
 _BOUND = "UPDATE events SET due_at = :until WHERE state = :state AND due_at > :until"
-_FREE = "UPDATE events SET state = 'waiting', due_at = 0, owner = NULL WHERE state = 'claimed' AND due_at <= ?"
+# Suspects are due at once, and those first that were so the least often.
+_FREE = """
+    UPDATE events SET state = 'suspect', due_at = attempts, owner = NULL
+    WHERE state = 'claimed' AND due_at <= ? AND owner != ?
+"""
 _FORGET = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE state = 'done' AND due_at <= ? LIMIT ?)"
 _DUE = """
-    SELECT key, kind, query, attempts + 1 FROM events WHERE state = 'waiting' AND due_at <= ?
-    ORDER BY due_at, id LIMIT ?
+    SELECT key, kind, query, attempts + 1 FROM events WHERE state = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?
+"""
+_SET_ASIDE = """
+    SELECT key, kind, query, received_at, attempts, reason FROM events
+    WHERE state = 'set_aside' ORDER BY due_at, id LIMIT ?
 """
 _CLAIM = "UPDATE events SET state = 'claimed', due_at = ?, owner = ?, attempts = attempts + 1 WHERE key = ?"
 _MOVE = """
@@ -87,7 +103,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise ConfigurationError("inbox: retention must be 0 or more, handler_timeout and lease more than 0")
 
 
-class Claim(Struct, frozen=True, kw_only=True):
+class Claim(Struct, frozen=True):
     """A row that a worker may handle now, and nobody else.
 
     Attributes:
@@ -95,12 +111,14 @@ class Claim(Struct, frozen=True, kw_only=True):
         kind: The event's.
         query: As it was put.
         attempts: This one included.
+        suspect: Its process ended the last time.
     """
 
     key: str
     kind: str
     query: bytes
     attempts: int
+    suspect: bool
 
 
 class Ending(Struct, frozen=True):
@@ -125,24 +143,41 @@ def decide(attempts: int, failure: str | None, settings: Settings) -> Ending:
     return Ending("set_aside", reason=failure) if wait is None else Ending("waiting", wait, failure)
 
 
-def put(connection: sqlite3.Connection, row: tuple[str, str, bytes, str, float, str]) -> bool:
-    """Insert key, kind, query, state, time and reason; return False if the key is there."""
-    columns = "key, kind, query, state, received_at, reason"
-    statement = f"INSERT INTO events ({columns}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608 - constant
-    return connection.execute(statement, row).rowcount > 0
+def put(connection: sqlite3.Connection, row: tuple[str, str, bytes, str, float, float, str]) -> bool:
+    """Insert key, kind, query, state, when it is due, when it came, reason; return False if the key is there."""
+    return connection.execute(_PUT, row).rowcount > 0
 
 
-def claim(connection: sqlite3.Connection, owner: str, places: int, settings: Settings) -> list[Claim]:
-    """Free what workers that crashed had claimed, forget what is old, and claim what is due."""
-    now, lease = settings.clock.now(), settings.lease
-    # Nothing is due later than that, unless the clock was set back.
-    for state, longest in (("waiting", settings.retry.cap), ("claimed", lease), ("done", settings.retention)):
-        connection.execute(_BOUND, {"state": state, "until": now + longest})
-    connection.execute(_FREE, (now,))
+def rehearse(connection: sqlite3.Connection, row: tuple[str, str, bytes, str, float, float, str]) -> bool:
+    """Insert a row and delete it again; raise if it could not be kept."""
+    return put(connection, row) and connection.execute("DELETE FROM events WHERE key = ?", row[:1]).rowcount > 0
+
+
+def claim(
+    connection: sqlite3.Connection, owner: str, places: int, settings: Settings, *, suspects: int = 1
+) -> list[Claim]:
+    """Free what others had claimed who crashed, forget what is old, and claim what is due.
+
+    Args:
+        connection: In a transaction.
+        owner: Who claims it.
+        places: How many rows at most.
+        settings: Of the inbox.
+        suspects: How many of these may be suspects, 0 or 1.
+    """
+    now, uptime = settings.clock.wall(), settings.clock.now()
+    # Nothing is due later than that, unless the clock was set back, or the machine started anew.
+    latest = {"waiting": now + settings.retry.cap, "claimed": uptime + settings.lease, "done": now + settings.retention}
+    for state, until in latest.items():
+        connection.execute(_BOUND, {"state": state, "until": until})
+    connection.execute(_FREE, (uptime, owner))
     connection.execute(_FORGET, (now, SWEEP))
-    rows = connection.execute(_DUE, (now, places)).fetchall()
-    connection.executemany(_CLAIM, [(now + lease, owner, key) for key, *_ in rows])
-    return [Claim(key=key, kind=kind, query=query, attempts=attempts) for key, kind, query, attempts in rows]
+    claims: list[Claim] = []
+    for state, most in (("suspect", suspects), ("waiting", places)):
+        for key, kind, query, attempts in connection.execute(_DUE, (state, now, min(most, places - len(claims)))):
+            claims.append(Claim(key, kind, query, attempts, state == "suspect"))
+    connection.executemany(_CLAIM, [(uptime + settings.lease, owner, claim.key) for claim in claims])
+    return claims
 
 
 def renew(connection: sqlite3.Connection, keys: list[str], owner: str, until: float) -> bool:
@@ -163,10 +198,9 @@ def release(connection: sqlite3.Connection, owner: str) -> bool:
     return connection.execute(statement, (owner,)).rowcount > 0
 
 
-def set_aside(connection: sqlite3.Connection) -> list[tuple[str, str, bytes, float, int, str]]:
-    """Return key, kind, query, time, attempts and reason of what was set aside, oldest first."""
-    columns = "key, kind, query, received_at, attempts, reason"
-    return connection.execute(f"SELECT {columns} FROM events WHERE state = 'set_aside' ORDER BY id").fetchall()  # noqa: S608 - constant
+def set_aside(connection: sqlite3.Connection, limit: int) -> list[tuple[str, str, bytes, float, int, str]]:
+    """Return key, kind, query, time, attempts and reason of what was set aside, in that order."""
+    return connection.execute(_SET_ASIDE, (limit,)).fetchall()
 
 
 def requeue(connection: sqlite3.Connection, key: str) -> bool:
@@ -183,4 +217,5 @@ def discard(connection: sqlite3.Connection, key: str, until: float) -> bool:
 
 def counts(connection: sqlite3.Connection) -> dict[str, int]:
     """Return how many rows are in each state that has any."""
-    return dict(connection.execute("SELECT state, count(*) FROM events GROUP BY state").fetchall())
+    shown = "iif(state = 'suspect', 'waiting', state)"
+    return dict(connection.execute(f"SELECT {shown}, count(*) FROM events GROUP BY 1").fetchall())  # noqa: S608 - constant

@@ -17,7 +17,7 @@ from insim_async.webhooks import _rows
 from insim_async.webhooks._desk import Action, Desk
 from insim_async.webhooks._rows import Claim, Ending, Settings
 from insim_async.webhooks.events import Event
-from insim_async.webhooks.parsing import parse_webhook
+from insim_async.webhooks.parsing import parse_again
 from insim_async.webhooks.router import WebhookRouter
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Worker:
         self._settings = settings
         self._router = router
         self._concurrency = concurrency
-        self._owner = token_hex(16)
+        self._owner = ""
         self._free = 0  # places for events
         self._claims: list[Claim] = []  # whose leases are to be renewed
         self._scope = anyio.CancelScope()
@@ -87,7 +87,8 @@ class Worker:
                     await anyio.sleep(POLL)
 
     async def _work(self) -> None:
-        self._free, self._claims = self._concurrency, []
+        # Whoever has a name of its own takes over what it left behind under another, as if somebody else had crashed.
+        self._owner, self._free, self._claims = token_hex(16), self._concurrency, []
         try:
             async with anyio.create_task_group() as renewing:
                 renewing.start_soon(self._renew)
@@ -102,7 +103,8 @@ class Worker:
     async def _look(self, handling: TaskGroup) -> None:
         """Claim what there is room for, and wait until there may be more, of either."""
         news = self._desk.news()
-        claim = partial(_rows.claim, owner=self._owner, places=self._free, settings=self._settings)
+        suspects = 0 if any(claim.suspect for claim in self._claims) else 1
+        claim = partial(_rows.claim, owner=self._owner, places=self._free, settings=self._settings, suspects=suspects)
         claims = await self._try(claim) if self._free else None
         for one in claims or ():
             self._free -= 1
@@ -116,13 +118,13 @@ class Worker:
         self._free += 1
         self._desk.wake()  # so early that the transaction that ends this claims the next
         _log(claim, ending)
-        now = self._settings.clock.now()
+        now = self._settings.clock.wall()
         await self._insist(partial(_rows.move, key=claim.key, owner=self._owner, ending=ending, now=now))
         self._claims.remove(claim)
 
     async def _ending(self, claim: Claim) -> Ending:
         try:
-            event = parse_webhook(claim.query)
+            event = parse_again(claim.query)
         except InvalidWebhook as error:  # nor will it be one next time
             return Ending("set_aside", reason=f"InvalidWebhook: {error}")
         crashed = claim.attempts > self._settings.retry.attempts
@@ -133,10 +135,10 @@ class Worker:
         try:
             with anyio.fail_after(self._settings.handler_timeout):
                 await self._router.dispatch(event)
-        except anyio.get_cancelled_exc_class() as error:
-            await checkpoint_if_cancelled()  # if nobody cancelled this, the handler raised it
-            return _named(error)
-        except Exception as error:  # noqa: BLE001 - it is the user's, and may raise anything
+        except (GeneratorExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - it is the user's: SystemExit and the like must not end the worker
+            await checkpoint_if_cancelled()  # goes on if it is a cancellation that nobody but the handler asked for
             return _named(error)
         return None
 

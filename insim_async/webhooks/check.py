@@ -25,7 +25,7 @@ from msgspec import Struct
 
 from insim_async.errors import ConfigurationError
 from insim_async.models import _Private
-from insim_async.webhooks._reception import INVALID, NOT_FOUND, OK, PROBE
+from insim_async.webhooks._reception import INVALID, NOT_FOUND, OK, PROBE, UNAVAILABLE
 from insim_async.webhooks.events import (
     CallEvent,
     CallQualification,
@@ -318,6 +318,8 @@ def _of_status(came: Reply, url: str) -> str:
         return "not readable as an event: it was altered on its way"
     if came.body == NOT_FOUND.body:
         return "insim_async answers, but that is not its secret"
+    if came.body == UNAVAILABLE.body:
+        return "its inbox cannot keep events, and the log of the app says why"
     fails = "the app fails, or something in front of it" if came.status >= 500 else "refused"
     return _STATUS.get(came.status, fails)
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -104,7 +103,7 @@ class Inbox:
         retention: timedelta = timedelta(days=7),
         handler_timeout: float = 60.0,
         lease: float = 30.0,
-        clock: Clock = Clock(now=time.time),  # noqa: B008 - frozen
+        clock: Clock = Clock(),  # noqa: B008 - frozen
     ) -> Inbox:
         """Make the file, or check the one that is there. It needs no event loop, and keeps nothing open.
 
@@ -115,7 +114,7 @@ class Inbox:
             handler_timeout: Seconds that all handlers of an event have, together.
             lease: Seconds after which another worker takes over the events of one that crashed, or whose event loop
                 stood still for as long.
-            clock: Wall-clock time, and chance.
+            clock: Time and chance, for tests. Leases end by ``now``, all else by ``wall``.
 
         Raises:
             ConfigurationError: The file cannot be used: it says why and what to do, and nothing was changed. Or one of
@@ -142,7 +141,16 @@ class Inbox:
             InboxUnavailable: It was not stored within two seconds; it may be there all the same.
             ConfigurationError: The inbox is closed.
         """
-        return await self._put(event.key, event.kind, build_webhook(event).encode(), "waiting", "")
+        return await self._tell(partial(_rows.put, row=self._row(event)))
+
+    async def rehearse(self, event: Event) -> None:
+        """Store an event and take it out again, so that no handler sees it.
+
+        Raises:
+            InboxUnavailable: It could not be stored, as ``put``.
+            ConfigurationError: The inbox is closed.
+        """
+        await self._do(partial(_rows.rehearse, row=self._row(event)))
 
     async def put_unreadable(self, query: bytes, reason: str) -> bool:
         """Set a request aside that could not be read.
@@ -158,7 +166,9 @@ class Inbox:
             InboxUnavailable: As ``put``.
             ConfigurationError: The inbox is closed.
         """
-        return await self._put(hashlib.sha256(query).hexdigest(), "unreadable", query, "set_aside", reason)
+        key, now = hashlib.sha256(query).hexdigest(), self._settings.clock.wall()
+        row = (key, "unreadable", query, "set_aside", now, now, reason)
+        return await self._tell(partial(_rows.put, row=row))
 
     def worker(self, router: WebhookRouter, *, concurrency: int = 8) -> AbstractAsyncContextManager[None]:
         """Hand events to a router while the context is open; it may be left in another task than it was entered.
@@ -177,8 +187,11 @@ class Inbox:
             raise ConfigurationError("concurrency: must be 1 or more")
         return self._working(router, concurrency)
 
-    async def set_aside(self) -> list[SetAside]:
-        """Return what was set aside, oldest first.
+    async def set_aside(self, *, limit: int = 1000) -> list[SetAside]:
+        """Return what was set aside, in the order in which it was.
+
+        Args:
+            limit: How many at most. The file is held meanwhile.
 
         Raises:
             InboxUnavailable: The file could not be read within two seconds.
@@ -193,7 +206,7 @@ class Inbox:
                 attempts=attempts,
                 reason=reason,
             )
-            for key, kind, query, received_at, attempts, reason in await self._do(_rows.set_aside)
+            for key, kind, query, received_at, attempts, reason in await self._do(partial(_rows.set_aside, limit=limit))
         ]
 
     async def requeue(self, key: str) -> bool:
@@ -212,7 +225,7 @@ class Inbox:
             InboxUnavailable: As ``put``.
             ConfigurationError: The inbox is closed.
         """
-        until = self._settings.clock.now() + self._settings.retention
+        until = self._settings.clock.wall() + self._settings.retention
         return await self._do(partial(_rows.discard, key=key, until=until))
 
     async def counts(self) -> InboxCounts:
@@ -228,9 +241,8 @@ class Inbox:
         """Close the file, behind the transaction that is under way; stop its workers before. Twice does no harm."""
         self._file.close()
 
-    async def _put(self, key: str, kind: str, query: bytes, state: str, reason: str) -> bool:
-        row = (key, kind, query, state, self._settings.clock.now(), reason)
-        return await self._tell(partial(_rows.put, row=row))
+    def _row(self, event: Event) -> tuple[str, str, bytes, str, float, float, str]:
+        return event.key, event.kind, build_webhook(event).encode(), "waiting", 0.0, self._settings.clock.wall(), ""
 
     async def _tell(self, action: Action[bool]) -> bool:
         desk = self._desk()

@@ -36,7 +36,7 @@ from insim_async.webhooks.events import (
     names_of,
 )
 
-__all__ = ["MAX_DEPTH", "MAX_DIGITS", "MAX_QUERY_BYTES", "build_webhook", "parse_webhook"]
+__all__ = ["MAX_DEPTH", "MAX_DIGITS", "MAX_QUERY_BYTES", "build_webhook", "parse_again", "parse_webhook"]
 
 MAX_QUERY_BYTES: Final = 256 * 1024
 """The longest query that is read, in bytes as they came."""
@@ -167,8 +167,16 @@ def parse_webhook(query: bytes | str) -> Event:
         InvalidWebhook: There is no event in it, more than one, or it breaks a limit (``MAX_QUERY_BYTES``,
             ``MAX_DEPTH``, ``MAX_DIGITS``). The message says what is wrong and holds no content.
     """
-    raw = _raw(query)
-    return _to_the_letter(raw) or _tolerantly(*_parameter(raw))
+    return parse_again(_raw(query))
+
+
+def parse_again(query: bytes) -> Event:
+    """Read what ``parse_webhook`` has read and ``build_webhook`` written, which may be longer than what came.
+
+    Raises:
+        InvalidWebhook: As ``parse_webhook``, but for the length.
+    """
+    return _to_the_letter(query) or _tolerantly(*_parameter(query))
 
 
 def build_webhook(event: Event) -> str:

@@ -45,6 +45,7 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
         repeats: How often each of them comes.
         generation: How many lives there were before.
         killed_at: A point, and the how-manieth time that it is reached; never by default.
+        poison: The number of the event that ends the process of whoever handles it; the others take their time then.
         fault: Which mistake the program has.
     """
 
@@ -55,6 +56,7 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int = 1
     generation: int = 0
     killed_at: tuple[str, int] = ("never", 0)
+    poison: int | None = None
     fault: str = ""
 
     def say(self, *words: object) -> None:
@@ -66,7 +68,8 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     def open(self, **settings: Any) -> Inbox:
         """Open the inbox, on a clock that is later with each generation."""
         later = self.generation * GENERATION
-        return Inbox.open(self.path, clock=Clock(now=lambda: time.time() + later), **settings)
+        clock = Clock(now=lambda: time.monotonic() + later, wall=lambda: time.time() + later)
+        return Inbox.open(self.path, clock=clock, **settings)
 
 
 class Fate:
@@ -95,12 +98,17 @@ def event(number: int) -> Event:
 
 async def serve(life: Life, fate: Fate) -> None:
     """Take events in and handle them, until all are."""
-    inbox = life.open(lease=10.0, retry=Retry(attempts=1000, base=0.0, cap=0.0))
+    attempts = 1000 if life.poison is None else 3
+    inbox = life.open(lease=10.0, retry=Retry(attempts=attempts, base=0.0, cap=0.0))
     router = WebhookRouter(secret=new_secret())
 
     @router.on(Event)
     async def handle(event: Event) -> None:
         fate.reached("in the handler")
+        if life.poison is not None:
+            if number(event) == str(life.poison):
+                os._exit(3)
+            await anyio.sleep(0.05)
         life.say("handled", number(event))
         fate.reached("before it is done")
 

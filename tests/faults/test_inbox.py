@@ -165,6 +165,21 @@ def test_what_was_acknowledged_is_handled_however_often_the_process_is_killed(
     assert story.faults() == []
 
 
+def test_an_event_that_ends_its_process_is_set_aside_and_no_other(lives: Lives, tmp_path: Path) -> None:
+    """Though the others are handled beside it and go down with it, and new ones come in each time."""
+    story, ending, generation = Story(tmp_path), [3], 0
+    while ending == [3]:
+        ending = lives.live(
+            story.life(events=[0, generation * 2 + 1, generation * 2 + 2], poison=0, generation=generation)
+        )
+        generation += 1
+    assert ending == [0]
+    assert generation == 4  # three attempts; in the fourth life it is not tried again
+    assert [state for key, state in story.rows() if key == event(0).key] == ["set_aside"]
+    assert {state for key, state in story.rows() if key != event(0).key} == {"done"}
+    assert set(story.said("handled")) == set(story.said("acknowledged")) - {"0"} == set(map(str, range(1, 9)))
+
+
 def test_an_event_that_comes_ten_times_at_once_and_after_a_restart_is_handled_once(
     lives: Lives, tmp_path: Path
 ) -> None:
