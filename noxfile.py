@@ -25,7 +25,7 @@ TESTING = (
     "trio",
     "trustme",
 )
-EXAMPLES = ("fastapi", "flask", "gunicorn>=24", "rich")
+EXAMPLES = ("fastapi", "flask", "gunicorn>=24", "litestar", "quart", "rich")
 # A new version of a checker is a change of the rules: it comes in by hand.
 CHECKERS = ("mypy==2.4.1", "pyright[nodejs]==1.1.414")
 RUFF = "ruff==0.17.6"

@@ -32,6 +32,8 @@ _SETTINGS = (
     "PRAGMA busy_timeout = 20",  # milliseconds; see execute_patiently
 )
 _SMALLEST = 512  # bytes; SQLite takes a file with fewer for a new one
+READ_THROUGH: Final = 16 << 20
+"""Bytes; a larger file is not read through when it is opened, since other processes cannot write meanwhile."""
 _FAULTS = {
     sqlite3.SQLITE_NOTADB: "is no SQLite file; give the path of another, or move it away",
     sqlite3.SQLITE_CORRUPT: "is damaged; put a copy in its place, or move it away",
@@ -54,7 +56,7 @@ class Layout(Struct, frozen=True, kw_only=True):
 
 
 def prepare_database(path: Path, layout: Layout) -> None:
-    """Make the file if there is none, and read it through if there is one. Nothing stays open.
+    """Make the file if there is none, and check it if there is one. Nothing stays open.
 
     Raises:
         ConfigurationError: It is damaged, not ours alone, of another kind or version, or cannot be written. It says
@@ -64,8 +66,8 @@ def prepare_database(path: Path, layout: Layout) -> None:
         if not os.path.lexists(path):
             _make(path, layout)
         with closing(open_database(path, layout)) as connection:
-            (found,) = execute_patiently(connection, "PRAGMA quick_check(1)").fetchone()
-        if found != "ok":
+            sound = _is_sound(connection, path)
+        if not sound:
             raise ConfigurationError(f"{path}: {_FAULTS[sqlite3.SQLITE_CORRUPT]}")
     except sqlite3.Error as error:
         fault = _FAULTS.get(error.sqlite_errorcode & 0xFF, f"cannot be opened: {error}")
@@ -149,6 +151,17 @@ def _make(path: Path, layout: Layout) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _is_sound(connection: sqlite3.Connection, path: Path) -> bool:
+    """Say whether nothing is cut off and, unless it would take long, whether all can be read."""
+    pages, page_size = (
+        execute_patiently(connection, f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
+    )
+    size = path.stat().st_size  # asked for last, since the file may grow meanwhile
+    if size > READ_THROUGH:
+        return bool(size >= pages * page_size)
+    return execute_patiently(connection, "PRAGMA quick_check(1)").fetchone() == ("ok",)
 
 
 def _fault(path: Path) -> str | None:

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -182,6 +182,22 @@ def test_a_file_is_refused_with_what_to_do_and_left_as_it_is(
         prepare_database(path, LAYOUT)
     assert str(caught.value) == f"{path}: {fault}"
     assert look(path) == before
+
+
+@pytest.mark.parametrize(("spoil", "refused"), [(cut_in_the_middle, True), (overwritten_in_the_middle, False)])
+def test_a_large_file_is_not_read_through_but_measured(
+    path: Path,
+    other: sqlite3.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[Path], None],
+    refused: bool,
+) -> None:
+    """Whoever reads what is damaged in it is told then."""
+    other.close()
+    spoil(path)
+    monkeypatch.setattr(_database, "READ_THROUGH", path.stat().st_size - 1)
+    with pytest.raises(ConfigurationError, match="is damaged") if refused else nullcontext():
+        prepare_database(path, LAYOUT)
 
 
 def test_a_file_of_somebody_else_is_refused(

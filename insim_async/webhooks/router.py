@@ -36,6 +36,7 @@ Handler = Callable[[E], Coroutine[Any, Any, R]]
 logger: logging.Logger = logging.getLogger("insim_async")
 
 SECRET_BITS = 128
+_AWAIT = dis.opmap.get("SEND")  # stands in the code of each await; where Python has another word for it, all may wait
 _URL_SAFE = re.compile(r"[A-Za-z0-9._~-]+")
 _POORER = [
     (re.compile(r"[0-9]+"), 10),
@@ -193,7 +194,7 @@ def _may_wait(handler: object) -> bool:
     code = getattr(_unwrapped(handler), "__code__", None)
     if type(code) is not CodeType or not code.co_flags & inspect.CO_COROUTINE:
         return True
-    return any(instruction.opname == "SEND" for instruction in dis.get_instructions(code))
+    return _AWAIT is None or any(instruction.opcode == _AWAIT for instruction in dis.get_instructions(code))
 
 
 def _name(handler: object) -> str:
