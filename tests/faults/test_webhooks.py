@@ -42,6 +42,7 @@ from .carriers import (
     PATH,
     PATIENCE,
     SECRET,
+    Line,
     Reply,
     served,
 )
@@ -323,6 +324,50 @@ def test_targets_above_the_limit_are_refused_before_they_end(carrier: str, lengt
             line.send(b"GET " + of_length(EMOJI)[0][:length])
             assert line.reply().status == 400
         house.works()
+
+
+@contextmanager
+def in_gunicorn(folder: Path, *arguments: str) -> Iterator[Callable[[bytes], int]]:
+    """Serve in a process of its own, as gunicorn does; give what asks it for a target."""
+    folder.joinpath("served.py").write_text(
+        "from insim_async.webhooks import WebhookRouter\n"
+        "from insim_async.webhooks.asgi import webhook_app\n"
+        f"app = webhook_app(WebhookRouter(secret={SECRET!r}))\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        number, port = listener.fileno(), listener.getsockname()[1]
+        command = [sys.executable, "-m", "gunicorn", "--bind", f"fd://{number}", "--worker-class", "asgi", *arguments]
+        with subprocess.Popen(
+            [*command, "--log-level", "critical", "served:app"], cwd=folder, pass_fds=[number], env=os.environ
+        ) as server:
+            try:
+                yield lambda target: ask(port, target)
+            finally:
+                server.terminate()
+
+
+def ask(port: int, target: bytes) -> int:
+    """Return the status of the answer; whoever connects before it has started waits in the backlog."""
+    with closing(Line(port)) as line:
+        return line.ask(target).status
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), {4 * KIB - 15: {200}, 4 * KIB: {414}, EMOJI: {414}, 65_536: {414}}),
+        (("--limit-request-line", "0"), {4 * KIB: {200}, EMOJI: {200}, 65_536: {200}, 262_000: {200}}),
+    ],
+    ids=["by default", "raised"],
+)
+def test_gunicorn_takes_long_targets_as_documented(
+    tmp_path: Path, arguments: tuple[str, ...], expected: dict[int, set[int]]
+) -> None:
+    too_long = {length: {400, 414, CLOSED.status} for length in (264_000, 512 * KIB, 1024 * KIB)}
+    with in_gunicorn(tmp_path, *arguments) as status_of:
+        for length, statuses in (expected | too_long).items():
+            assert status_of(of_length(length)[0]) in statuses, length
+            assert status_of(of_length(1000)[0]) == 200
 
 
 # Handlers
