@@ -161,7 +161,7 @@ def _is_sound(connection: sqlite3.Connection, path: Path) -> bool:
     size = path.stat().st_size  # asked for last, since the file may grow meanwhile
     if size > READ_THROUGH:
         return bool(size >= pages * page_size)
-    return execute_patiently(connection, "PRAGMA quick_check(1)").fetchone() == ("ok",)
+    return bool(execute_patiently(connection, "PRAGMA quick_check(1)").fetchone() == ("ok",))
 
 
 def _fault(path: Path) -> str | None:

@@ -12,16 +12,15 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
-from msgspec.structs import force_setattr
 
 from insim_async import _tolerant
 from insim_async._tolerant import Words
 from insim_async.errors import AuthenticationFailed, ConfigurationError, Refused
-from insim_async.models import CallResult, Contact, ContactResult, SmsReceipt
+from insim_async.models import CallResult, Contact, ContactResult, SmsReceipt, Unnamed
 
 __all__ = [
     "CALL",
@@ -31,7 +30,6 @@ __all__ = [
     "Account",
     "Message",
     "all_sent",
-    "as_held",
     "decode_call",
     "decode_contacts",
     "decode_receipts",
@@ -162,34 +160,17 @@ _CALL = Words(
 )
 
 
-_ERRORS = ("error", "ERROR", "ERRORS")
+_ERRORS = ("error", "Error", "Errors", "ERROR", "ERRORS")
 """Fields that must not be overlooked among those that have no name here: an answer with one is read more closely."""
 _being_read: ContextVar[_Unread | None] = ContextVar("_being_read", default=None)
 """The answer that is being read: msgspec takes it as a default, so that a receipt keeps what it has no name for."""
 
 
-def _documented(*more: tuple[str, Any, Any]) -> type[SmsReceipt]:
-    """Make a receipt with the documented names, all of them required; without ``more``, with no others."""
-    names = {"sms_id": "id_sms_api", "parts": "sms_per_message", "sent_at": "sent_time", "account": "user"}
-    fields: list[Any] = [
-        (field.name, field.type, msgspec.field(name=names.get(field.name, field.name)))
-        for field in msgspec.structs.fields(SmsReceipt)
-        if field.required
-    ]
+def _receipts(*more: tuple[str, Any, Any], **options: Any) -> msgspec.json.Decoder[list[SmsReceipt]]:
+    """Make a decoder of lists of receipts."""
     kind = msgspec.defstruct(
-        "SmsReceipt",
-        [*fields, *more],
-        bases=(SmsReceipt,),
-        frozen=True,
-        kw_only=True,
-        eq=False,
-        gc=False,
-        forbid_unknown_fields=not more,
+        "SmsReceipt", more, bases=(SmsReceipt,), frozen=True, kw_only=True, eq=False, gc=False, **options
     )
-    return cast("type[SmsReceipt]", kind)
-
-
-def _lists_of(kind: type[SmsReceipt]) -> msgspec.json.Decoder[list[SmsReceipt]]:
     return msgspec.json.Decoder(list[kind], strict=False)  # type: ignore[valid-type]  # made at run time
 
 
@@ -216,13 +197,11 @@ class _AddedAnswer(Struct, forbid_unknown_fields=True):
     data: _AddedList
 
 
-_ToTheLetter = _documented()
-_WithMore = _documented(
-    ("_more", Any, msgspec.field(name="(more)", default_factory=_being_read.get)),
+_to_the_letter = _receipts(forbid_unknown_fields=True)
+_with_more = _receipts(
+    ("_more", dict[str, Any], msgspec.field(name="extra", default_factory=_being_read.get)),
     *((f"_{word}", Literal["(never)"] | None, msgspec.field(name=word, default=None)) for word in _ERRORS),
 )
-_to_the_letter = _lists_of(_ToTheLetter)
-_with_more = _lists_of(_WithMore)
 _added = msgspec.json.Decoder(_AddedAnswer)
 
 
@@ -249,18 +228,6 @@ def decode_receipts(body: bytes) -> Sequence[SmsReceipt | None]:
     if not any(found):
         raise ValueError("no receipt in it")
     return found
-
-
-def as_held(receipts: Sequence[SmsReceipt | None]) -> Sequence[SmsReceipt | None]:
-    """Make of receipts as msgspec read them what users hold: its fields have our names when it is written, too."""
-    kind = type(receipts[0]) if receipts else None
-    if kind is _WithMore:
-        names = SmsReceipt.__struct_fields__
-        return [SmsReceipt(**{name: getattr(receipt, name) for name in names}) for receipt in receipts]
-    if kind is _ToTheLetter:
-        for receipt in cast("Sequence[SmsReceipt]", receipts):
-            force_setattr(receipt, "__class__", SmsReceipt)
-    return receipts
 
 
 def decode_contacts(body: bytes) -> list[ContactResult]:
@@ -390,7 +357,7 @@ def _receipt(row: Mapping[str, Any] | None) -> SmsReceipt | None:
         "sent_at": None,
         "account": "",
     }
-    return SmsReceipt(**(blank | known), _more=extra)
+    return SmsReceipt(**(blank | known), _more=Unnamed(extra) if extra else None)
 
 
 def _contact(row: Mapping[str, Any] | None) -> ContactResult:
@@ -401,23 +368,22 @@ def _contact(row: Mapping[str, Any] | None) -> ContactResult:
     return ContactResult(**(blank | known), extra=extra)
 
 
-class _Unread(dict[str, Any]):
-    """An answer with fields that have no name here, read a second time when somebody asks for them.
-
-    To msgspec it is an empty object until then.
-    """
+class _Unread(Unnamed):
+    """An answer with fields that have no name here, read a second time when somebody asks for them."""
 
     def __init__(self, body: bytes) -> None:
-        super().__init__()
+        super().__init__({})
         self._body = body
 
-    def __call__(self, receipt: SmsReceipt) -> Mapping[str, Any]:
-        return self._extra_by_id[receipt.sms_id]
+    def of(self, receipt: SmsReceipt) -> Mapping[str, Any]:
+        """Return the fields of one of its receipts."""
+        return self._by_id.get(receipt.sms_id, {})
 
     @cached_property
-    def _extra_by_id(self) -> dict[str, dict[str, Any]]:
-        rows = [_RECEIPT.read(row or {}) for row in _RECEIPT.objects(_json(self._body))]
-        return {known["sms_id"]: extra for known, extra in rows}
+    def _by_id(self) -> dict[str, dict[str, Any]]:
+        known = set(SmsReceipt.__struct_encode_fields__)
+        rows: list[dict[str, Any]] = _json(self._body)
+        return {row["id_sms_api"]: {name: row[name] for name in row if name not in known} for row in rows}
 
 
 def _json(body: bytes) -> Any:

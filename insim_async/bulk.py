@@ -205,10 +205,9 @@ class _Delivery:
         if isinstance(result, InSimError):
             self._stop = _reason_to_stop(result)
             return [Outcome(sms, None, result) for sms in batch]
-        receipts = _wire.as_held(result)
-        if _wire.all_sent(messages, receipts):
-            return list(map(Outcome, batch, receipts))
-        return [_outcome(sms, receipt) for sms, receipt in zip(batch, _wire.match(messages, receipts), strict=True)]
+        if _wire.all_sent(messages, result):
+            return list(map(Outcome, batch, result))
+        return [_outcome(sms, receipt) for sms, receipt in zip(batch, _wire.match(messages, result), strict=True)]
 
 
 class _Tally:

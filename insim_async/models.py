@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct, field
-from msgspec.structs import force_setattr
 
 from insim_async.errors import InSimError, OutcomeUnknown, Refused
 
@@ -131,8 +130,12 @@ class Contact(_Numbered, frozen=True, kw_only=True):
     email: str = ""
 
 
-class SmsReceipt(_Private, frozen=True, kw_only=True, eq=False, gc=False):
-    """What the server says of one message.
+_OF_A_RECEIPT = {"sms_id": "id_sms_api", "parts": "sms_per_message", "sent_at": "sent_time", "account": "user"}
+"""Other names in JSON: those of the answer that inSIM documents, of which a receipt is made."""
+
+
+class SmsReceipt(_Private, frozen=True, kw_only=True, eq=False, gc=False, omit_defaults=True, rename=_OF_A_RECEIPT):
+    """What the server says of one message. As JSON (by msgspec) it is the row of the answer as inSIM documents it.
 
     Attributes:
         sms_id: The id that delivery reports and clicks will carry.
@@ -154,14 +157,13 @@ class SmsReceipt(_Private, frozen=True, kw_only=True, eq=False, gc=False):
     sent_at: datetime | None
     account: str
     errors: tuple[str, ...] = ()
-    _more: Any = field(default=None, name="extra")  # a mapping, or what makes one of a receipt
+    _more: dict[str, Any] | None = field(default=None, name="extra")
 
     @property
     def extra(self) -> Mapping[str, Any]:
-        """Fields of the answer that have no name here; read when first asked for, and from then on part of its JSON."""
-        if callable(self._more):
-            force_setattr(self, "_more", self._more(self))
-        return self._more or {}
+        """Fields of the answer that have no name here; read when first asked for, and no part of its JSON."""
+        more = self._more
+        return more.of(self) if isinstance(more, Unnamed) else more or {}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SmsReceipt) and self._facts() == other._facts()
@@ -176,8 +178,20 @@ class SmsReceipt(_Private, frozen=True, kw_only=True, eq=False, gc=False):
         return {name: getattr(self, name) for name in SmsReceipt.__struct_fields__ if name != "_more"}
 
 
+class Unnamed(dict[str, Any]):
+    """Fields that have no name here. msgspec sees an empty object, so that a receipt's JSON is always the same."""
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._fields = fields
+
+    def of(self, receipt: SmsReceipt) -> Mapping[str, Any]:  # noqa: ARG002 - another may be read for several receipts
+        """Return those of a receipt."""
+        return self._fields
+
+
 def _received(facts: dict[str, Any], extra: dict[str, Any]) -> SmsReceipt:
-    return SmsReceipt(**facts, _more=extra)
+    return SmsReceipt(**facts, _more=Unnamed(extra))
 
 
 class ContactResult(_Private, frozen=True):

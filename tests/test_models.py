@@ -21,6 +21,7 @@ from insim_async.errors import (
     RateLimited,
     Refused,
 )
+from insim_async.models import Unnamed
 
 NUMBER = "+33639980001"
 RECEIPT: dict[str, Any] = {
@@ -68,7 +69,7 @@ def test_a_receipt_equals_another_with_the_same_facts() -> None:
 
 @pytest.mark.parametrize("again", [pickle.dumps, copy.copy], ids=["pickle", "copy"])
 def test_a_receipt_keeps_its_other_fields_on_its_way(again: Any) -> None:
-    receipt = SmsReceipt(**RECEIPT, _more=lambda _: {"cost": 1})
+    receipt = SmsReceipt(**RECEIPT, _more=Unnamed({"cost": 1}))
     copied = pickle.loads(again(receipt)) if again is pickle.dumps else again(receipt)
     assert copied == receipt
     assert copied.extra == {"cost": 1}
