@@ -160,7 +160,7 @@ _CALL = Words(
 )
 
 
-_ERRORS = ("error", "Error", "Errors", "ERROR", "ERRORS")
+_ERRORS = ("error", "ERROR", "ERRORS")
 """Fields that must not be overlooked among those that have no name here: an answer with one is read more closely."""
 _being_read: ContextVar[_Unread | None] = ContextVar("_being_read", default=None)
 """The answer that is being read: msgspec takes it as a default, so that a receipt keeps what it has no name for."""
