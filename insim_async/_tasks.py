@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ def start(function: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[],
 
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_task():
-        trio.lowlevel.spawn_system_task(run)
+        trio.lowlevel.spawn_system_task(run, context=contextvars.copy_context())  # as asyncio does by itself
         return
     task = asyncio.get_running_loop().create_task(function())
     _running.add(task)

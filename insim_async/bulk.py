@@ -26,6 +26,7 @@ from itertools import count, islice
 from typing import Generic, Protocol, TypeVar
 
 import anyio
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from insim_async import _wire
 from insim_async._checks import Ids, Rules, check_contact, check_sms, plain_messages
@@ -84,7 +85,7 @@ class Bulk:
     async def stream(self, messages: Iterable[Sms] | AsyncIterable[Sms]) -> AsyncGenerator[Outcome, None]:
         """Send all, yielding outcomes as batches end; then raise what the input raised, if it did."""
         source = self._source(messages)
-        async with aclosing(_pipeline(source, self._delivery().send, self._workers)) as batches:
+        async with aclosing(_Pipeline(source, self._delivery().send, self._workers).run()) as batches:
             async for _, outcomes in batches:
                 outcomes.reverse()
                 while outcomes:  # each can be forgotten as soon as the caller is done with it
@@ -99,7 +100,7 @@ class Bulk:
         source = self._source(messages)
         tally = _Tally(len(messages) if isinstance(messages, Sized) else None, self._clock, on_progress)
         ended: dict[int, list[Outcome]] = {}
-        async with aclosing(_pipeline(source, self._delivery().send, self._workers)) as batches:
+        async with aclosing(_Pipeline(source, self._delivery().send, self._workers).run()) as batches:
             async for number, outcomes in batches:
                 ended[number] = outcomes
                 tally.add(outcomes)
@@ -114,7 +115,7 @@ class Bulk:
         """Add all, with a result for each in the order of the input; raise if a request failed for good."""
         source = self._source(contacts)
         ended: dict[int, list[ContactResult]] = {}
-        async with aclosing(_pipeline(source, self._add, self._workers)) as batches:
+        async with aclosing(_Pipeline(source, self._add, self._workers).run()) as batches:
             async for number, results in batches:
                 ended[number] = results  # noqa: PERF403 - an async comprehension would not read better
         if source.error is not None:
@@ -203,11 +204,14 @@ class _Delivery:
             return first + await self._deliver(batch[middle:], messages[middle:])
         result = await self._connection.post(call)
         if isinstance(result, InSimError):
-            self._stop = _reason_to_stop(result)
+            self._stop = self._stop or _reason_to_stop(result)
             return [Outcome(sms, None, result) for sms in batch]
         if _wire.all_sent(messages, result):
             return list(map(Outcome, batch, result))
-        return [_outcome(sms, receipt) for sms, receipt in zip(batch, _wire.match(messages, result), strict=True)]
+        outcomes = [_outcome(sms, receipt) for sms, receipt in zip(batch, _wire.match(messages, result), strict=True)]
+        reasons = (_reason_to_stop(outcome.error) for outcome in outcomes if outcome.error is not None)
+        self._stop = next(filter(None, [self._stop, *reasons]), None)
+        return outcomes
 
 
 class _Tally:
@@ -298,6 +302,12 @@ class _Arriving(Generic[T]):
                 while len(self._waiting) >= self._size:
                     self._room = anyio.Event()
                     await self._room.wait()
+        except anyio.get_cancelled_exc_class() as error:
+            await (
+                checkpoint_if_cancelled()
+            )  # goes on where it was not this that was cancelled, but what the input waits for
+            self.error = RuntimeError("the input was cancelled")
+            self.error.__cause__ = error
         except Exception as error:  # noqa: BLE001 - it is the caller's, and may raise anything
             self.error = error
         self._ended = True
@@ -349,50 +359,68 @@ class _Handover(Generic[T]):
         self._news.set()
 
 
-async def _pipeline(
-    source: _Source[T], handle: Callable[[list[T]], Awaitable[list[R]]], workers: int
-) -> AsyncGenerator[tuple[int, list[R]], None]:
-    """Yield what ``handle`` makes of each batch as it ends, with the batch's number; raise what it raises.
+class _Pipeline(Generic[T, R]):
+    """The workers of one call, the task that keeps them, and what comes out of them.
 
-    Closing it cancels what is under way, and waits for that.
+    Args:
+        source: Hands out the batches.
+        handle: Makes something of each.
+        workers: How many batches at a time.
     """
-    results = _Handover[tuple[int, list[R]]]()
-    scope, finished, gone = anyio.CancelScope(), anyio.Event(), anyio.Event()
-    numbers = count()
-    failures: list[Exception] = []
 
-    async def work() -> None:
-        while batch := await source.take():
-            number = next(numbers)
+    def __init__(self, source: _Source[T], handle: Callable[[list[T]], Awaitable[list[R]]], workers: int) -> None:
+        self._source = source
+        self._handle = handle
+        self._workers = workers
+        self._numbers = count()
+        self._results = _Handover[tuple[int, list[R]]]()
+        self._failures: list[BaseException] = []
+        self._scope = anyio.CancelScope()
+        self._finished = False
+        self._end = anyio.Event()
+
+    async def run(self) -> AsyncGenerator[tuple[int, list[R]], None]:
+        """Yield what becomes of each batch as it ends, with the batch's number; raise what ``handle`` raises.
+
+        Closing it cancels what is under way, and waits for that.
+        """
+        start(self._keep, self._ended)
+        try:
+            while (result := await self._results.take()) is not None:
+                yield result
+        finally:
+            self._scope.cancel()
+            await wait_whatever_comes(self._end)
+        if self._failures:
+            raise self._failures[0]
+        if not self._finished:
+            raise OutcomeUnknown("the sending was cancelled from outside; what was under way may have been sent")
+
+    async def _keep(self) -> None:
+        try:
+            with self._scope:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(self._source.fill)
+                    for _ in range(self._workers):
+                        group.start_soon(self._work)
+                self._finished = not group.cancel_scope.cancel_called  # as it is where one of them was cancelled
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised where somebody awaits it
+            self._failures.append(error)
+
+    async def _work(self) -> None:
+        while batch := await self._source.take():
+            number = next(self._numbers)
             try:
-                await results.give((number, await handle(batch)))
-            except Exception as error:  # noqa: BLE001 - raised below, where somebody awaits it
-                failures.append(error)
-                scope.cancel()
+                await self._results.give((number, await self._handle(batch)))
+            except Exception as error:  # noqa: BLE001 - raised where somebody awaits it
+                self._failures.append(error)
+                self._scope.cancel()
 
-    async def keep() -> None:
-        with scope:
-            async with anyio.create_task_group() as group:
-                group.start_soon(source.fill)
-                for _ in range(workers):
-                    group.start_soon(work)
-            finished.set()
-
-    def ended() -> None:
-        gone.set()
-        results.end()
-
-    start(keep, ended)
-    try:
-        while (result := await results.take()) is not None:
-            yield result
-    finally:
-        scope.cancel()
-        await wait_whatever_comes(gone)
-    if failures:
-        raise failures[0]
-    if not finished.is_set():
-        raise OutcomeUnknown("the sending was cancelled from outside; what was under way may have been sent")
+    def _ended(self) -> None:
+        self._end.set()
+        self._results.end()
 
 
 @functools.lru_cache(maxsize=8)

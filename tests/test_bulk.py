@@ -11,6 +11,7 @@ import sys
 import textwrap
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import aclosing
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
@@ -198,6 +199,46 @@ async def test_a_refused_account_or_a_wrong_address_stops_the_rest(
         assert (await insim.send_many(texts(5))).sent == 5
 
 
+async def test_what_stops_the_rest_is_not_forgotten_for_a_later_fault(hours: Hours, router: respx.MockRouter) -> None:
+    """Two requests are under way when the account is refused; the other one ends afterwards, and not as well."""
+    both, late, requests = anyio.Event(), anyio.Event(), list[httpx.Request]()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        if len(requests) == 1:
+            await both.wait()
+            return httpx.Response(401)
+        both.set()
+        await late.wait()
+        return httpx.Response(500)
+
+    async def messages() -> AsyncIterator[Sms]:
+        for sms in texts(2):
+            yield sms
+        await anyio.wait_all_tasks_blocked()
+        late.set()
+        await anyio.wait_all_tasks_blocked()
+        for sms in texts(3):
+            yield sms
+
+    router.post("/api/v1/sendsms").mock(side_effect=answer)
+    async with client(hours, batch_size=1, max_concurrency=2) as insim:
+        report = await insim.send_many(messages())
+    assert len(requests) == 2
+    ended = [outcome.status for outcome in report.outcomes]
+    assert ended == [Status.REFUSED, Status.UNKNOWN, Status.NOT_SENT, Status.NOT_SENT, Status.NOT_SENT]
+
+
+async def test_an_account_that_is_refused_in_a_receipt_stops_the_rest(hours: Hours, gateway: Gateway) -> None:
+    gateway.answers = [
+        lambda messages: httpx.Response(200, json=[receipt(message, sent=0, error=["#002"]) for message in messages])
+    ]
+    async with client(hours, batch_size=10, max_concurrency=1) as insim:
+        report = await insim.send_many(texts(25))
+    assert len(gateway.requests) == 1
+    assert (report.refused, report.not_sent) == (10, 15)
+
+
 async def test_a_long_pause_does_not_fail_a_bulk_call(insim: AsyncInSim, gateway: Gateway, hours: Hours) -> None:
     gateway.answers = [httpx.Response(429, headers={"Retry-After": "45"})]
     assert (await insim.send_many(texts(500))).sent == 500
@@ -315,6 +356,58 @@ class TestAnInputThatRaises:
             await insim.send_many(failing_after(250))
         assert caught.value.report.sent == 250
         assert isinstance(caught.value.__cause__, LookupError)
+
+    async def test_a_cancellation_of_what_it_waits_for_is_its_failure(self, hours: Hours, gateway: Gateway) -> None:
+        """It is not the caller who was cancelled: what was sent is reported, and that there was more."""
+        reading = asyncio.create_task(asyncio.sleep(3600))
+
+        async def messages() -> AsyncIterator[Sms]:
+            for sms in texts(4):
+                yield sms
+            await anyio.wait_all_tasks_blocked()
+            reading.cancel()
+            await reading
+            raise AssertionError
+
+        async with client(hours, batch_size=2, max_concurrency=2) as insim:
+            with pytest.raises(BulkInterrupted) as caught:
+                await insim.send_many(messages())
+        assert caught.value.report.sent == sum(gateway.processed.values()) == 4
+        assert isinstance(caught.value.__cause__, RuntimeError)
+        assert isinstance(caught.value.__cause__.__cause__, asyncio.CancelledError)
+
+    @pytest.mark.parametrize("backend", ["trio"])
+    def test_a_program_that_ends_in_it_ends(self, backend: str) -> None:
+        """With asyncio the event loop sees to that."""
+
+        def leaving() -> Iterator[Sms]:
+            yield from texts(1)
+            sys.exit(3)
+
+        async def scenario() -> None:
+            async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL) as insim:
+                await insim.send_many(leaving())
+
+        with pytest.raises(BaseExceptionGroup) as caught:
+            anyio.run(scenario, backend=backend)
+        assert caught.group_contains(SystemExit)
+
+    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+    def test_it_sees_the_context_of_the_caller(self, backend: str) -> None:
+        request: ContextVar[str] = ContextVar("request", default="none")
+        seen: list[str] = []
+
+        async def messages() -> AsyncIterator[Sms]:
+            seen.append(request.get())
+            yield Sms("12", "not a number")
+
+        async def scenario() -> None:
+            request.set("the caller's")
+            async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL) as insim:
+                assert (await insim.send_many(messages())).not_sent == 1
+
+        anyio.run(scenario, backend=backend)
+        assert seen == ["the caller's"]
 
     async def test_contacts_raise_it(self, insim: AsyncInSim) -> None:
         def failing() -> Iterator[Contact]:
@@ -454,6 +547,21 @@ async def test_a_bulk_call_whose_tasks_are_cancelled_from_outside_ends(hours: Ho
         await anyio.wait_all_tasks_blocked()
         for task in _tasks._running:
             task.cancel()
+        with pytest.raises(OutcomeUnknown, match="cancelled from outside"):
+            await sending
+
+
+async def test_a_bulk_call_one_of_whose_workers_is_cancelled_from_outside_says_so(
+    hours: Hours, router: respx.MockRouter
+) -> None:
+    """What was under way in it is lost, and nobody must take the rest for all."""
+    await stalled(router)
+    async with client(hours, batch_size=1, max_concurrency=2) as insim:
+        before = asyncio.all_tasks()
+        sending = asyncio.create_task(insim.send_many(texts(6)))
+        await anyio.wait_all_tasks_blocked()
+        workers = asyncio.all_tasks() - before - _tasks._running - {sending}
+        next(iter(workers)).cancel()
         with pytest.raises(OutcomeUnknown, match="cancelled from outside"):
             await sending
 
