@@ -182,10 +182,17 @@ def _unwritable(text: object) -> str | None:
 
 def _date(send_at: object, zone: tzinfo | None) -> str | InvalidMessage:
     """Write a date as the API reads it, which has no way to name a zone."""
-    if not isinstance(send_at, datetime):
+    if not isinstance(send_at, datetime) or send_at != send_at:  # as pandas' "not a time" is
         return InvalidMessage("send_at", f"expected a datetime, got {type(send_at).__name__}")
     if zone is None and send_at.tzinfo is not None:
         return InvalidMessage("send_at", "it names a time zone: give the client the account's own with timezone=...")
+    try:
+        return _local(send_at, zone)
+    except OverflowError:
+        return InvalidMessage("send_at", "it is too early or too late for a time zone")
+
+
+def _local(send_at: datetime, zone: tzinfo | None) -> str | InvalidMessage:
     local = send_at if send_at.tzinfo is None else send_at.astimezone(zone)
     wall = local.replace(tzinfo=None, fold=0)
     if zone is not None:

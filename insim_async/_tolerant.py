@@ -17,6 +17,7 @@ __all__ = ["Words", "codes", "flag", "moment", "text", "whole"]
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NOISE = re.compile(r"[\W_]+")
 _EMPTY: tuple[object, ...] = (None, "", [])
+_NO_ERROR = {"", "0", "false", "none", "null", "[]", "{}"}
 
 
 def fold(word: str) -> str:
@@ -47,9 +48,28 @@ def flag(value: object) -> bool:
 
 
 def codes(value: object) -> tuple[str, ...]:
-    """Read a list of codes, or the one that stands in its place."""
-    found = value if isinstance(value, list) else [value]
-    return tuple(text(code) for code in found if code not in ("", None))
+    """Read error codes, in whatever they are wrapped; what says that there is no error is none.
+
+    It never fails: whatever stands where an error belongs is one, unless it is known to mean that there is none.
+    """
+    found: list[str] = []
+    left = [value]
+    while left:
+        match left.pop(0):
+            case list() as inner:
+                left[:0] = inner
+            case dict() as inner:
+                left[:0] = inner.values()
+            case word:
+                found += _code(str(word).strip())
+    return tuple(found)
+
+
+def _code(word: str) -> list[str]:
+    if word.casefold() in _NO_ERROR:
+        return []
+    digits = word.removeprefix("#")
+    return [f"#{digits:0>3}" if digits.isascii() and digits.isdigit() else word]
 
 
 def moment(value: object) -> datetime:
@@ -78,11 +98,14 @@ class Words:
         Raises:
             ValueError: There is none, or more than one place to look.
         """
-        while isinstance(answer, dict) and not self._knows(answer):
+        while isinstance(answer, dict):
             inside = [value for value in answer.values() if value and isinstance(value, dict | list)]
-            if len(inside) != 1:
+            better = [value for value in inside if self._known(value) > self._known(answer)]
+            if self._known(answer) and not better:
+                break
+            if len(better or inside) != 1:
                 raise ValueError("no object that has the documented fields")
-            answer = inside[0]
+            (answer,) = better or inside
         found = answer if isinstance(answer, list) else [answer]
         return [row if isinstance(row, dict) else None for row in found]
 
@@ -102,7 +125,7 @@ class Words:
         spelled.sort(key=lambda names: -1 if names[0] in documented else self._ranks.get(names[0], 0))
         for folded, name in spelled:
             field, value = self._names.get(folded), row[name]
-            if field is None or (field in known and value not in _EMPTY):
+            if field is None or (known.get(field, ()) != () and value not in _EMPTY):
                 extra[name] = value
             elif value not in _EMPTY:
                 try:
@@ -111,8 +134,9 @@ class Words:
                     extra[name] = value
         return known, extra
 
-    def _knows(self, row: Mapping[str, Any]) -> bool:
-        return any(self._is_field(name, value) for name, value in row.items())
-
-    def _is_field(self, name: str, value: object) -> bool:
-        return fold(name) in self._names and not isinstance(value, dict)
+    def _known(self, value: object) -> int:
+        """Count the fields of an object, or of the first of a list, that are known."""
+        row = value[0] if isinstance(value, list) and value else value
+        if not isinstance(row, dict):
+            return 0
+        return sum(fold(name) in self._names and not isinstance(row[name], dict) for name in row)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -55,6 +56,8 @@ _NOT_DIGITS = re.compile(r"[^0-9]+")
 _NO_RESULT = ContactResult("-")
 _NOT_JSON = "not a whole JSON document"
 _ABOUT_THE_ACCOUNT = {"#001", "#002"}
+_BLOCKING = {"#001", "#002", "#003"}
+_is_code = re.compile(r"#[0-9]{3}").fullmatch
 
 
 # Requests ----------------------------------------------------------------------------------------------------------
@@ -88,11 +91,10 @@ class Account:
     __slots__ = ("_header",)
 
     def __init__(self, login: str, access_key: str, *, dry_run: bool = False) -> None:
-        header = {"login": login, "accessKey": access_key} | ({"mode": "test"} if dry_run else {})
-        try:
-            self._header = _encode(header)
-        except UnicodeEncodeError:
-            self._header = b""
+        self._header = b""
+        with suppress(UnicodeEncodeError):
+            self._header = _encode({"login": login, "accessKey": access_key} | ({"mode": "test"} if dry_run else {}))
+        del access_key  # a traceback with locals would show it
         if not self._header:
             raise ConfigurationError("login and access_key: they hold a character that cannot be encoded")
 
@@ -115,8 +117,9 @@ class Account:
         return b'{"header":%b,%b}' % (self._header[:-1], rest[1:])
 
 
-_encode = msgspec.json.Encoder().encode
-_encode_into = msgspec.json.Encoder().encode_into
+# A subclass of str, such as the templates of web frameworks make, is written as what it says.
+_encoder = msgspec.json.Encoder(enc_hook=str.__str__)
+_encode, _encode_into = _encoder.encode, _encoder.encode_into
 
 
 class _Kept(threading.local):
@@ -160,6 +163,7 @@ _CALL = Words(
 )
 
 
+_Codes = tuple[Annotated[str, msgspec.Meta(pattern="^#[0-9]{3}$")], ...]
 _ERRORS = ("error", "ERROR", "ERRORS")
 """Fields that must not be overlooked among those that have no name here: an answer with one is read more closely."""
 _being_read: ContextVar[_Unread | None] = ContextVar("_being_read", default=None)
@@ -180,7 +184,7 @@ class _Added(Struct, forbid_unknown_fields=True, gc=False):
     result: Literal["success", "failed"]
     adress: str = ""
     email: str = ""
-    errors: tuple[str, ...] = ()
+    errors: _Codes = ()
     firstname: str = ""
     lastname: str = ""
     phonenumber: str = ""
@@ -197,8 +201,10 @@ class _AddedAnswer(Struct, forbid_unknown_fields=True):
     data: _AddedList
 
 
-_to_the_letter = _receipts(forbid_unknown_fields=True)
+_codes = ("errors", _Codes, msgspec.field(default=()))
+_to_the_letter = _receipts(_codes, forbid_unknown_fields=True)
 _with_more = _receipts(
+    _codes,
     ("_more", dict[str, Any], msgspec.field(name="extra", default_factory=_being_read.get)),
     *((f"_{word}", Literal["(never)"] | None, msgspec.field(name=word, default=None)) for word in _ERRORS),
 )
@@ -249,7 +255,7 @@ def decode_contacts(body: bytes) -> list[ContactResult]:
             row.lastname or row.last_name,
             row.adress,
             row.email,
-            ok=row.result == "success",
+            ok=row.result == "success" and _BLOCKING.isdisjoint(row.errors),
             errors=row.errors,
         )
         for row in rows
@@ -266,7 +272,7 @@ def decode_call(body: bytes) -> CallResult:
     known, extra = _CALL.read(row or {})
     if "ok" not in known:
         raise ValueError("no result in it")
-    return CallResult(**known, extra=extra)
+    return CallResult(**known | {"ok": known["ok"] and not known.get("errors")}, extra=extra)
 
 
 def all_sent(messages: Sequence[Message], receipts: Sequence[SmsReceipt | None]) -> bool:
@@ -279,17 +285,16 @@ def match(messages: Sequence[Message], receipts: Sequence[SmsReceipt | None]) ->
     """Find the receipt of each message: by the id that was sent, else by position and number; None if there is none.
 
     Position counts only where the answer has as many rows as the request, and either no id of ours at all or no id
-    in this row. A message whose receipts contradict each other has none.
+    in this row. A message whose receipts contradict each other, or that name another number, has none.
     """
-    ids = [message.id_sms_api for message in messages]
-    ours = set(ids)
+    ours = {message.id_sms_api for message in messages}
     by_id: dict[str, list[SmsReceipt]] = {}
     for receipt in receipts:
         if receipt is not None and receipt.sms_id in ours:
             by_id.setdefault(receipt.sms_id, []).append(receipt)
-    in_line = receipts if len(receipts) == len(ids) else [None] * len(ids)
+    in_line = receipts if len(receipts) == len(messages) else [None] * len(messages)
     return [
-        _agreed(by_id[message.id_sms_api])
+        _agreed(message.phone_number, by_id[message.id_sms_api])
         if message.id_sms_api in by_id
         else _in_position(message.phone_number, receipt, echoed=bool(by_id))
         for message, receipt in zip(messages, in_line, strict=True)
@@ -315,12 +320,17 @@ def refusal(receipt: SmsReceipt) -> Refused | None:
     """Return why the server did not take the message, or None if it did."""
     if receipt.sent and not receipt.errors:
         return None
-    why = ", ".join(f"{code} ({_SEND_ERRORS.get(code, 'undocumented')})" for code in receipt.errors)
-    error = AuthenticationFailed if _ABOUT_THE_ACCOUNT.intersection(receipt.errors) else Refused
-    return error(f"the server did not send it: {why or 'no reason given'}", codes=receipt.errors)
+    codes = tuple(filter(_is_code, receipt.errors))
+    reasons = [f"{code} ({_SEND_ERRORS.get(code, 'undocumented')})" for code in codes]
+    if len(codes) < len(receipt.errors):
+        reasons.append("in words, which stand in the receipt")  # and may repeat what they were told
+    error = AuthenticationFailed if _ABOUT_THE_ACCOUNT.intersection(codes) else Refused
+    return error(f"the server did not send it: {', '.join(reasons) or 'no reason given'}", codes=codes)
 
 
-def _agreed(receipts: list[SmsReceipt]) -> SmsReceipt | None:
+def _agreed(number: str, receipts: list[SmsReceipt]) -> SmsReceipt | None:
+    if any(_another_number(number, receipt.phone_number) for receipt in receipts):
+        return None
     return receipts[0] if len({refusal(receipt) is None for receipt in receipts}) == 1 else None
 
 
@@ -337,6 +347,11 @@ def _result_for(contact: Contact, results: Sequence[ContactResult]) -> ContactRe
         if _same_number(contact.phone_number, result.phone_number):
             return result
     raise ValueError("no result for one of the contacts")
+
+
+def _another_number(ours: str, theirs: str) -> bool:
+    digits = _NOT_DIGITS.sub("", theirs)
+    return len(digits) >= 9 and ours[-7:] != digits[-7:]
 
 
 def _same_number(ours: str, theirs: str) -> bool:
@@ -364,6 +379,7 @@ def _contact(row: Mapping[str, Any] | None) -> ContactResult:
     known, extra = _CONTACT.read(row or {})
     if "ok" not in known:
         raise ValueError("a result that says neither success nor failure")
+    known["ok"] = known["ok"] and _BLOCKING.isdisjoint(known.get("errors", ()))
     blank: dict[str, Any] = {"phone_number": ""}
     return ContactResult(**(blank | known), extra=extra)
 

@@ -6,6 +6,7 @@ All are frozen, and none shows a person's number or text in its ``repr``: what i
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping, Sequence, Sized
 from datetime import datetime
 from typing import Any
@@ -34,6 +35,7 @@ _HIDDEN = frozenset(
         "email",
         "extra",
         "first_name",
+        "info",
         "last_name",
         "link",
         "message",
@@ -42,6 +44,7 @@ _HIDDEN = frozenset(
         "qualification",
         "query",
         "raw_json",
+        "sms",
         "url",
     ]
 )
@@ -68,6 +71,7 @@ class Status(enum.Enum):
     """It may have been sent; it is never sent again on its own."""
 
 
+_is_code = re.compile(r"#[0-9]{3}").fullmatch
 _SENT = Status.SENT  # looking up a member costs more than all else that is done with most outcomes
 
 
@@ -79,7 +83,7 @@ class _Private(Struct, frozen=True):
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         public = [(name, getattr(self, name)) for name in self.__struct_fields__ if not name.startswith("_")]
-        return [(name, _masked(value) if name in _HIDDEN else value) for name, value in public]
+        return [(name, _shown(name, value)) for name, value in public]
 
 
 class _Masked(str):
@@ -87,8 +91,16 @@ class _Masked(str):
     __repr__ = str.__str__
 
 
+def _shown(name: str, value: Any) -> object:
+    if not value or isinstance(value, _Private):
+        return value
+    if name == "errors":
+        return tuple(error if _is_code(error) else _masked(error) for error in value)
+    return _masked(value) if name in _HIDDEN else value
+
+
 def _masked(value: object) -> object:
-    return _Masked(f"<{len(value)}>") if isinstance(value, Sized) and value else value
+    return _Masked(f"<{len(value) if isinstance(value, Sized) else type(value).__name__}>")
 
 
 class _Addressed(_Private, frozen=True):

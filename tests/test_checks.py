@@ -19,6 +19,18 @@ LINKED = "See [Lien_Tracking]"
 URL = "https://example.com/a?b=c"
 
 
+class NotATime(datetime):
+    """A stand-in for pandas' NaT: a datetime that equals nothing."""
+
+    __hash__ = datetime.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __ne__(self, other: object) -> bool:
+        return True
+
+
 @pytest.mark.parametrize(
     ("sms", "message"),
     [
@@ -68,6 +80,7 @@ BAD: list[tuple[Any, str, str]] = [
     (Sms(NUMBER, "Hi", sms_id=5), "sms_id", "1 to 128"),  # type: ignore[arg-type]
     (Sms(NUMBER, "Hi", send_at="2026-01-01"), "send_at", "expected a datetime, got str"),  # type: ignore[arg-type]
     (Sms(NUMBER, "Hi", send_at=datetime(2026, 1, 1, tzinfo=UTC)), "send_at", "timezone="),
+    (Sms(NUMBER, "Hi", send_at=NotATime(1, 1, 1)), "send_at", "expected a datetime, got NotATime"),
 ]
 
 
@@ -107,6 +120,8 @@ def test_a_date_is_written_in_the_account_s_own_zone(send_at: datetime, zone: Zo
         (datetime(2026, 3, 29, 2, 30, tzinfo=PARIS), "does not exist"),
         (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "cannot tell which"),
         (datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "cannot tell which"),
+        (datetime.max.replace(tzinfo=UTC), "too early or too late"),
+        (datetime.min.replace(tzinfo=timezone(timedelta(hours=14))), "too early or too late"),
     ],
 )
 def test_a_time_that_does_not_exist_or_exists_twice_is_refused(send_at: datetime, reason: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from insim_async import BulkReport, Contact, ContactResult, Outcome, Sms, SmsReceipt, Status
+from insim_async import BulkReport, CallResult, Contact, ContactResult, Outcome, Sms, SmsReceipt, Status
 from insim_async.errors import (
     AuthenticationFailed,
     ConfigurationError,
@@ -40,6 +40,9 @@ HELD = [
     ContactResult(NUMBER, "Zoé", "Secret", "1 rue Secret", "zoe@example.com", ok=True, extra={"Secret": "text"}),
     Outcome(Sms(NUMBER, "Secret text"), SmsReceipt(**RECEIPT)),
     BulkReport([Outcome(Sms(NUMBER, "Secret text"), SmsReceipt(**RECEIPT))], sent=1),
+    CallResult(ok=False, info="Secret text", errors=("Secret text",)),
+    Sms(33639980001, "Secret text"),  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] # by mistake
+    Outcome({"phone_number": NUMBER}),  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] # by mistake
 ]
 
 

@@ -14,6 +14,7 @@ WORDS = Words(
     sms_id=(_tolerant.text, "id_sms_api"),
     number=(_tolerant.text, "phone_number phone"),
     sent=(_tolerant.flag, "sent"),
+    errors=(_tolerant.codes, "errors error"),
 )
 
 
@@ -31,6 +32,7 @@ def test_case_and_underscores_do_not_matter(word: str) -> None:
         ({"phone_number": "", "phone": "1"}, {"number": "1"}, {}),
         ({"phone": "1", "phone_number": "2"}, {"number": "2"}, {"phone": "1"}),
         ({"sent": 0, "SENT": 1}, {"sent": False}, {"SENT": 1}),
+        ({"errors": [0], "ERRORS": ["#003"]}, {"errors": ("#003",)}, {}),
         ({"id_sms_api": 7, "sent": None}, {"sms_id": "7"}, {}),
         ({"sent": "perhaps", "id_sms_api": ["x"]}, {}, {"sent": "perhaps", "id_sms_api": ["x"]}),
     ],
@@ -39,6 +41,7 @@ def test_case_and_underscores_do_not_matter(word: str) -> None:
         "empty gives way",
         "the best name holds",
         "no is not empty",
+        "no error is",
         "numbers and nulls",
         "unreadable is kept",
     ],
@@ -63,6 +66,8 @@ ROW = {"id_sms_api": "a", "sent": 1}
         ({"data": [ROW, ROW]}, [ROW, ROW]),
         ({"data": {"data": [ROW], "envoi": 0}}, [ROW]),
         ({"DATA": ROW, "errors": [], "ok": True}, [ROW]),
+        ({"errors": "none", "data": [ROW, ROW]}, [ROW, ROW]),
+        (ROW | {"parts": [{"sent": 1}], "more": {}}, [ROW | {"parts": [{"sent": 1}], "more": {}}]),
         ([ROW, 5, None], [ROW, None, None]),
         ("text", [None]),
         (None, [None]),
@@ -73,7 +78,7 @@ def test_objects_are_found_in_any_wrapper(answer: object, rows: Any) -> None:
     assert WORDS.objects(answer) == rows
 
 
-@pytest.mark.parametrize("answer", [{}, {"error": "no"}, {"a": [ROW], "b": [ROW]}, {"data": {}}, {"sent": {}}])
+@pytest.mark.parametrize("answer", [{}, {"result": "no"}, {"a": [ROW], "b": [ROW]}, {"data": {}}, {"sent": {}}])
 def test_an_answer_with_no_or_two_places_to_look_is_refused(answer: object) -> None:
     with pytest.raises(ValueError, match="documented"):
         WORDS.objects(answer)
@@ -96,11 +101,24 @@ def test_a_flag_is_read_in_any_spelling(value: object, meaning: bool) -> None:
     assert _tolerant.flag(value) is meaning
 
 
+NO_ERROR: list[object] = [[], "", {}, [[]], [{}], 0, "0", [0], False, None, "[]", "null"]
+
+
 @pytest.mark.parametrize(
     ("value", "meaning"),
-    [(["#001", 2], ("#001", "2")), ("#006", ("#006",)), ([], ()), ("", ()), ([None, "", "#1"], ("#1",))],
+    [
+        (["#001", 2], ("#001", "#002")),
+        ("#006", ("#006",)),
+        (" #006 ", ("#006",)),
+        ([None, "", "#1"], ("#001",)),
+        ([{"code": "#007"}], ("#007",)),
+        ({"0": ["#001", {"1": 12}]}, ("#001", "#012")),
+        ("no credit", ("no credit",)),
+        (True, ("True",)),
+        *((no_error, ()) for no_error in NO_ERROR),
+    ],
 )
-def test_codes_are_a_list_or_one(value: object, meaning: tuple[str, ...]) -> None:
+def test_codes_are_read_from_any_wrapping_and_nothing_is_none(value: object, meaning: tuple[str, ...]) -> None:
     assert _tolerant.codes(value) == meaning
 
 
@@ -125,7 +143,6 @@ def test_a_date_is_aware_if_it_says_so_and_midnight_without_a_time(value: str, m
         (_tolerant.whole, "many"),
         (_tolerant.flag, "maybe"),
         (_tolerant.flag, {}),
-        (_tolerant.codes, [{}]),
         (_tolerant.moment, "soon"),
         (_tolerant.moment, 5),
         (_tolerant.moment, "1702120112345"),

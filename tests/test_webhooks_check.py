@@ -264,6 +264,7 @@ class TestAnswer:
             ("/login?next=/insim", "to another path"),
             ("", "to the same path"),
         ],
+        ids=["host", "nonsense", "http", "slash", "path", "itself"],
     )
     def test_that_redirects_is_not_followed(self, location: str, whither: str) -> None:
         said = words(lambda url: Reply(308, location=location))

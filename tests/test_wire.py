@@ -47,6 +47,23 @@ def row(number: int = 0, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+class Markup(str):
+    """Text as web frameworks mark it."""
+
+    __slots__ = ()
+
+
+def test_a_subclass_of_text_is_written_as_text() -> None:
+    message = Message(Markup(NUMBERS[0]), Markup("Hello"), Markup("id0"))
+    account = Account(Markup("me"), Markup("key"))
+    assert json.loads(account.messages([message]))["messages"][0]["message"] == "Hello"
+    assert (
+        json.loads(account.contacts([Contact(NUMBERS[0], first_name=Markup("Zoé"))]))["contacts"][0]["firstname"]
+        == "Zoé"
+    )
+    assert json.loads(account.call(Markup(NUMBERS[0])))["header"]["phone_number"] == NUMBERS[0]
+
+
 class TestPublishedAnswers:
     @pytest.mark.parametrize("vector", vectors("sendsms"))
     def test_receipts(self, vector: dict[str, Any]) -> None:
@@ -175,6 +192,12 @@ class TestOtherSpellings:
             ({"sent": None, "ERRORS": "#003"}, "errors", ("#003",)),
             *(({name: ["#003"]}, "errors", ("#003",)) for name in ("error", "ERROR", "ERRORS")),
             ({"errors": ["#003"]}, "errors", ("#003",)),
+            ({"errors": ["003 "]}, "errors", ("#003",)),
+            ({"errors": [{"code": "#003"}]}, "errors", ("#003",)),
+            ({"errors": {"0": "#003"}}, "errors", ("#003",)),
+            ({"errors": True}, "errors", ("True",)),
+            ({"errors": ["0"]}, "errors", ()),
+            ({"error": 0}, "errors", ()),
         ],
     )
     def test_a_receipt_that_differs_in_one_field(self, changes: dict[str, Any], name: str, value: object) -> None:
@@ -290,6 +313,11 @@ MATCHES = {
     "ids of their own, one missing": ([row(n, id_sms_api=f"x{n}") for n in (0, 1)], [None, None, None]),
     "the older refusal": ([{"id_sms_api": n, "error": ["#006"]} for n in range(3)], ["0", "1", "2"]),
     "sent, but to nobody": ([{"id_sms_api": n, "sent": 1} for n in range(3)], [None, None, None]),
+    "our ids for other numbers": ([row(n, id_sms_api=f"id{n - 1}") for n in range(3)], [None, None, None]),
+    "an id and no number": (
+        [row(0), row(1, phone_number=""), row(2, phone_number="+336XXXX02")],
+        ["id0", "id1", "id2"],
+    ),
     "one that says nothing": ([row(0), {"id_sms_api": "id1"}, row(2)], ["id0", None, "id2"]),
     "national numbers": ([row(n, id_sms_api="", phone_number=f"063998000{n}") for n in range(3)], ["", "", ""]),
 }
@@ -328,12 +356,41 @@ def test_a_contact_without_a_result_makes_the_answer_worthless(results: Any) -> 
 
 
 @pytest.mark.parametrize(
+    ("errors", "ok", "warnings"), [(["#001"], False, ()), (["#004"], True, ("#004",)), (["3"], False, ())]
+)
+@pytest.mark.parametrize("name", ["phonenumber", "PHONE"])
+def test_a_contact_is_not_ok_beside_an_error_that_keeps_it_out(
+    errors: list[str], ok: bool, warnings: tuple[str, ...], name: str
+) -> None:
+    (result,) = _wire.decode_contacts(encoded([{name: NUMBERS[0], "result": "success", "errors": errors}]))
+    assert (result.ok, result.warnings) == (ok, warnings)
+
+
+def test_a_call_is_not_ok_beside_an_error() -> None:
+    assert not _wire.decode_call(encoded([{"result": "success", "errors": ["#002"]}])).ok
+
+
+def test_what_the_server_says_in_words_is_kept_and_not_repeated() -> None:
+    """It may repeat what it was told."""
+    (receipt,) = _wire.decode_receipts(encoded([row(sent=0, error=[f"{NUMBERS[0]} is no number", "#007"])]))
+    assert receipt is not None
+    assert receipt.errors == (f"{NUMBERS[0]} is no number", "#007")
+    refusal = _wire.refusal(receipt)
+    assert refusal is not None
+    assert refusal.codes == ("#007",)
+    assert NUMBERS[0] not in repr(receipt) + repr(refusal) + str(refusal)
+    assert "'#007'" in repr(receipt)
+
+
+@pytest.mark.parametrize(
     ("changes", "kind", "words"),
     [
         ({"sent": 0}, Refused, "no reason given"),
         ({"error": ["#003"]}, Refused, r"#003 \(the recipient does not want SMS\)"),
         ({"sent": 0, "error": ["#999"]}, Refused, r"#999 \(undocumented\)"),
         ({"sent": 0, "error": ["#001"]}, AuthenticationFailed, "authentication failed"),
+        ({"sent": 0, "error": [1]}, AuthenticationFailed, "authentication failed"),
+        ({"error": ["#003", "no credit"]}, Refused, r"#003 \(.*\), in words, which stand in the receipt"),
     ],
 )
 def test_a_refusal_says_why(changes: dict[str, Any], kind: type[Exception], words: str) -> None:
