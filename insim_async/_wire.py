@@ -277,8 +277,14 @@ def decode_call(body: bytes) -> CallResult:
 
 def all_sent(messages: Sequence[Message], receipts: Sequence[SmsReceipt | None]) -> bool:
     """Say whether the answer has what is hoped for: a receipt for each message, in order, and nothing refused."""
-    taken = [receipt.sms_id for receipt in receipts if receipt and receipt.sent and not receipt.errors]
-    return len(receipts) == len(messages) and taken == [message.id_sms_api for message in messages]
+    if len(receipts) != len(messages):
+        return False
+    for message, receipt in zip(messages, receipts, strict=True):
+        if receipt is None or receipt.sms_id != message.id_sms_api or receipt.phone_number != message.phone_number:
+            return False
+        if not receipt.sent or receipt.errors:
+            return False
+    return True
 
 
 def match(messages: Sequence[Message], receipts: Sequence[SmsReceipt | None]) -> Sequence[SmsReceipt | None]:

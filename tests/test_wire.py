@@ -329,6 +329,22 @@ def test_receipts_are_matched_by_id_else_by_position_and_number(rows: Any, expec
     assert [receipt and receipt.sms_id for receipt in matched] == expected
 
 
+@pytest.mark.parametrize(
+    ("rows", "all_sent"),
+    [
+        ([row(0), row(1), row(2)], True),
+        ([row(0), row(1)], False),
+        ([row(0), row(2), row(1)], False),
+        ([row(0), 5, row(2)], False),
+        ([row(0), row(1), row(2, sent=0)], False),
+        ([row(0), row(1), row(2, errors=["#003"])], False),
+        ([row(0), row(1), row(2, phone_number=NUMBERS[1])], False),
+    ],
+)
+def test_all_are_sent_only_where_nothing_is_to_be_looked_at(rows: Any, all_sent: bool) -> None:
+    assert _wire.all_sent(MESSAGES, _wire.decode_receipts(encoded(rows))) is all_sent
+
+
 CONTACTS = [Contact(NUMBERS[n], first_name=f"A{n}") for n in range(2)]
 
 
