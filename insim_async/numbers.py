@@ -15,6 +15,9 @@ _is_e164 = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
 _is_plain = re.compile(r"\+?[0-9]+").fullmatch
 _is_scientific = re.compile(r"\+?[0-9]+(?:,[0-9]+)?[Ee]\+?[0-9]+").fullmatch
 
+_is_decimal = re.compile(r"\+?[0-9]{5,}\.(?:[0-9]|0+)").fullmatch
+"""What becomes of a column of numbers in a table with gaps: ``33639980001.0``."""
+
 _find_bracketed_zero = re.compile(r"[(\[]\W*(?:\+\d+\W*[)\]]\W*)?0").search
 """``+33 (0)6``, ``+44 (07911)``, ``(+33) 06``: the zero that is dialled only inside the country, most often."""
 
@@ -35,6 +38,7 @@ _SCIENTIFIC = (
     "a spreadsheet has put scientific notation in place of the number, and its digits are lost: "
     "format the column as text and fill it in again"
 )
+_DECIMAL = "a table has put a decimal point into the number: read or format the column as text"
 _HINT = 'write + and the country code, or name the region it is written for, such as region="FR"'
 _INTERNATIONAL_PREFIX = f"the number begins with 00 in place of +: {_HINT}"
 _NATIONAL = f"the number has no country code: {_HINT}"
@@ -128,6 +132,8 @@ def _separates(character: str) -> bool:
 
 def _fault(text: str, compact: str, region: str | None) -> str | None:
     """Return what keeps ``text`` from being digits after an optional plus sign."""
+    if _is_decimal(text):
+        return _DECIMAL
     if _is_plain(compact):
         return None
     if not compact:

@@ -48,9 +48,14 @@ _BYTE_ORDER_MARKS = {
 _holds_utf8 = re.compile(rb"\xc3[\x80-\xbf]|\xe2\x80[\x80-\xbf]").search
 """Accented letters and typographic signs; in Windows-1252 they would be ``Ã©`` and ``â€™``, which nobody writes."""
 
+_names_delimiter = re.compile(r'"?sep=([^"\r\n])"?\s*', re.IGNORECASE).fullmatch
+"""A first line that is meant for Excel."""
+_LINE_BREAK = re.compile(r"[\r\n]")
+
 _EMPTY = "the row is empty"
 _NO_NUMBER = "the row ends before its phone number"
 _QUOTES = "the quotes of the row do not add up: one is missing, or stands where none belongs"
+_ROWS_IN_A_CELL = "a cell in quotes holds lines that look like rows, as where a quote is missing: all up to line {}"
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
@@ -112,9 +117,11 @@ def read_csv(
     """Read a contact list from a CSV file, as spreadsheets and address books write them.
 
     The first line that is not blank holds the headings, in French or English, in any order. A row may leave out cells
-    at its end; a row with a missing or stray quote is refused alone, and reading goes on with the next line. Of two
-    rows with the same number the later one is refused. An e-mail address is taken as it is: the API warns of a bad
-    one and adds the contact all the same. Reading blocks: in a server, call it through ``asyncio.to_thread``.
+    at its end; a row with a missing or stray quote is refused alone, and reading goes on with the next line. A cell
+    with lines in it that look like rows is refused with all of them: a quote may be missing, or they may be a note
+    that lists people nobody wants to write to. Of two rows with the same number the later one is refused. An e-mail
+    address is taken as it is: the API warns of a bad one and adds the contact all the same. Reading blocks: in a
+    server, call it through ``asyncio.to_thread``.
 
     Args:
         path: The file.
@@ -122,7 +129,8 @@ def read_csv(
         columns: Which heading holds what, where they do not say it themselves: ``{"phone_number": "Mobile"}``. The
             names are those of ``Contact``.
         encoding: By default UTF-8, UTF-16 with a byte order mark, or else Windows-1252.
-        delimiter: By default the one of ``;``, ``,``, tab and ``|`` that makes the most of the heading line.
+        delimiter: By default the one that a first line ``sep=;`` names, else the one of ``;``, ``,``, tab and ``|``
+            that makes the most of the heading line.
 
     Raises:
         ConfigurationError: The file cannot be read as asked: unknown region or encoding, no headings, no column for
@@ -132,6 +140,8 @@ def read_csv(
     _require(region, delimiter)
     text = _decoded(Path(path).read_bytes(), encoding)
     lines = io.StringIO(text, newline="").readlines()
+    if lines and (named := _names_delimiter(lines[0])):
+        delimiter, lines[0] = delimiter or named[1], "\n"
     delimiter = delimiter or _delimiter_of(lines, columns or {})
     heading = _heading(lines, delimiter)
     headings = _labelled(heading.cells)
@@ -214,6 +224,8 @@ def _heading(lines: Sequence[str], delimiter: str) -> _Record:
         raise ConfigurationError("the file is empty: it has no headings")
     if record.fault:
         raise ConfigurationError(f"line {record.line}, the headings: {record.fault}")
+    if any("\0" in cell for cell in record.cells):
+        raise ConfigurationError('the headings hold NUL characters: if it is UTF-16, say so, encoding="utf-16-le"')
     return record
 
 
@@ -238,15 +250,15 @@ def _record(lines: Sequence[str], delimiter: str, begin: int, width: int) -> _Re
         cells = next(reader)
     except csv.Error:
         return _Record(begin + 1, [lines[begin]], begin + 1, _QUOTES)
-    if _swallows_rows(cells, delimiter, width):
-        return _Record(begin + 1, [lines[begin]], begin + 1, _QUOTES)
-    return _Record(begin + 1, cells, begin + reader.line_num)
+    end = begin + reader.line_num
+    further = (line for cell in cells for line in _LINE_BREAK.split(cell)[1:])
+    if width > 1 and any(_looks_like_a_row(line, delimiter, width) for line in further):
+        return _Record(begin + 1, ["".join(lines[begin:end])], end, _ROWS_IN_A_CELL.format(end))
+    return _Record(begin + 1, cells, end)
 
 
-def _swallows_rows(cells: Sequence[str], delimiter: str, width: int) -> bool:
-    """Return whether a cell goes on with lines that have as many delimiters as a row."""
-    further = (line for cell in cells for line in cell.splitlines()[1:])
-    return width > 1 and any(line.count(delimiter) >= width - 1 for line in further)
+def _looks_like_a_row(line: str, delimiter: str, width: int) -> bool:
+    return line.count(delimiter) >= width - 1 and sum(map(str.isdigit, line)) >= 7
 
 
 def _labelled(cells: Sequence[str]) -> dict[str, str]:
@@ -315,7 +327,11 @@ def _row(record: _Record, labels: Sequence[str]) -> _Row:
     return _Row(record.line, cells, fault if any(map(str.strip, left_over.values())) else "")
 
 
-def _checked(place: int, cells: Mapping[str, object]) -> _Row:
+def _checked(place: int, row: Mapping[str, object]) -> _Row:
+    try:
+        cells = row if isinstance(row, Mapping) else dict(row)  # as sqlite3.Row becomes one
+    except (TypeError, ValueError):
+        return _Row(place, {"unread": row}, f"the row must be a mapping, not {type(row).__name__}")
     odd = [type(key).__name__ for key in cells if not isinstance(key, str)]
     return _Row(place, cells, f"the row has a cell under {odd[0]} in place of a heading" if odd else "")
 

@@ -23,6 +23,7 @@ SIGN = "the number holds a sign that does not belong there at position"
 CONTROL = "the number holds a line break or another control character at position"
 SURROGATE = "the number holds half a surrogate pair at position"
 DIGIT = "the number holds a digit other than 0 to 9 at position"
+DECIMAL = "a table has put a decimal point into the number: read or format the column as text"
 SCIENTIFIC = "a spreadsheet has put scientific notation in place of the number, and its digits are lost: "
 NATIONAL = "the number has no country code: write + and the country code, or name the region it is written for"
 DOUBLE_ZERO = "the number begins with 00 in place of +: write + and the country code, or name the region"
@@ -61,6 +62,10 @@ NOWHERE: list[tuple[object, str]] = [
     ("3.36399E+10", SCIENTIFIC),
     (" 3.36399e10 ", SCIENTIFIC),
     ("+3,36399E+10", SCIENTIFIC),
+    ("+33639980001.0", DECIMAL),
+    ("33639980001.0", DECIMAL),
+    (" 639980001.00 ", DECIMAL),
+    ("639980001.5", DECIMAL),
     ("06 39 98 00 01 ext. 5", f"{LETTER} 16"),
     ("+33639980001 x5", f"{LETTER} 14"),
     ("+33639980001;ext=5", f"{SIGN} 13"),
