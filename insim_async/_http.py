@@ -13,9 +13,9 @@ import logging
 import os
 import re
 import ssl
-import time
 import urllib.parse
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from datetime import UTC
 from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
@@ -270,18 +270,22 @@ class Connection:
         wait = self._retry.wait_after(attempt, self._clock.random())
         if isinstance(failure.error, RateLimited):
             asked = failure.error.retry_after
-            self._gate.close_for(asked if asked is not None else wait or self._retry.base)
+            self._gate.close_for(max(asked or 0.0, wait or self._retry.base))
             return None if wait is None else 0.0  # the gate makes it wait, like everyone else
         return wait if failure.again or (call.repeatable and isinstance(failure.error, OutcomeUnknown)) else None
 
     async def _attempt(self, call: Call[T], trail: _Trail) -> T | Failure:
         trail.begin()
+        try:
+            request = self._request(call, trail)
+        except Exception as error:  # noqa: BLE001 - it is the caller's client, or the base URL, that cannot do it
+            return Failure(ConfigurationError(f"no request can be made of it: {_words(error, call)}"))
         result: T | Failure = _CUT_SHORT
         with anyio.CancelScope() as scope:
             if call.patient:
                 scope.deadline = anyio.current_time() + self._timeout
             try:
-                result = _judge(await self._exchange(call, trail), call)
+                result = _judge(await self._exchange(request, trail), call, self._clock)
             except Exception as error:  # noqa: BLE001 - whatever a transport raises, the trail says what it proves
                 result = self._lost(error, call, trail)
         if result is _CUT_SHORT:
@@ -289,8 +293,8 @@ class Connection:
         trail.trying = isinstance(result, Failure) and not result.again
         return result
 
-    async def _exchange(self, call: Call[T], trail: _Trail) -> _Answer:
-        request = self._client.build_request(
+    def _request(self, call: Call[T], trail: _Trail) -> Any:
+        return self._client.build_request(
             "POST",
             self._base_url + call.path,
             content=call.body,
@@ -298,16 +302,16 @@ class Connection:
             timeout=_TIMEOUTS,
             extensions={"trace": trail},
         )
+
+    async def _exchange(self, request: Any, trail: _Trail) -> _Answer:
         if self._owned:
             return await _send(self._client, request)
         return await _send_in_a_task(self._client, request, trail)
 
     def _lost(self, error: Exception, call: Call[T], trail: _Trail) -> Failure:
-        chain = _chain(error)
-        words = next(filter(None, map(str, chain)), "")
-        what = excerpt(f"{type(error).__name__}: {words}".encode(errors="replace"), call.body).rstrip(": ")
+        what = _words(error, call)
         if self._unsent(trail, error):
-            not_trusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain)
+            not_trusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _chain(error))
             return Failure(NotSent(f"nothing was sent: {what}"), again=not not_trusted)
         return Failure(OutcomeUnknown(f"it may have been sent: {what}"))
 
@@ -333,7 +337,7 @@ class Connection:
 
     async def _all_landed(self) -> None:
         if self._flights:
-            self._landed = anyio.Event()
+            self._landed = self._landed or anyio.Event()  # two may be closing
             await self._landed.wait()
 
 
@@ -349,6 +353,9 @@ def check_base_url(base_url: str) -> str:
     Raises:
         ConfigurationError: It is no URL, or would carry the access key over a network in the clear.
     """
+    if not isinstance(base_url, str):
+        raise ConfigurationError(f"base_url: expected text, got {type(base_url).__name__}")
+    base_url = base_url.strip()
     try:
         parts = urllib.parse.urlsplit(base_url)
         parts.port  # noqa: B018 - checked when read
@@ -367,14 +374,14 @@ def check_ssl_context(context: ssl.SSLContext) -> None:
         raise ConfigurationError("ssl_context: certificates and host names are always checked")
 
 
-def _judge(answer: _Answer, call: Call[T]) -> T | Failure:
+def _judge(answer: _Answer, call: Call[T], clock: Clock) -> T | Failure:
     """Say what an answer means; the body of a 2xx is the call's own to read."""
     status = answer.status
     if 200 <= status < 300:
         return _decoded(answer, call)
     said = f"the server answered {status}: {excerpt(answer.body, call.body)}".rstrip(": ")
     if status == 429:
-        return Failure(RateLimited(said, retry_after=_retry_after(answer.headers)), again=True)
+        return Failure(RateLimited(said, retry_after=_retry_after(answer.headers, clock)), again=True)
     if status in {401, 403}:
         return Failure(AuthenticationFailed(said, status_code=status))
     if status < 400 or status in {404, 405}:
@@ -386,29 +393,30 @@ def _judge(answer: _Answer, call: Call[T]) -> T | Failure:
 
 def _decoded(answer: _Answer, call: Call[T]) -> T | Failure:
     try:
-        if answer.headers.get("content-encoding", "identity") != "identity":
-            raise ValueError("compressed, though that was not asked for")
         return call.decode(answer.body)
     except ValueError as error:
         reason = str(error)
+    if answer.headers.get("content-encoding", "identity") != "identity":
+        reason = "compressed, though that was not asked for"
     said = excerpt(answer.body, call.body)
     return Failure(OutcomeUnknown(f"the server answered {answer.status}, but not as documented ({reason}): {said}"))
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def _retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
     """Return the seconds that a 429 asks for: a number, or a date on the server's own clock (RFC 9110, 10.2.3)."""
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,15}", value):
         return float(value)
     until, now = _http_date(value), _http_date(headers.get("date", ""))
-    return None if until is None else max(0.0, until - (time.time() if now is None else now))
+    return None if until is None else max(0.0, until - (clock.wall() if now is None else now))
 
 
 def _http_date(value: str) -> float | None:
     from email.utils import parsedate_to_datetime  # slow to import, and seldom needed
 
     try:
-        return parsedate_to_datetime(value).timestamp()
+        date = parsedate_to_datetime(value)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
 
@@ -451,6 +459,8 @@ async def _send_in_a_task(client: Any, request: Any, trail: _Trail) -> _Answer:
 
     async with anyio.create_task_group() as group:
         group.start_soon(run)
+    if not results:
+        raise RuntimeError("the http_client cancelled the request")
     result = results.pop()
     if isinstance(result, Exception):
         raise result
@@ -463,6 +473,12 @@ def _forget(error: BaseException) -> None:
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             _forget(inner)
+
+
+def _words(error: BaseException, call: Call[T]) -> str:
+    """Say what an exception says, without what it repeats of the request."""
+    words = next(filter(None, map(str, _chain(error))), "")
+    return excerpt(f"{type(error).__name__}: {words}".encode(errors="replace"), call.body).rstrip(": ")
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:

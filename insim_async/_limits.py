@@ -56,7 +56,8 @@ class Retry(Struct, frozen=True):
 
     def check(self) -> None:
         """Raise ConfigurationError unless the numbers make sense."""
-        if self.attempts < 1 or not 0 <= self.base <= self.cap:
+        numbers = isinstance(self.attempts, int) and isinstance(self.base, int | float)
+        if not (numbers and isinstance(self.cap, int | float) and self.attempts > 0 and 0 <= self.base <= self.cap):
             raise ConfigurationError("retry: attempts must be 1 or more, and 0 <= base <= cap")
 
     def wait_after(self, attempt: int, chance: float) -> float | None:
@@ -73,11 +74,13 @@ class Pace:
         self._spacing = 1 / rate
         self._free_at = float("-inf")
 
-    def reserve(self, count: int, now: float) -> float:
-        """Book room for ``count`` messages after all that were booked before; return how long until then."""
-        start = max(now, self._free_at)
+    def start(self, now: float) -> float:
+        """Return from when the next message may go."""
+        return max(now, self._free_at)
+
+    def book(self, start: float, count: int) -> None:
+        """Take the room that ``count`` messages need from then on."""
         self._free_at = start + count * self._spacing
-        return start - now
 
 
 class Gate:
@@ -86,6 +89,7 @@ class Gate:
     def __init__(self, slots: int, rate: float | None, clock: Clock) -> None:
         self.slots: anyio.Semaphore = anyio.Semaphore(slots, fast_acquire=True)
         self._pace = None if rate is None else Pace(rate)
+        self._turn = anyio.Lock(fast_acquire=True)
         self._clock = clock
         self._open_at = float("-inf")
 
@@ -99,7 +103,12 @@ class Gate:
 
     async def wait(self, count: int, jitter: float) -> None:
         """Wait until ``count`` messages may go. After a pause callers spread over ``jitter`` seconds: no herd."""
-        if self._pace is not None and (delay := self._pace.reserve(count, self._clock.now())) > 0:
-            await self._clock.sleep(delay)
+        if self._pace is not None:
+            async with self._turn:  # who is cancelled in it has taken no room from those who come after
+                now = self._clock.now()
+                start = self._pace.start(now)
+                if start > now:
+                    await self._clock.sleep(start - now)
+                self._pace.book(start, count)
         while (delay := self.closed_for()) > 0:
             await self._clock.sleep(delay + jitter * self._clock.random())

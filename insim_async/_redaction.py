@@ -11,7 +11,7 @@ __all__ = ["excerpt"]
 
 READ, SHOWN, MASK = 4096, 200, "[…]"
 _WORD = re.compile(r"[^\W_]+")
-_WORD_CUT_OFF = re.compile(r"\w*\Z")
+_word = re.compile(r"\w*").match
 _ESCAPE = re.compile(r"\\+(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|[^\w\s])")
 _DIGITS = re.compile(r"\+?\d(?:[\s.()-]*\d){6,}")
 
@@ -23,14 +23,20 @@ def excerpt(text: bytes, request: bytes) -> str:
     """
     shown = _plain(text[:READ].decode("utf-8", "replace"))
     if len(text) > READ:
-        shown = _WORD_CUT_OFF.sub("", shown)
+        cut_off = _word(shown[::-1])
+        shown = shown[: len(shown) - (cut_off.end() if cut_off else 0)]
     words = {word for value in _strings(json.loads(request)) for word in _WORD.findall(value)}
-    shown = _WORD.sub(lambda word: MASK if word[0] in words else word[0], shown)
-    for word in words:
-        if len(word) > 3 and word in shown:  # a part of a longer word
-            shown = shown.replace(word, MASK)
+    shown = _without(shown, words)
     shown = _DIGITS.sub(MASK, shown)
     return " ".join("".join(char if char.isprintable() else " " for char in shown).split())[:SHOWN]
+
+
+def _without(text: str, words: set[str]) -> str:
+    """Mask the words in whatever case, and the longer ones inside of words too."""
+    folded = {word.casefold() for word in words}
+    text = _WORD.sub(lambda word: MASK if word[0].casefold() in folded else word[0], text)
+    parts = [re.escape(word) for word in words if len(word) > 3 and word.casefold() in text.casefold()]
+    return re.sub("|".join(parts), MASK, text, flags=re.IGNORECASE) if parts else text
 
 
 def _plain(text: str) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import math
 import ssl
+import time
 import urllib.parse
 import urllib.request
+from collections import deque
 from collections.abc import AsyncIterable, Callable
 from typing import Any, cast
 
@@ -13,6 +16,7 @@ import anyio
 import httpx
 
 from insim_async._http import CONNECT_TIMEOUT, HEADERS, read
+from insim_async.errors import ConfigurationError
 
 __all__ = ["OwnClient"]
 
@@ -25,20 +29,31 @@ class OwnClient(httpx.AsyncClient):
     """An ``httpx.AsyncClient`` for one host, over a connection for each request under way.
 
     Args:
-        base_url: Only its proxy is looked up.
+        base_url: What it is for.
         ssl_context: None for the usual authorities.
+
+    Raises:
+        ConfigurationError: Nothing can be reached there, or not through the proxy that the environment names.
     """
 
     def __init__(self, base_url: str, ssl_context: ssl.SSLContext | None) -> None:
+        proxy = proxy_for(base_url)
         connect = functools.partial(
             httpx.AsyncHTTPTransport,
             verify=ssl_context or _usual_authorities(),
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE),
-            proxy=proxy_for(base_url),
+            proxy=proxy,
             trust_env=False,
         )
+        try:
+            self._urls = {base_url: httpx.URL(base_url)}
+        except httpx.InvalidURL as error:
+            raise ConfigurationError(f"base_url: {error}") from None
+        try:
+            connect()
+        except (ImportError, ValueError, httpx.InvalidURL) as error:
+            raise ConfigurationError(f"the proxy that the environment names: {error}") from None
         self._connections = _OneConnectionEach(connect)
-        self._urls: dict[str, httpx.URL] = {}
         super().__init__(transport=self._connections, trust_env=False)
 
     async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
@@ -62,10 +77,11 @@ class _OneConnectionEach(httpx.AsyncBaseTransport):
 
     def __init__(self, connect: Callable[[], httpx.AsyncHTTPTransport]) -> None:
         self._connect = connect
-        self._idle: list[httpx.AsyncHTTPTransport] = []
+        self._idle: deque[tuple[float, httpx.AsyncHTTPTransport]] = deque()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        transport = self._idle.pop() if self._idle else self._connect()
+        await self._close_until(time.monotonic() - KEEPALIVE)
+        transport = self._idle.pop()[1] if self._idle else self._connect()
         whole = False
         try:
             answer = await transport.handle_async_request(request)
@@ -74,15 +90,20 @@ class _OneConnectionEach(httpx.AsyncBaseTransport):
             whole = True
         finally:
             if whole:
-                self._idle.append(transport)
+                self._idle.append((time.monotonic(), transport))
             else:
                 with anyio.CancelScope(shield=True):
                     await transport.aclose()
         return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(body))
 
     async def aclose(self) -> None:
-        while self._idle:
-            await self._idle.pop().aclose()
+        await self._close_until(math.inf)
+
+    async def _close_until(self, past: float) -> None:
+        """Close the connections that nobody has used since then."""
+        while self._idle and self._idle[0][0] < past:
+            with anyio.CancelScope(shield=True):
+                await self._idle.popleft()[1].aclose()
 
 
 @functools.cache
@@ -91,9 +112,13 @@ def _usual_authorities() -> ssl.SSLContext:
 
 
 def proxy_for(base_url: str) -> str | None:
-    """Return the proxy that the environment names for a URL, as ``httpx`` would find it."""
+    """Return the proxy that the environment names for a URL, as ``httpx`` would find it; none for plain ``http``.
+
+    That is only for this machine, and a proxy would read the access key.
+    """
     parts = urllib.parse.urlsplit(base_url)
     proxies = urllib.request.getproxies()
-    if urllib.request.proxy_bypass(parts.hostname or ""):
+    proxy = proxies.get("https") or proxies.get("all")
+    if not proxy or parts.scheme == "http" or urllib.request.proxy_bypass(parts.hostname or ""):
         return None
-    return proxies.get(parts.scheme) or proxies.get("all")
+    return proxy if "://" in proxy else f"http://{proxy}"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from contextvars import ContextVar
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -20,7 +19,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from insim_async import _tolerant
 from insim_async._tolerant import Words
-from insim_async.errors import AuthenticationFailed, ConfigurationError, Refused
+from insim_async.errors import AuthenticationFailed, Refused
 from insim_async.models import CallResult, Contact, ContactResult, SmsReceipt, Unnamed
 
 __all__ = [
@@ -91,12 +90,7 @@ class Account:
     __slots__ = ("_header",)
 
     def __init__(self, login: str, access_key: str, *, dry_run: bool = False) -> None:
-        self._header = b""
-        with suppress(UnicodeEncodeError):
-            self._header = _encode({"login": login, "accessKey": access_key} | ({"mode": "test"} if dry_run else {}))
-        del access_key  # a traceback with locals would show it
-        if not self._header:
-            raise ConfigurationError("login and access_key: they hold a character that cannot be encoded")
+        self._header = _encode({"login": login, "accessKey": access_key} | ({"mode": "test"} if dry_run else {}))
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("the access key is not pickled")

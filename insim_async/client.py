@@ -61,7 +61,8 @@ class AsyncInSim:
         region: Where numbers in national format are from (``"FR"``); needs the extra ``phone``. By default they are
             refused.
         timezone: The account's own zone (a name or a ``tzinfo``), to which aware ``send_at`` are converted.
-        dry_run: Ask the server to answer and send nothing (``"mode": "test"``, from the vendor's older pages).
+        dry_run: Ask the server to answer and do nothing (``"mode": "test"``). The vendor's older pages say so of
+            sending; of contacts and calls nothing is known.
         clock: Time and chance, for tests.
 
     Raises:
@@ -86,8 +87,14 @@ class AsyncInSim:
         dry_run: bool = False,
         clock: Clock = Clock(),  # noqa: B008 - frozen
     ) -> None:
-        _check_numbers(timeout=timeout, max_rate=max_rate)
+        account = _account(login, access_key, dry_run=dry_run)
+        del access_key  # a traceback with locals would show it
+        if isinstance(account, ConfigurationError):
+            raise account
+        _check_numbers(timeout=timeout, max_rate=1.0 if max_rate is None else max_rate)
         _check_counts(batch_size=batch_size, max_concurrency=max_concurrency)
+        if not isinstance(retry, Retry):
+            raise ConfigurationError(f"retry: expected a Retry, got {type(retry).__name__}")
         retry.check()
         if region is not None:
             numbers.require_region(region)
@@ -97,7 +104,7 @@ class AsyncInSim:
             raise ConfigurationError("ssl_context: an http_client brings its own")
         if ssl_context is not None:
             check_ssl_context(ssl_context)
-        self._account = _account(login, access_key, dry_run=dry_run)
+        self._account = account
         self._rules = Rules(region, _zone(timezone))
         host = check_base_url(base_url or os.environ.get("INSIM_BASE_URL") or BASE_URL)
         self._connection = Connection(
@@ -244,15 +251,22 @@ class AsyncInSim:
         return result
 
 
-def _account(login: str | None, access_key: str | None, *, dry_run: bool) -> Account:
+def _account(login: str | None, access_key: str | None, *, dry_run: bool) -> Account | ConfigurationError:
+    """Return the account, or what is wrong; raised, it would show this frame to a traceback with locals."""
     login = login or os.environ.get("INSIM_LOGIN")
     access_key = access_key or os.environ.get("INSIM_ACCESS_KEY")
-    if not login or not access_key:
-        missing = "login (INSIM_LOGIN)" if not login else "access_key (INSIM_ACCESS_KEY)"
-        raise ConfigurationError(
-            f"no {missing}: give AsyncInSim a login and an access_key, or set INSIM_LOGIN and INSIM_ACCESS_KEY"
-        )
-    return Account(login, access_key, dry_run=dry_run)
+    given: dict[str, object] = {"login": login, "access_key": access_key}
+    for name, value in given.items():
+        if not value:
+            return ConfigurationError(
+                f"no {name} (INSIM_{name.upper()}): give AsyncInSim a login and an access_key, "
+                "or set INSIM_LOGIN and INSIM_ACCESS_KEY"
+            )
+        if not isinstance(value, str):
+            return ConfigurationError(f"{name}: expected text, got {type(value).__name__}")
+        if not value.isprintable():
+            return ConfigurationError(f"{name}: it holds a character that cannot be printed, such as a line break")
+    return Account(str(login), str(access_key), dry_run=dry_run)
 
 
 def _own_client(base_url: str, ssl_context: ssl.SSLContext | None) -> HttpClient:
@@ -262,8 +276,10 @@ def _own_client(base_url: str, ssl_context: ssl.SSLContext | None) -> HttpClient
 
 
 def _zone(timezone: tzinfo | str | None) -> tzinfo | None:
-    if not isinstance(timezone, str):
+    if timezone is None or isinstance(timezone, tzinfo):
         return timezone
+    if not isinstance(timezone, str):
+        raise ConfigurationError(f"timezone: expected a name or a tzinfo, got {type(timezone).__name__}")
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # slow to import, and seldom needed
 
     try:
@@ -274,7 +290,7 @@ def _zone(timezone: tzinfo | str | None) -> tzinfo | None:
 
 def _check_numbers(**given: Any) -> None:
     for name, value in given.items():
-        if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
+        if not (isinstance(value, int | float) and 0 < value < math.inf):
             raise ConfigurationError(f"{name}: expected a number above 0, got {value!r}")
 
 

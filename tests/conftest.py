@@ -60,6 +60,9 @@ class Gateway:
         return [len(request["messages"]) for request in self.requests]
 
 
+NOON = 1761739200.0  # Wed, 29 Oct 2025 12:00:00 GMT
+
+
 class Hours:
     """A clock that goes on when somebody sleeps, at once."""
 
@@ -75,7 +78,7 @@ class Hours:
     @property
     def clock(self) -> Clock:
         """The same for a client; chance always lands in the middle."""
-        return Clock(now=lambda: self.time, sleep=self.sleep, random=lambda: 0.5)
+        return Clock(now=lambda: self.time, wall=lambda: NOON + self.time, sleep=self.sleep, random=lambda: 0.5)
 
 
 @pytest.fixture

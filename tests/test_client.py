@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import ssl
+import traceback
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,7 +33,13 @@ UNVERIFIED.check_hostname = False
     [
         ({"login": None}, r"no login .*INSIM_LOGIN and INSIM_ACCESS_KEY"),
         ({"access_key": ""}, r"no access_key .*INSIM_LOGIN and INSIM_ACCESS_KEY"),
+        ({"login": b"me"}, "login: expected text, got bytes"),
+        ({"access_key": 5}, "access_key: expected text, got int"),
+        ({"access_key": f"{KEY}\n"}, "access_key: it holds a character that cannot be printed"),
+        ({"access_key": f"{KEY}\ud800"}, "access_key: it holds a character that cannot be printed"),
         ({"base_url": "http://www.insim.app"}, "base_url"),
+        ({"base_url": b"https://www.insim.app"}, "base_url: expected text, got bytes"),
+        ({"timeout": None}, "timeout: expected a number above 0, got None"),
         ({"timeout": 0}, "timeout: expected a number above 0, got 0"),
         ({"timeout": float("inf")}, "timeout"),
         ({"timeout": float("nan")}, "timeout"),
@@ -43,17 +50,21 @@ UNVERIFIED.check_hostname = False
         ({"batch_size": 2.5}, "batch_size"),
         ({"max_concurrency": -3}, "max_concurrency"),
         ({"retry": Retry(attempts=0)}, "retry"),
+        ({"retry": 3}, "retry: expected a Retry, got int"),
+        ({"timezone": 1}, "timezone: expected a name or a tzinfo, got int"),
         ({"timezone": "Mars/Olympus"}, "timezone: 'Mars/Olympus'"),
         ({"timezone": "../etc"}, "timezone"),
         ({"http_client": httpx.Client()}, "http_client: expected an httpx.AsyncClient"),
         ({"http_client": httpx.AsyncClient(), "ssl_context": ssl.create_default_context()}, "ssl_context"),
         ({"ssl_context": UNVERIFIED}, "always checked"),
     ],
-    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
+    ids=lambda value: ascii(value) if isinstance(value, str) else next(iter(value)),
 )
 def test_a_setting_that_cannot_work_is_refused(settings: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigurationError, match=words):
+    with pytest.raises(ConfigurationError, match=words) as caught:
         AsyncInSim(**({"login": LOGIN, "access_key": KEY} | settings))
+    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert KEY not in shown.partition('insim_async/client.py"')[2]
 
 
 async def test_the_environment_fills_in(monkeypatch: pytest.MonkeyPatch, gateway: Gateway) -> None:

@@ -54,7 +54,7 @@ CORE = {
     "_tasks": set(),
     "_redaction": set(),
     "_http": {"_limits", "_redaction", "errors"},
-    "_transport": {"_http"},
+    "_transport": {"_http", "errors"},
     "_wire": {"_tolerant", "models", "errors"},
     "_checks": {"_wire", "numbers", "segments", "models", "errors"},
     "recipients": {"numbers", "models", "errors"},

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import json
 import logging
 import ssl
 import time
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import anyio
@@ -27,9 +28,11 @@ from insim_async import (
     RateLimited,
     Refused,
     Retry,
+    Sms,
+    Status,
 )
 from insim_async._http import check_base_url, check_ssl_context
-from tests.conftest import BASE_URL, KEY, LOGIN, Gateway, Hours
+from tests.conftest import BASE_URL, KEY, LOGIN, Gateway, Hours, receipt
 
 NUMBER = "+33639980001"
 ENDINGS: list[tuple[int, type[InSimError], int]] = [
@@ -126,10 +129,11 @@ LATER = "Wed, 29 Oct 2025 10:16:15 GMT"
 PAUSES: list[tuple[dict[str, str], float | None, float]] = [
     ({"Retry-After": "5"}, 5.0, 5.25),
     ({"Retry-After": " 5 "}, 5.0, 5.25),
-    ({"Retry-After": "0"}, 0.0, 0.0),
+    ({"Retry-After": "0"}, 0.0, 0.5),
     ({"Retry-After": LATER, "Date": DATE}, 5.0, 5.25),
-    ({"Retry-After": DATE, "Date": LATER}, 0.0, 0.0),
-    ({"Retry-After": DATE}, 0.0, 0.0),
+    ({"Retry-After": LATER.replace("GMT", "-0000"), "Date": DATE}, 5.0, 5.25),
+    ({"Retry-After": DATE, "Date": LATER}, 0.0, 0.5),
+    ({"Retry-After": DATE}, 0.0, 0.5),
     ({}, None, 0.5),
     ({"Retry-After": "soon"}, None, 0.5),
     ({"Retry-After": "-5"}, None, 0.5),
@@ -148,6 +152,26 @@ async def test_a_429_is_waited_for(
     with pytest.raises(RateLimited) as caught:
         await insim.send_sms(NUMBER, "Hi")
     assert caught.value.retry_after == asked
+
+
+@pytest.fixture
+def _in_japan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_in_japan")
+@pytest.mark.parametrize("zone", ["GMT", "-0000"])
+async def test_a_date_is_held_against_our_clock_where_the_server_names_none(
+    insim: AsyncInSim, gateway: Gateway, hours: Hours, zone: str
+) -> None:
+    hours.time = 0.0
+    gateway.answers = [httpx.Response(429, headers={"Retry-After": f"Wed, 29 Oct 2025 12:00:05 {zone}"})]
+    assert (await insim.send_sms(NUMBER, "Hi")).sent
+    assert hours.naps == [5.25]
 
 
 @pytest.mark.parametrize("seconds", ["31", "1000000000"])
@@ -294,6 +318,55 @@ async def test_a_client_is_used_where_it_was_opened(gateway: Gateway) -> None:
         await anext(insim.stream([]))
     await insim.aclose()
     assert gateway.requests == []
+
+
+async def test_an_answer_counts_though_its_encoding_is_misnamed(insim: AsyncInSim, gateway: Gateway) -> None:
+    def answer(messages: list[dict[str, Any]]) -> httpx.Response:
+        return httpx.Response(200, headers={"Content-Encoding": "UTF-8"}, json=[receipt(messages[0])])
+
+    gateway.answers = [answer]
+    assert (await insim.send_sms(NUMBER, "Hi")).sent
+
+
+async def test_a_request_that_cannot_be_made_is_a_fault_of_the_setting() -> None:
+    """The client that was injected judges the URL; nothing was sent."""
+    url = "https://-insim-.t\u200dest"
+    async with httpx.AsyncClient() as own, AsyncInSim(LOGIN, KEY, base_url=url, http_client=own) as insim:
+        with pytest.raises(ConfigurationError, match=r"no request can be made of it: InvalidURL: \w+"):
+            await insim.send_sms(NUMBER, "Hi")
+        (outcome,) = (await insim.send_many([Sms(NUMBER, "Hi")])).outcomes
+        assert outcome.status is Status.NOT_SENT
+
+
+async def test_an_injected_client_that_cancels_itself_leaves_it_unknown() -> None:
+    async def cancel(request: httpx.Request) -> httpx.Response:
+        raise asyncio.CancelledError
+
+    transport = httpx.MockTransport(cancel)
+    async with (
+        httpx.AsyncClient(transport=transport) as own,
+        AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own) as insim,
+    ):
+        with pytest.raises(OutcomeUnknown, match="the http_client cancelled the request"):
+            await insim.send_sms(NUMBER, "Hi")
+
+
+async def test_a_client_may_be_closed_by_two_at_a_time(router: respx.MockRouter) -> None:
+    reached = anyio.Event()
+
+    async def stall(request: httpx.Request) -> httpx.Response:
+        reached.set()
+        await anyio.sleep(0.05)
+        return httpx.Response(200, json={"result": "success"})
+
+    router.post("/api/v1/clicTocall").mock(side_effect=stall)
+    async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL) as insim, anyio.create_task_group() as group:
+        group.start_soon(insim.click_to_call, NUMBER)
+        await reached.wait()
+        with anyio.fail_after(3):
+            async with anyio.create_task_group() as closing:
+                closing.start_soon(insim.aclose)
+                closing.start_soon(insim.aclose)
 
 
 async def test_a_client_that_was_never_opened_can_be_closed() -> None:

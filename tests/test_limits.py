@@ -22,7 +22,18 @@ def test_there_may_be_any_number_of_attempts() -> None:
     assert Retry(attempts=10**6, base=0.5, cap=60.0).wait_after(10**6 - 1, 1.0) == 60.0
 
 
-@pytest.mark.parametrize("retry", [Retry(attempts=0), Retry(base=-1.0), Retry(base=9.0, cap=1.0)])
+@pytest.mark.parametrize(
+    "retry",
+    [
+        Retry(attempts=0),
+        Retry(base=-1.0),
+        Retry(base=9.0, cap=1.0),
+        Retry(base=float("nan")),
+        Retry(attempts="3"),  # type: ignore[arg-type]
+        Retry(base="1"),  # type: ignore[arg-type]
+        Retry(cap=None),  # type: ignore[arg-type]
+    ],
+)
 def test_a_retry_that_makes_no_sense_is_refused(retry: Retry) -> None:
     with pytest.raises(ConfigurationError, match="attempts must be 1 or more"):
         retry.check()
@@ -39,7 +50,12 @@ def test_a_retry_that_makes_no_sense_is_refused(retry: Retry) -> None:
 )
 def test_a_pace_leaves_no_room_for_a_burst(calls: list[tuple[int, float]], waits: list[float]) -> None:
     pace = Pace(10.0)
-    assert [pace.reserve(count, now) for count, now in calls] == pytest.approx(waits)
+    found = []
+    for count, now in calls:
+        start = pace.start(now)
+        pace.book(start, count)
+        found.append(start - now)
+    assert found == pytest.approx(waits)
 
 
 async def test_a_gate_makes_each_wait_its_turn(hours: Hours) -> None:
@@ -47,6 +63,29 @@ async def test_a_gate_makes_each_wait_its_turn(hours: Hours) -> None:
     for _ in range(3):
         await gate.wait(4, 0.5)
     assert hours.naps == [2.0, 2.0]
+
+
+async def test_who_is_cancelled_while_waiting_leaves_the_room_to_others() -> None:
+    now = 0.0
+    napping = anyio.Event()
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        if not napping.is_set():
+            napping.set()
+            await anyio.sleep_forever()
+        now += seconds
+
+    gate = Gate(1, 2.0, Clock(now=lambda: now, sleep=sleep))
+    await gate.wait(4, 0.5)
+    async with anyio.create_task_group() as group:
+        group.start_soon(gate.wait, 400, 0.5)
+        await napping.wait()
+        group.start_soon(gate.wait, 4, 0.5)  # waits for its turn, and goes on without it
+        await anyio.lowlevel.checkpoint()
+        group.cancel_scope.cancel()
+    await gate.wait(1, 0.5)
+    assert now == 2.0
 
 
 async def test_after_a_pause_nobody_goes_at_the_same_moment(hours: Hours) -> None:

@@ -16,6 +16,11 @@ def test_an_excerpt_that_is_cut_ends_before_a_word_of_which_it_has_only_a_part()
     assert "s3cret" not in excerpt(b"No " + secret.encode(), json.dumps([secret]).encode())
 
 
+def test_case_does_not_matter() -> None:
+    request = json.dumps(["zoé", "Straße"]).encode()
+    assert excerpt("No ZOÉ in STRASSE or der STRAßEN".encode(), request) == "No […] in […] or der […]N"
+
+
 def test_an_excerpt_of_what_was_not_sent_is_left_alone() -> None:
     assert excerpt(b"Busy, code 12345", json.dumps({"a": ["bzy", "", "1", 5, None]}).encode()) == "Busy, code 12345"
 

@@ -2,9 +2,38 @@
 
 from __future__ import annotations
 
+import sys
+import time
+
+import anyio
+import httpx
 import pytest
 
-from insim_async._transport import OwnClient, proxy_for
+from insim_async import ConfigurationError
+from insim_async._transport import KEEPALIVE, OwnClient, proxy_for
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+class Transport(httpx.AsyncBaseTransport):
+    """Answers, and counts."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.closed = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests += 1
+        await anyio.lowlevel.checkpoint()
+        return httpx.Response(200)
+
+    async def aclose(self) -> None:
+        self.closed = True
 
 
 @pytest.mark.parametrize(
@@ -12,6 +41,8 @@ from insim_async._transport import OwnClient, proxy_for
     [
         ({}, None),
         ({"HTTPS_PROXY": "http://p.test:1"}, "http://p.test:1"),
+        ({"HTTPS_PROXY": "p.test:1"}, "http://p.test:1"),
+        ({"HTTPS_PROXY": ""}, None),
         ({"ALL_PROXY": "http://p.test:1"}, "http://p.test:1"),
         ({"HTTP_PROXY": "http://p.test:1"}, None),
         ({"HTTPS_PROXY": "http://p.test:1", "NO_PROXY": "insim.test"}, None),
@@ -20,12 +51,51 @@ from insim_async._transport import OwnClient, proxy_for
 def test_the_usual_proxy_variables_are_honoured(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], proxy: str | None
 ) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert proxy_for("https://insim.test") == proxy
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
+def test_no_proxy_gets_to_read_the_key(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """What is not encrypted stays on this machine."""
+    monkeypatch.setenv(name, "http://p.test:1")
+    assert proxy_for("http://127.0.0.2:8080") is None
+
+
+@pytest.mark.parametrize("proxy", ["ftp://p.test", "http://p.test:port", "socks5://p.test:1"])
+def test_a_proxy_that_cannot_be_used_is_told_before_anything_is_sent(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    """The last one needs a package that is not installed."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    with pytest.raises(ConfigurationError, match=r"^the proxy that the environment names: \w+"):
+        OwnClient("https://insim.test", None)
+
+
+def test_a_host_that_cannot_be_is_told_before_anything_is_sent() -> None:
+    with pytest.raises(ConfigurationError, match=r"^base_url: \w+"):
+        OwnClient("https://-insim-.t\u200dest", None)
+
+
+async def test_connections_that_nobody_used_lately_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with OwnClient("https://insim.test", None) as client:
+        pool = client._connections
+        made: list[Transport] = []
+        pool._connect = lambda: made.append(Transport()) or made[-1]  # type: ignore[assignment, return-value, func-returns-value]
+        request = client.build_request("POST", "https://insim.test", content=b"", extensions={})
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(client.send, request)
+        now = time.monotonic()
+        await client.send(request)
+        assert [transport.requests for transport in made] == [1, 1, 2]
+        monkeypatch.setattr(time, "monotonic", lambda: now + KEEPALIVE + 1)
+        await client.send(request)
+        assert [transport.requests for transport in made] == [1, 1, 2, 1]
+        assert [transport.closed for transport in made] == [True, True, True, False]
+    assert made[-1].closed
 
 
 async def test_clients_share_the_authorities() -> None:
