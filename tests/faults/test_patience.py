@@ -18,7 +18,7 @@ def asking(*headers: str) -> Script:
     return [HEAD, BODY, ["reply", 429, "slow down", *headers]]
 
 
-@pytest.mark.parametrize("seconds", [0, 1, 6, 20])
+@pytest.mark.parametrize("seconds", [1, 6, 20])
 def test_seconds_are_waited(bench: Bench, seconds: int) -> None:
     """Then the message goes out."""
 
@@ -51,9 +51,17 @@ def test_a_date_is_waited_for_on_the_servers_own_clock(bench: Bench, ahead: int 
 @pytest.mark.parametrize("chance", [0.0, 0.999])
 @pytest.mark.parametrize(
     "headers",
-    [[], ["Retry-After:"], ["Retry-After: soon"], ["Retry-After: -5"], ["Retry-After: 1.5s"], ["Retry-After: \xb2"]],
+    [
+        [],
+        ["Retry-After: 0"],
+        ["Retry-After:"],
+        ["Retry-After: soon"],
+        ["Retry-After: -5"],
+        ["Retry-After: 1.5s"],
+        ["Retry-After: \xb2"],
+    ],
 )
-def test_without_a_readable_time_it_backs_off(bench: Bench, headers: list[str], chance: float) -> None:
+def test_without_a_time_to_wait_it_backs_off(bench: Bench, headers: list[str], chance: float) -> None:
     """By the usual rule, doubling, and never not at all: someone has asked for patience."""
 
     async def scenario() -> None:
