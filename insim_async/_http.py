@@ -11,30 +11,19 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import ssl
-import urllib.parse
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
-from datetime import UTC
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar
 
 import anyio
 from anyio.lowlevel import current_token
-from msgspec import Struct
 
+from insim_async._calls import Answer, Call, Failure, judge
 from insim_async._limits import Clock, Gate, Retry
 from insim_async._redaction import excerpt
-from insim_async.errors import (
-    AuthenticationFailed,
-    ConfigurationError,
-    InSimError,
-    NotSent,
-    OutcomeUnknown,
-    RateLimited,
-    Refused,
-)
+from insim_async.errors import ConfigurationError, InSimError, NotSent, OutcomeUnknown, RateLimited
 
-__all__ = ["Call", "Connection", "HttpClient", "check_base_url", "check_ssl_context"]
+__all__ = ["Connection", "HttpClient"]
 
 T = TypeVar("T")
 logger = logging.getLogger("insim_async")
@@ -66,46 +55,6 @@ class HttpClient(Protocol):
     def aclose(self) -> Awaitable[None]:
         """Close it."""
         ...
-
-
-class Call(Generic[T]):
-    """One request to make. A plain class, whose ``repr`` shows nothing of its body.
-
-    Args:
-        path: Behind the base URL.
-        body: JSON, with the access key in it.
-        decode: Makes the value of a 2xx answer; raises ValueError where the answer is not what it should be.
-        count: How many messages it carries, for the pace.
-        repeatable: Whether doing it twice does no harm, so that it is tried again whatever happened.
-        patient: Whether waiting for a slot, the pace or a pause is no part of the deadline, which then holds for each
-            attempt: what bulk calls need, where waiting is the point.
-    """
-
-    __slots__ = ("body", "count", "decode", "path", "patient", "repeatable")
-
-    def __init__(
-        self,
-        path: str,
-        body: bytes,
-        decode: Callable[[bytes], T],
-        *,
-        count: int = 0,
-        repeatable: bool = False,
-        patient: bool = False,
-    ) -> None:
-        self.path: str = path
-        self.body: bytes = body
-        self.decode: Callable[[bytes], T] = decode
-        self.count: int = count
-        self.repeatable: bool = repeatable
-        self.patient: bool = patient
-
-
-class Failure(Struct, frozen=True):
-    """Why an attempt failed, and whether another is safe."""
-
-    error: InSimError
-    again: bool = False
 
 
 _CUT_SHORT = Failure(OutcomeUnknown())
@@ -285,7 +234,7 @@ class Connection:
             if call.patient:
                 scope.deadline = anyio.current_time() + self._timeout
             try:
-                result = _judge(await self._exchange(request, trail), call, self._clock)
+                result = judge(await self._exchange(request, trail), call, self._clock)
             except Exception as error:  # noqa: BLE001 - whatever a transport raises, the trail says what it proves
                 result = self._lost(error, call, trail)
         if result is _CUT_SHORT:
@@ -303,7 +252,7 @@ class Connection:
             extensions={"trace": trail},
         )
 
-    async def _exchange(self, request: Any, trail: _Trail) -> _Answer:
+    async def _exchange(self, request: Any, trail: _Trail) -> Answer:
         if self._owned:
             return await _send(self._client, request)
         return await _send_in_a_task(self._client, request, trail)
@@ -341,94 +290,14 @@ class Connection:
             await self._landed.wait()
 
 
-class _Answer(Struct, frozen=True):
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-def check_base_url(base_url: str) -> str:
-    """Return the URL without a slash at the end.
-
-    Raises:
-        ConfigurationError: It is no URL, or would carry the access key over a network in the clear.
-    """
-    if not isinstance(base_url, str):
-        raise ConfigurationError(f"base_url: expected text, got {type(base_url).__name__}")
-    base_url = base_url.strip()
-    try:
-        parts = urllib.parse.urlsplit(base_url)
-        parts.port  # noqa: B018 - checked when read
-    except ValueError:
-        raise ConfigurationError("base_url: not a URL") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise ConfigurationError("base_url: give scheme and host, like https://www.insim.app")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise ConfigurationError("base_url: http:// would show the access key to the network; use https://")
-    return base_url.rstrip("/").removesuffix("/api/v1")
-
-
-def check_ssl_context(context: ssl.SSLContext) -> None:
-    """Raise ConfigurationError if the context lets an unchecked certificate pass."""
-    if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname:
-        raise ConfigurationError("ssl_context: certificates and host names are always checked")
-
-
-def _judge(answer: _Answer, call: Call[T], clock: Clock) -> T | Failure:
-    """Say what an answer means; the body of a 2xx is the call's own to read."""
-    status = answer.status
-    if 200 <= status < 300:
-        return _decoded(answer, call)
-    said = f"the server answered {status}: {excerpt(answer.body, call.body)}".rstrip(": ")
-    if status == 429:
-        return Failure(RateLimited(said, retry_after=_retry_after(answer.headers, clock)), again=True)
-    if status in {401, 403}:
-        return Failure(AuthenticationFailed(said, status_code=status))
-    if status < 400 or status in {404, 405}:
-        return Failure(ConfigurationError(f"{said} (is base_url right? redirects are not followed)"))
-    if status < 500:
-        return Failure(Refused(said, status_code=status))
-    return Failure(OutcomeUnknown(said))
-
-
-def _decoded(answer: _Answer, call: Call[T]) -> T | Failure:
-    try:
-        return call.decode(answer.body)
-    except ValueError as error:
-        reason = str(error)
-    if answer.headers.get("content-encoding", "identity") != "identity":
-        reason = "compressed, though that was not asked for"
-    said = excerpt(answer.body, call.body)
-    return Failure(OutcomeUnknown(f"the server answered {answer.status}, but not as documented ({reason}): {said}"))
-
-
-def _retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
-    """Return the seconds that a 429 asks for: a number, or a date on the server's own clock (RFC 9110, 10.2.3)."""
-    value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]{1,15}", value):
-        return float(value)
-    until, now = _http_date(value), _http_date(headers.get("date", ""))
-    return None if until is None else max(0.0, until - (clock.wall() if now is None else now))
-
-
-def _http_date(value: str) -> float | None:
-    from email.utils import parsedate_to_datetime  # slow to import, and seldom needed
-
-    try:
-        date = parsedate_to_datetime(value)
-        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-async def _send(client: Any, request: Any) -> _Answer:
+async def _send(client: Any, request: Any) -> Answer:
     response = await client.send(request, stream=True, follow_redirects=False)
     try:
         mocked = response.is_stream_consumed  # it came with its content
         body = response.content if mocked else await read(response.aiter_raw())
     finally:
         await response.aclose()
-    return _Answer(response.status_code, response.headers, body)
+    return Answer(response.status_code, response.headers, body)
 
 
 async def read(chunks: AsyncIterable[bytes]) -> bytes:
@@ -442,13 +311,13 @@ async def read(chunks: AsyncIterable[bytes]) -> bytes:
     return b"".join(body)
 
 
-async def _send_in_a_task(client: Any, request: Any, trail: _Trail) -> _Answer:
+async def _send_in_a_task(client: Any, request: Any, trail: _Trail) -> Answer:
     """Send in a task of its own, where only cancel scopes reach it, and these not at the wrong moment.
 
     The pools of httpx and httpx2 lose a slot for ever when a task is cancelled natively, or by a scope while a new
     connection of theirs waits to be used for the first time.
     """
-    results: list[_Answer | Exception] = []
+    results: list[Answer | Exception] = []
 
     async def run() -> None:
         with anyio.CancelScope() as trail.guard:
@@ -488,12 +357,3 @@ def _chain(error: BaseException | None) -> list[BaseException]:
         found.append(error)
         error = error.__cause__ or error.__context__
     return found
-
-
-def _is_loopback(host: str) -> bool:
-    import ipaddress  # slow to import, and seldom needed
-
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -29,8 +29,9 @@ import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from insim_async import _wire
+from insim_async._calls import Call
 from insim_async._checks import Ids, Rules, check_contact, check_sms, plain_messages
-from insim_async._http import Call, Connection
+from insim_async._http import Connection
 from insim_async._limits import Clock
 from insim_async._tasks import start, wait_whatever_comes
 from insim_async._wire import Account, Message

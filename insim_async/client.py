@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import math
 import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from datetime import datetime, tzinfo
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Self, cast
 
 from insim_async import _wire, numbers
+from insim_async._calls import Call
 from insim_async._checks import Rules
-from insim_async._http import Call, Connection, HttpClient, check_base_url, check_ssl_context
+from insim_async._http import Connection, HttpClient
 from insim_async._limits import Clock, Gate, Retry
-from insim_async._wire import Account
+from insim_async._settings import account_of, check_base_url, check_counts, check_numbers, check_ssl_context, zone_of
 from insim_async.bulk import Bulk
 from insim_async.errors import ConfigurationError, InSimError, InvalidMessage
 from insim_async.models import (
@@ -87,12 +87,12 @@ class AsyncInSim:
         dry_run: bool = False,
         clock: Clock = Clock(),  # noqa: B008 - frozen
     ) -> None:
-        account = _account(login, access_key, dry_run=dry_run)
+        account = account_of(login, access_key, dry_run=dry_run)
         del access_key  # a traceback with locals would show it
         if isinstance(account, ConfigurationError):
             raise account
-        _check_numbers(timeout=timeout, max_rate=1.0 if max_rate is None else max_rate)
-        _check_counts(batch_size=batch_size, max_concurrency=max_concurrency)
+        check_numbers(timeout=timeout, max_rate=1.0 if max_rate is None else max_rate)
+        check_counts(batch_size=batch_size, max_concurrency=max_concurrency)
         if not isinstance(retry, Retry):
             raise ConfigurationError(f"retry: expected a Retry, got {type(retry).__name__}")
         retry.check()
@@ -105,7 +105,7 @@ class AsyncInSim:
         if ssl_context is not None:
             check_ssl_context(ssl_context)
         self._account = account
-        self._rules = Rules(region, _zone(timezone))
+        self._rules = Rules(region, zone_of(timezone))
         host = check_base_url(base_url or os.environ.get("INSIM_BASE_URL") or BASE_URL)
         self._connection = Connection(
             host,
@@ -251,50 +251,7 @@ class AsyncInSim:
         return result
 
 
-def _account(login: str | None, access_key: str | None, *, dry_run: bool) -> Account | ConfigurationError:
-    """Return the account, or what is wrong; raised, it would show this frame to a traceback with locals."""
-    login = login or os.environ.get("INSIM_LOGIN")
-    access_key = access_key or os.environ.get("INSIM_ACCESS_KEY")
-    given: dict[str, object] = {"login": login, "access_key": access_key}
-    for name, value in given.items():
-        if not value:
-            return ConfigurationError(
-                f"no {name} (INSIM_{name.upper()}): give AsyncInSim a login and an access_key, "
-                "or set INSIM_LOGIN and INSIM_ACCESS_KEY"
-            )
-        if not isinstance(value, str):
-            return ConfigurationError(f"{name}: expected text, got {type(value).__name__}")
-        if not value.isprintable():
-            return ConfigurationError(f"{name}: it holds a character that cannot be printed, such as a line break")
-    return Account(str(login), str(access_key), dry_run=dry_run)
-
-
 def _own_client(base_url: str, ssl_context: ssl.SSLContext | None) -> HttpClient:
     from insim_async._transport import OwnClient  # brings httpx, which is slow to import and not always needed
 
     return OwnClient(base_url, ssl_context)
-
-
-def _zone(timezone: tzinfo | str | None) -> tzinfo | None:
-    if timezone is None or isinstance(timezone, tzinfo):
-        return timezone
-    if not isinstance(timezone, str):
-        raise ConfigurationError(f"timezone: expected a name or a tzinfo, got {type(timezone).__name__}")
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # slow to import, and seldom needed
-
-    try:
-        return ZoneInfo(timezone)
-    except (ValueError, OSError, ZoneInfoNotFoundError):
-        raise ConfigurationError(f"timezone: {timezone!r} is not known on this machine") from None
-
-
-def _check_numbers(**given: Any) -> None:
-    for name, value in given.items():
-        if not (isinstance(value, int | float) and 0 < value < math.inf):
-            raise ConfigurationError(f"{name}: expected a number above 0, got {value!r}")
-
-
-def _check_counts(**given: Any) -> None:
-    for name, value in given.items():
-        if not isinstance(value, int) or value < 1:
-            raise ConfigurationError(f"{name}: expected a whole number of 1 or more, got {value!r}")

@@ -53,13 +53,18 @@ CORE = {
     "_database": {"errors"},
     "_tasks": set(),
     "_redaction": set(),
-    "_http": {"_limits", "_redaction", "errors"},
+    "_calls": {"_limits", "_redaction", "errors"},
+    "_http": {"_calls", "_limits", "_redaction", "errors"},
     "_transport": {"_http", "errors"},
     "_wire": {"_tolerant", "models", "errors"},
+    "_settings": {"_wire", "errors"},
     "_checks": {"_wire", "numbers", "segments", "models", "errors"},
     "recipients": {"numbers", "models", "errors"},
-    "bulk": {"_http", "_wire", "_checks", "_limits", "_tasks", "models", "errors"},
-    "client": {"bulk", "_transport", "_http", "_wire", "_checks", "_limits", "numbers", "models", "errors"},
+    "bulk": {"_calls", "_http", "_wire", "_checks", "_limits", "_tasks", "models", "errors"},
+    "client": {
+        *("bulk", "_transport", "_http", "_calls", "_settings", "_checks", "_wire", "_limits"),
+        *("numbers", "models", "errors"),
+    },
 }
 MAP: dict[str, set[str]] = {
     **CORE,

@@ -31,7 +31,6 @@ from insim_async import (
     Sms,
     Status,
 )
-from insim_async._http import check_base_url, check_ssl_context
 from tests.conftest import BASE_URL, KEY, LOGIN, Gateway, Hours, receipt
 
 NUMBER = "+33639980001"
@@ -246,54 +245,6 @@ async def test_an_error_repeats_nothing_of_what_was_sent(
     for secret in (KEY, LOGIN, NUMBER, "39980001", "39 98 00 01", "Secret", "t%C3%A8xt", "\x1b"):
         assert secret not in shown
     assert caught.value.__context__ is None
-
-
-@pytest.mark.parametrize(
-    ("given", "taken"),
-    [
-        ("https://www.insim.app", "https://www.insim.app"),
-        ("https://www.insim.app/", "https://www.insim.app"),
-        ("https://www.insim.app/api/v1", "https://www.insim.app"),
-        ("https://gateway.test:8443/insim/", "https://gateway.test:8443/insim"),
-        ("http://localhost:8080", "http://localhost:8080"),
-        ("http://127.0.0.2", "http://127.0.0.2"),
-        ("http://[::1]:80", "http://[::1]:80"),
-    ],
-)
-def test_a_base_url_is_a_host(given: str, taken: str) -> None:
-    assert check_base_url(given) == taken
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        "http://www.insim.app",
-        "http://192.168.1.10",
-        "http://localhost.example.com",
-        "www.insim.app",
-        "ftp://www.insim.app",
-        "https://",
-        "https://u:p@www.insim.app",
-        "https://www.insim.app?x=1",
-        "https://www.insim.app#x",
-        "https://www.insim.app:port",
-        "https://[::1",
-    ],
-)
-def test_a_base_url_that_shows_the_key_or_is_none_is_refused(given: str) -> None:
-    with pytest.raises(ConfigurationError, match="base_url"):
-        check_base_url(given)
-
-
-def test_certificates_are_always_checked() -> None:
-    context = ssl.create_default_context()
-    check_ssl_context(context)
-    context.check_hostname = False
-    with pytest.raises(ConfigurationError, match="always checked"):
-        check_ssl_context(context)
-    context.verify_mode = ssl.CERT_NONE
-    with pytest.raises(ConfigurationError, match="always checked"):
-        check_ssl_context(context)
 
 
 async def test_a_client_is_used_where_it_was_opened(gateway: Gateway) -> None:

@@ -1,0 +1,120 @@
+"""A call to make, and what its answer means: a value, or why there is none and whether another attempt is safe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from insim_async._limits import Clock
+from insim_async._redaction import excerpt
+from insim_async.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    InSimError,
+    OutcomeUnknown,
+    RateLimited,
+    Refused,
+)
+
+__all__ = ["Answer", "Call", "Failure", "judge"]
+
+T = TypeVar("T")
+
+
+class Call(Generic[T]):
+    """One request to make. A plain class, whose ``repr`` shows nothing of its body.
+
+    Args:
+        path: Behind the base URL.
+        body: JSON, with the access key in it.
+        decode: Makes the value of a 2xx answer; raises ValueError where the answer is not what it should be.
+        count: How many messages it carries, for the pace.
+        repeatable: Whether doing it twice does no harm, so that it is tried again whatever happened.
+        patient: Whether waiting for a slot, the pace or a pause is no part of the deadline, which then holds for each
+            attempt: what bulk calls need, where waiting is the point.
+    """
+
+    __slots__ = ("body", "count", "decode", "path", "patient", "repeatable")
+
+    def __init__(
+        self,
+        path: str,
+        body: bytes,
+        decode: Callable[[bytes], T],
+        *,
+        count: int = 0,
+        repeatable: bool = False,
+        patient: bool = False,
+    ) -> None:
+        self.path: str = path
+        self.body: bytes = body
+        self.decode: Callable[[bytes], T] = decode
+        self.count: int = count
+        self.repeatable: bool = repeatable
+        self.patient: bool = patient
+
+
+class Answer(Struct, frozen=True):
+    """An answer that was read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Failure(Struct, frozen=True):
+    """Why an attempt failed, and whether another is safe."""
+
+    error: InSimError
+    again: bool = False
+
+
+def judge(answer: Answer, call: Call[T], clock: Clock) -> T | Failure:
+    """Say what an answer means; the body of a 2xx is the call's own to read."""
+    status = answer.status
+    if 200 <= status < 300:
+        return _decoded(answer, call)
+    said = f"the server answered {status}: {excerpt(answer.body, call.body)}".rstrip(": ")
+    if status == 429:
+        return Failure(RateLimited(said, retry_after=_retry_after(answer.headers, clock)), again=True)
+    if status in {401, 403}:
+        return Failure(AuthenticationFailed(said, status_code=status))
+    if status < 400 or status in {404, 405}:
+        return Failure(ConfigurationError(f"{said} (is base_url right? redirects are not followed)"))
+    if status < 500:
+        return Failure(Refused(said, status_code=status))
+    return Failure(OutcomeUnknown(said))
+
+
+def _decoded(answer: Answer, call: Call[T]) -> T | Failure:
+    try:
+        return call.decode(answer.body)
+    except ValueError as error:
+        reason = str(error)
+    if answer.headers.get("content-encoding", "identity") != "identity":
+        reason = "compressed, though that was not asked for"
+    said = excerpt(answer.body, call.body)
+    return Failure(OutcomeUnknown(f"the server answered {answer.status}, but not as documented ({reason}): {said}"))
+
+
+def _retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
+    """Return the seconds that a 429 asks for: a number, or a date on the server's own clock (RFC 9110, 10.2.3)."""
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,15}", value):
+        return float(value)
+    until, now = _http_date(value), _http_date(headers.get("date", ""))
+    return None if until is None else max(0.0, until - (clock.wall() if now is None else now))
+
+
+def _http_date(value: str) -> float | None:
+    from email.utils import parsedate_to_datetime  # slow to import, and seldom needed
+
+    try:
+        date = parsedate_to_datetime(value)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
