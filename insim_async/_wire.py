@@ -266,7 +266,8 @@ def decode_call(body: bytes) -> CallResult:
     known, extra = _CALL.read(row or {})
     if "ok" not in known:
         raise ValueError("no result in it")
-    return CallResult(**known | {"ok": known["ok"] and not known.get("errors")}, extra=extra)
+    known["ok"] = known["ok"] and not known.get("errors")
+    return CallResult(**known, extra=extra)
 
 
 def all_sent(messages: Sequence[Message], receipts: Sequence[SmsReceipt | None]) -> bool:

@@ -367,7 +367,6 @@ class TestAnInputThatRaises:
             await anyio.wait_all_tasks_blocked()
             reading.cancel()
             await reading
-            raise AssertionError
 
         async with client(hours, batch_size=2, max_concurrency=2) as insim:
             with pytest.raises(BulkInterrupted) as caught:

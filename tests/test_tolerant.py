@@ -69,6 +69,7 @@ ROW = {"id_sms_api": "a", "sent": 1}
         ({"errors": "none", "data": [ROW, ROW]}, [ROW, ROW]),
         (ROW | {"parts": [{"sent": 1}], "more": {}}, [ROW | {"parts": [{"sent": 1}], "more": {}}]),
         ([ROW, 5, None], [ROW, None, None]),
+        ({"data": [5, ROW]}, [None, ROW]),
         ("text", [None]),
         (None, [None]),
         ([], []),

@@ -75,6 +75,10 @@ class TestPublishedPayload:
         assert (event.kind, event.raw) == (vector["kind"], vector["payload"])
         assert fields_of(event, vector["fields"]) == vector["fields"]
 
+    def test_is_read_with_a_plus_that_was_taken_for_a_space(self, vector: dict[str, Any]) -> None:
+        spaced = parse_webhook(vector["query"].replace("%22%2B33", "%22%2033"))
+        assert spaced.phone_number == parse_webhook(vector["query"]).phone_number
+
     def test_is_built_again_as_it_came(self, vector: dict[str, Any]) -> None:
         built = build_webhook(parse_webhook(vector["query"]))
         assert parse_webhook(built) == parse_webhook(vector["query"])
