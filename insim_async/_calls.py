@@ -82,7 +82,7 @@ def judge(answer: Answer, call: Call[T], clock: Clock) -> T | Failure:
     if status == 429:
         return Failure(RateLimited(said, retry_after=_retry_after(answer.headers, clock)), again=True)
     if status in {401, 403}:
-        return Failure(AuthenticationFailed(said, status_code=status))
+        return Failure(AuthenticationFailed(f"{said} (are login and access key right?)", status_code=status))
     if status < 400 or status in {404, 405}:
         return Failure(ConfigurationError(f"{said} (is base_url right? redirects are not followed)"))
     if status < 500:

@@ -103,7 +103,7 @@ def check_sms(sms: object, rules: Rules, fresh_id: str, ids: Ids) -> Message | I
         ids: Those that were brought before, by messages of the same call.
     """
     if not isinstance(sms, Sms):
-        return InvalidMessage("message", f"expected an Sms, got {type(sms).__name__}")
+        return InvalidMessage("message", f"expected an Sms, got {type(sms).__name__}: write Sms(phone_number, message)")
     number = numbers.check(sms.phone_number, rules.region)
     if isinstance(number, InvalidMessage):
         return number

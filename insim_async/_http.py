@@ -261,7 +261,7 @@ class Connection:
         what = _words(error, call)
         if self._unsent(trail, error):
             not_trusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _chain(error))
-            return Failure(NotSent(f"nothing was sent: {what}"), again=not not_trusted)
+            return Failure(NotSent(f"nothing was sent to {self._base_url}: {what}"), again=not not_trusted)
         return Failure(OutcomeUnknown(f"it may have been sent: {what}"))
 
     def _cut_short(self, trail: _Trail) -> Failure:

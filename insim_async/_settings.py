@@ -48,7 +48,7 @@ def check_base_url(base_url: str) -> str:
     except ValueError:
         raise ConfigurationError("base_url: not a URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise ConfigurationError("base_url: give scheme and host, like https://www.insim.app")
+        raise ConfigurationError("base_url: give scheme and host, like https://www.insim.app, or http://127.0.0.1:8080")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ConfigurationError("base_url: http:// would show the access key to the network; use https://")
     return base_url.rstrip("/").removesuffix("/api/v1")

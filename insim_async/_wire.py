@@ -158,7 +158,7 @@ _CALL = Words(
 
 
 _Codes = tuple[Annotated[str, msgspec.Meta(pattern="^#[0-9]{3}$")], ...]
-_ERRORS = ("error", "ERROR", "ERRORS")
+_ERRORS = ("error", "Errors", "ERROR", "ERRORS")
 """Fields that must not be overlooked among those that have no name here: an answer with one is read more closely."""
 _being_read: ContextVar[_Unread | None] = ContextVar("_being_read", default=None)
 """The answer that is being read: msgspec takes it as a default, so that a receipt keeps what it has no name for."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sized
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sized
 from contextlib import aclosing
 from itertools import count, islice
 from typing import Generic, Protocol, TypeVar
@@ -128,9 +128,11 @@ class Bulk:
             raise misuse
         if isinstance(items, AsyncIterable):
             return _Arriving(items, self._batch_size)
-        if isinstance(items, Iterable):
+        if isinstance(items, Iterable) and not isinstance(items, str | bytes | Mapping):
             return _AtHand(items, self._batch_size)
-        raise ConfigurationError(f"expected an iterable or an async iterable, got {type(items).__name__}")
+        raise ConfigurationError(
+            f"expected a list, generator or other iterable, got {type(items).__name__}: put a single one into a list"
+        )
 
     def _delivery(self, *, patient: bool = True) -> _Delivery:
         return _Delivery(self._connection, self._account, self._rules, patient=patient)

@@ -106,7 +106,7 @@ class AsyncInSim:
             check_ssl_context(ssl_context)
         self._account = account
         self._rules = Rules(region, zone_of(timezone))
-        host = check_base_url(base_url or os.environ.get("INSIM_BASE_URL") or BASE_URL)
+        host = check_base_url(os.environ.get("INSIM_BASE_URL") or BASE_URL if base_url is None else base_url)
         self._connection = Connection(
             host,
             _own_client(host, ssl_context) if http_client is None else http_client,

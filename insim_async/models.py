@@ -66,7 +66,7 @@ class Status(enum.Enum):
     REFUSED = "refused"
     """The server says that it did not."""
     NOT_SENT = "not_sent"
-    """It is proven that it never left this machine: sending it again is safe."""
+    """It is proven that it never left this machine; sending it again is safe once the reason is mended."""
     UNKNOWN = "unknown"
     """It may have been sent; it is never sent again on its own."""
 

@@ -416,9 +416,9 @@ class TestAnInputThatRaises:
         with pytest.raises(LookupError):
             await insim.add_contacts(failing())
 
-    @pytest.mark.parametrize("given", [None, 5, Sms(NUMBER, "Hi")])
-    async def test_what_is_no_iterable_is_refused(self, insim: AsyncInSim, given: Any) -> None:
-        with pytest.raises(ConfigurationError, match="expected an iterable"):
+    @pytest.mark.parametrize("given", [None, 5, Sms(NUMBER, "Hi"), NUMBER, b"x", {NUMBER: "Hi"}], ids=repr)
+    async def test_what_is_no_iterable_of_messages_is_refused(self, insim: AsyncInSim, given: Any) -> None:
+        with pytest.raises(ConfigurationError, match=f"expected a list.*, got {type(given).__name__}: put a single"):
             await insim.send_many(given)
 
 

@@ -38,6 +38,7 @@ UNVERIFIED.check_hostname = False
         ({"access_key": f"{KEY}\n"}, "access_key: it holds a character that cannot be printed"),
         ({"access_key": f"{KEY}\ud800"}, "access_key: it holds a character that cannot be printed"),
         ({"base_url": "http://www.insim.app"}, "base_url"),
+        ({"base_url": ""}, "base_url: give scheme and host"),
         ({"base_url": b"https://www.insim.app"}, "base_url: expected text, got bytes"),
         ({"timeout": None}, "timeout: expected a number above 0, got None"),
         ({"timeout": 0}, "timeout: expected a number above 0, got 0"),

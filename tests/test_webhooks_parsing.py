@@ -209,6 +209,12 @@ def nested(depth: int) -> str:
     return "message=" + '{"a":' * depth + '"secret"' + "}" * depth
 
 
+@pytest.mark.parametrize("given", [None, {"message": "{}"}, bytearray(b"message={}"), 5])
+def test_what_a_framework_made_of_a_query_is_refused(given: Any) -> None:
+    with pytest.raises(TypeError, match=f"expected the query as bytes or str.*, got {type(given).__name__}"):
+        parse_webhook(given)
+
+
 NO_EVENT = {
     "nothing": "",
     "no event parameter": "a=1&b=secret",

@@ -77,14 +77,17 @@ class TestSecret:
     @pytest.mark.parametrize(
         ("secret", "words"),
         [
-            (None, "expected one, or two"),
-            ([], "expected one, or two"),
+            (None, "it is missing, or no text (is INSIM_WEBHOOK_SECRET set?)"),
+            ([], "it is missing"),
             ([SECRET, OTHER, new_secret()], "expected one, or two"),
             (SECRET.encode(), "expected one, or two"),
-            ("", "expected text; make one with insim_async.webhooks.new_secret()"),
-            ([SECRET, None], "expected text"),
-            ([SECRET, ""], "expected text"),
-            ([SECRET.encode()], "expected text"),
+            (
+                "",
+                "it is missing, or no text (is INSIM_WEBHOOK_SECRET set?); python -m insim_async.webhooks secret makes",
+            ),
+            ([SECRET, None], "it is missing, or no text"),
+            ([SECRET, ""], "it is missing"),
+            ([SECRET.encode()], "it is missing, or no text"),
             (SECRET + "/x", "only A-Z a-z 0-9 - . _ ~ stand in a URL as they are"),
             (SECRET + " ", "only A-Z"),
             (SECRET + "\n", "only A-Z"),

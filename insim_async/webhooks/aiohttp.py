@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+if find_spec("aiohttp") is None:
+    raise ModuleNotFoundError('aiohttp is missing: pip install "insim_async[aiohttp]"')
 
 from aiohttp import web
 

@@ -35,6 +35,7 @@ from insim_async.webhooks.events import (
     LinkClick,
 )
 from insim_async.webhooks.parsing import build_webhook
+from insim_async.webhooks.router import SECRET_BITS
 
 __all__ = ["PATIENCE", "Callback", "Failure", "Reply", "Result", "check", "over_network", "read_callback", "verdict"]
 
@@ -73,6 +74,10 @@ def read_callback(url: str) -> Callback:
         raise ConfigurationError("URL: a name and a password before the host are not sent by inSIM")
     if not parts.path.strip("/"):
         raise ConfigurationError("URL: the last part of its path is the secret, and it has none")
+    if not any(len(part) * 6 >= SECRET_BITS for part in re.split("[/?&=]", f"{parts.path}?{parts.query}")):
+        raise ConfigurationError(
+            "URL: nothing in it is long enough for a secret (is INSIM_WEBHOOK_SECRET set in this terminal?)"
+        )
     return Callback(url)
 
 

@@ -7,6 +7,7 @@ client's answers there are two tries: payloads as documented to the letter, whic
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
@@ -164,6 +165,7 @@ def parse_webhook(query: bytes | str) -> Event:
         query: What stands behind the ``?`` of the request, RAW: no framework may have decoded it.
 
     Raises:
+        TypeError: It is no bytes or text, but what a framework made of them.
         InvalidWebhook: There is no event in it, more than one, or it breaks a limit (``MAX_QUERY_BYTES``,
             ``MAX_DEPTH``, ``MAX_DIGITS``). The message says what is wrong and holds no content.
     """
@@ -190,11 +192,15 @@ def build_webhook(event: Event) -> str:
 
 
 def _raw(query: bytes | str) -> bytes:
-    try:
-        raw = query.encode() if isinstance(query, str) else query
-    except UnicodeEncodeError:
-        raw = None
-    if raw is None:  # outside of the except: that error holds the query
+    raw: bytes | None = None
+    if isinstance(query, bytes):
+        raw = query
+    elif isinstance(query, str):
+        with contextlib.suppress(UnicodeEncodeError):
+            raw = query.encode()
+    else:
+        raise TypeError(f"expected the query as bytes or str, as it stood behind the ?, got {type(query).__name__}")
+    if raw is None:  # that error itself would hold the query
         raise InvalidWebhook("the query is not UTF-8")
     if len(raw) > MAX_QUERY_BYTES:
         raise InvalidWebhook(f"the query is longer than {MAX_QUERY_BYTES} bytes")

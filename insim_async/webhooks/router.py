@@ -77,7 +77,7 @@ class WebhookRouter:
     """
 
     def __init__(self, *, secret: str | Sequence[str]) -> None:
-        given = [secret] if isinstance(secret, str) else list(secret or ())
+        given: list[str] = [secret] if isinstance(secret, str) else list(secret or [""])
         if not 1 <= len(given) <= 2:
             raise ConfigurationError("secret: expected one, or two while changing from one to the other")
         for one in given:
@@ -162,7 +162,10 @@ def new_secret() -> str:
 
 def _check_secret(secret: object) -> None:
     if not isinstance(secret, str) or not secret:
-        raise ConfigurationError("secret: expected text; make one with insim_async.webhooks.new_secret()")
+        raise ConfigurationError(
+            "secret: it is missing, or no text (is INSIM_WEBHOOK_SECRET set?); "
+            "python -m insim_async.webhooks secret makes one"
+        )
     if not _URL_SAFE.fullmatch(secret):
         raise ConfigurationError("secret: only A-Z a-z 0-9 - . _ ~ stand in a URL as they are")
     letters = next((size for alphabet, size in _POORER if alphabet.fullmatch(secret)), 64)
