@@ -236,7 +236,10 @@ class Connection:
             try:
                 result = judge(await self._exchange(request, trail), call, self._clock)
             except Exception as error:  # noqa: BLE001 - whatever a transport raises, the trail says what it proves
-                result = self._lost(error, call, trail)
+                if (answer := _answer_in(error)) is not None:
+                    result = judge(answer, call, self._clock)
+                else:
+                    result = self._lost(error, call, trail)
         if result is _CUT_SHORT:
             result = self._cut_short(trail)
         trail.trying = isinstance(result, Failure) and not result.again
@@ -342,6 +345,13 @@ def _forget(error: BaseException) -> None:
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             _forget(inner)
+
+
+def _answer_in(error: Exception) -> Answer | None:
+    """Return the answer that an exception is about, as a hook raises it that wants no other answers than 2xx."""
+    response: Any = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    return Answer(status, response.headers) if isinstance(status, int) and not 200 <= status < 300 else None
 
 
 def _words(error: BaseException, call: Call[T]) -> str:

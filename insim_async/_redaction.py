@@ -35,7 +35,8 @@ def _without(text: str, words: set[str]) -> str:
     """Mask the words in whatever case, and the longer ones inside of words too."""
     folded = {word.casefold() for word in words}
     text = _WORD.sub(lambda word: MASK if word[0].casefold() in folded else word[0], text)
-    parts = [re.escape(word) for word in words if len(word) > 3 and word.casefold() in text.casefold()]
+    plain = text.casefold()
+    parts = [re.escape(word) for word in words if len(word) > 3 and word.casefold() in plain]
     return re.sub("|".join(parts), MASK, text, flags=re.IGNORECASE) if parts else text
 
 

@@ -56,6 +56,8 @@ def check_base_url(base_url: str) -> str:
 
 def check_ssl_context(context: ssl.SSLContext) -> None:
     """Raise ConfigurationError if the context lets an unchecked certificate pass."""
+    if not isinstance(context, ssl.SSLContext):
+        raise ConfigurationError(f"ssl_context: expected an ssl.SSLContext, got {type(context).__name__}")
     if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname:
         raise ConfigurationError("ssl_context: certificates and host names are always checked")
 

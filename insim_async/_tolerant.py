@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 __all__ = ["Words", "codes", "flag", "moment", "text", "whole"]
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -55,11 +57,11 @@ def codes(value: object) -> tuple[str, ...]:
     found: list[str] = []
     left = [value]
     while left:
-        match left.pop(0):
+        match left.pop():
             case list() as inner:
-                left[:0] = inner
+                left += reversed(inner)
             case dict() as inner:
-                left[:0] = inner.values()
+                left += reversed(inner.values())
             case word:
                 found += _code(str(word).strip())
     return tuple(found)
@@ -77,7 +79,10 @@ def moment(value: object) -> datetime:
     written = text(value).strip()
     if not _DATE.match(written):  # Python takes a bare number for a date as well
         raise ValueError("not a date")
-    return datetime.fromisoformat(written)
+    try:
+        return msgspec.convert(written, datetime)  # rounds to microseconds where the other one cuts them off
+    except msgspec.ValidationError:
+        return datetime.fromisoformat(written)
 
 
 class Words:
@@ -90,6 +95,7 @@ class Words:
     def __init__(self, **fields: tuple[Callable[[object], Any], str]) -> None:
         self._names = {fold(name): field for field, (_, names) in fields.items() for name in names.split()}
         self._ranks = {fold(name): rank for _, names in fields.values() for rank, name in enumerate(names.split())}
+        self._exact = {name for _, names in fields.values() for name in names.split()}
         self._readers = {field: reader for field, (reader, _) in fields.items()}
 
     def objects(self, answer: object) -> list[Mapping[str, Any] | None]:
@@ -99,6 +105,9 @@ class Words:
             ValueError: There is none, or more than one place to look.
         """
         while isinstance(answer, dict):
+            if answer and all(map(str.isdecimal, answer)):  # what PHP makes of a list with gaps
+                answer = [*answer.values()]
+                break
             inside = [value for value in answer.values() if value and isinstance(value, dict | list)]
             better = [value for value in inside if self._known(value) > self._known(answer)]
             if self._known(answer) and not better:
@@ -121,9 +130,15 @@ class Words:
         """
         known: dict[str, Any] = {}
         extra: dict[str, Any] = {}
-        spelled = [(fold(name), name) for name in row]
-        spelled.sort(key=lambda names: -1 if names[0] in documented else self._ranks.get(names[0], 0))
-        for folded, name in spelled:
+        folds = {name: fold(name) for name in row}
+
+        def rank(name: str) -> tuple[int, bool, str]:
+            """The order in which the fields came decides nothing: some things are told apart by what is read."""
+            best = -1 if folds[name] in documented else self._ranks.get(folds[name], 0)
+            return best, name not in self._exact, name
+
+        for name in sorted(row, key=rank):
+            folded = folds[name]
             field, value = self._names.get(folded), row[name]
             if field is None or (known.get(field, ()) != () and value not in _EMPTY):
                 extra[name] = value

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -20,7 +20,7 @@ from msgspec import UNSET, Struct, UnsetType
 from insim_async import _tolerant
 from insim_async._tolerant import Words
 from insim_async.errors import AuthenticationFailed, Refused
-from insim_async.models import CallResult, Contact, ContactResult, SmsReceipt, Unnamed
+from insim_async.models import CallResult, Contact, ContactResult, SmsReceipt, Unnamed, Unshown
 
 __all__ = [
     "CALL",
@@ -62,7 +62,7 @@ _is_code = re.compile(r"#[0-9]{3}").fullmatch
 # Requests ----------------------------------------------------------------------------------------------------------
 
 
-class Message(Struct, gc=False):
+class Message(Unshown, frozen=True, gc=False):
     """A message as it goes out; what is unset does not."""
 
     phone_number: str
@@ -72,11 +72,8 @@ class Message(Struct, gc=False):
     priorite: int | UnsetType = UNSET
     date_to_send: str | UnsetType = UNSET
 
-    def __repr__(self) -> str:
-        return f"<Message {self.id_sms_api}>"
 
-
-class _Contact(Struct, omit_defaults=True, gc=False):
+class _Contact(Unshown, frozen=True, omit_defaults=True, gc=False):
     phone_number: str
     firstname: str
     lastname: str
@@ -157,7 +154,7 @@ _CALL = Words(
 )
 
 
-_Codes = tuple[Annotated[str, msgspec.Meta(pattern="^#[0-9]{3}$")], ...]
+_Codes = tuple[Literal["#001", "#002", "#003", "#004", "#005", "#006", "#007"], ...]
 _ERRORS = ("error", "Errors", "ERROR", "ERRORS")
 """Fields that must not be overlooked among those that have no name here: an answer with one is read more closely."""
 _being_read: ContextVar[_Unread | None] = ContextVar("_being_read", default=None)
@@ -172,7 +169,7 @@ def _receipts(*more: tuple[str, Any, Any], **options: Any) -> msgspec.json.Decod
     return msgspec.json.Decoder(list[kind], strict=False)  # type: ignore[valid-type]  # made at run time
 
 
-class _Added(Struct, forbid_unknown_fields=True, gc=False):
+class _Added(Unshown, frozen=True, forbid_unknown_fields=True, gc=False):
     """A contact's result, in both documented spellings: that of a success and that of a failure."""
 
     result: Literal["success", "failed"]
@@ -249,7 +246,7 @@ def decode_contacts(body: bytes) -> list[ContactResult]:
             row.lastname or row.last_name,
             row.adress,
             row.email,
-            ok=row.result == "success" and _BLOCKING.isdisjoint(row.errors),
+            ok=row.result == "success" and (not row.errors or _BLOCKING.isdisjoint(row.errors)),
             errors=row.errors,
         )
         for row in rows
@@ -262,7 +259,9 @@ def decode_call(body: bytes) -> CallResult:
     Raises:
         ValueError: It is not whole, or says neither success nor failure.
     """
-    (row,) = _CALL.objects(_json(body))
+    row, *others = _CALL.objects(_json(body)) or [None]
+    if others:
+        raise ValueError("more than one result in it")
     known, extra = _CALL.read(row or {})
     if "ok" not in known:
         raise ValueError("no result in it")
@@ -286,7 +285,8 @@ def match(messages: Sequence[Message], receipts: Sequence[SmsReceipt | None]) ->
     """Find the receipt of each message: by the id that was sent, else by position and number; None if there is none.
 
     Position counts only where the answer has as many rows as the request, and either no id of ours at all or no id
-    in this row. A message whose receipts contradict each other, or that name another number, has none.
+    in this row; without a number it says no more than that a message was refused, if the other numbers are in order.
+    A message whose receipts contradict each other, or that name another number, has none.
     """
     ours = {message.id_sms_api for message in messages}
     by_id: dict[str, list[SmsReceipt]] = {}
@@ -294,10 +294,14 @@ def match(messages: Sequence[Message], receipts: Sequence[SmsReceipt | None]) ->
         if receipt is not None and receipt.sms_id in ours:
             by_id.setdefault(receipt.sms_id, []).append(receipt)
     in_line = receipts if len(receipts) == len(messages) else [None] * len(messages)
+    in_order = not any(
+        receipt is not None and receipt.phone_number and not _same_number(message.phone_number, receipt.phone_number)
+        for message, receipt in zip(messages, in_line, strict=True)
+    )
     return [
         _agreed(message.phone_number, by_id[message.id_sms_api])
         if message.id_sms_api in by_id
-        else _in_position(message.phone_number, receipt, echoed=bool(by_id))
+        else _in_position(message.phone_number, receipt, echoed=bool(by_id), in_order=in_order)
         for message, receipt in zip(messages, in_line, strict=True)
     ]
 
@@ -335,11 +339,11 @@ def _agreed(number: str, receipts: list[SmsReceipt]) -> SmsReceipt | None:
     return receipts[0] if len({refusal(receipt) is None for receipt in receipts}) == 1 else None
 
 
-def _in_position(number: str, receipt: SmsReceipt | None, *, echoed: bool) -> SmsReceipt | None:
+def _in_position(number: str, receipt: SmsReceipt | None, *, echoed: bool, in_order: bool) -> SmsReceipt | None:
     if receipt is None or (echoed and receipt.sms_id):
         return None
     if not receipt.phone_number:
-        return None if receipt.sent else receipt
+        return receipt if in_order and not receipt.sent else None
     return receipt if _same_number(number, receipt.phone_number) else None
 
 

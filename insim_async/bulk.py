@@ -52,6 +52,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 logger: logging.Logger = logging.getLogger("insim_async")
 
+_NO_RECEIPT = "the answer has no receipt that is surely the message's: missing, for another number, or contradictory"
+
 BODY_CAP = 512 * 1024
 """Bytes of one request, at most; nginx takes twice as much unless told otherwise."""
 
@@ -443,7 +445,7 @@ def _reason_to_stop(error: InSimError) -> InSimError | None:
 
 def _outcome(sms: Sms, receipt: SmsReceipt | None) -> Outcome:
     if receipt is None:
-        return Outcome(sms, None, OutcomeUnknown("the answer has no receipt for the message"))
+        return Outcome(sms, None, OutcomeUnknown(_NO_RECEIPT))
     return Outcome(sms, receipt, _wire.refusal(receipt))
 
 

@@ -96,6 +96,8 @@ class AsyncInSim:
         if not isinstance(retry, Retry):
             raise ConfigurationError(f"retry: expected a Retry, got {type(retry).__name__}")
         retry.check()
+        if not isinstance(clock, Clock):
+            raise ConfigurationError(f"clock: expected a Clock, got {type(clock).__name__}")
         if region is not None:
             numbers.require_region(region)
         if http_client is not None and not inspect.iscoroutinefunction(getattr(http_client, "send", None)):

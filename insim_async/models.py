@@ -91,6 +91,13 @@ class _Masked(str):
     __repr__ = str.__str__
 
 
+class Unshown(_Private, frozen=True):
+    """Shows nothing of what it holds: for what is never in users' hands, but may be in a traceback with locals."""
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return []
+
+
 def _shown(name: str, value: Any) -> object:
     if not value or isinstance(value, _Private):
         return value

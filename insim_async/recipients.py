@@ -26,16 +26,17 @@ __all__ = ["Recipients", "Refusal", "read_csv", "read_rows"]
 
 _HEADINGS = {
     "phone_number": """
-        phone, phone number, phone no, telephone, telephone number, tel, tel no, mobile, mobile phone, mobile number,
-        cell, cell phone, cell number, msisdn, gsm, portable, numéro, numéro de téléphone, numéro téléphone,
-        numéro de mobile, numéro mobile, numéro de portable, numéro portable, tel mobile, tel portable,
-        téléphone mobile, téléphone portable, num tel, n° tel, n° de téléphone, n° téléphone, n° de mobile, n° mobile,
-        n° de portable, n° portable, no de téléphone, no téléphone, no mobile, no portable""",
+        phone, phone number, phone no, phone 1 - value, telephone, telephone number, tel, tel no, mobile, mobile
+        phone, mobile number, mobile phone number, cell, cell phone, cell number, msisdn, gsm, portable, numéro,
+        numéro de téléphone, numéro téléphone, numéro de tél, numéro de mobile, numéro mobile, numéro de portable,
+        numéro portable, tel mobile, tel portable, téléphone mobile, téléphone portable, num tel, n° tel, n° de
+        téléphone, n° téléphone, n° de mobile, n° mobile, n° de portable, n° portable, no de téléphone, no
+        téléphone, no mobile, no portable""",
     "first_name": "first name, first, given name, forename, prénom, prénoms",
     "last_name": "last name, last, surname, family name, nom, nom de famille",
     "email": """
-        e-mail, mail, mél, e-mail address, mail address, courriel, adresse e-mail, adresse mail, adresse courriel,
-        adresse de courriel, adresse électronique""",
+        e-mail, mail, mél, e-mail 1 - value, e-mail address, mail address, courriel, adresse e-mail, adresse mail,
+        adresse courriel, adresse de courriel, adresse électronique""",
     "address": "address, postal address, street address, adresse, adresse postale",
 }
 
@@ -52,9 +53,13 @@ _names_delimiter = re.compile(r'"?sep=([^"\r\n])"?\s*', re.IGNORECASE).fullmatch
 """A first line that is meant for Excel."""
 _LINE_BREAK = re.compile(r"[\r\n]")
 
+_FEWEST_DIGITS = 7
+_may_be_a_number = re.compile(r"\W*(?:\d\W*){7,}").fullmatch
+
 _EMPTY = "the row is empty"
 _NO_NUMBER = "the row ends before its phone number"
 _QUOTES = "the quotes of the row do not add up: one is missing, or stands where none belongs"
+_TOO_LONG = "a cell of the row has more than 131,072 characters, or a quote is missing"
 _ROWS_IN_A_CELL = "a cell in quotes holds lines that look like rows, as where a quote is missing: all up to line {}"
 
 
@@ -98,6 +103,19 @@ class _Record(NamedTuple):
     cells: list[str]
     end: int
     fault: str = ""
+
+
+class _Shape(NamedTuple):
+    """How many cells a row has, and which one is its number."""
+
+    width: int
+    place: int
+
+    def fits(self, cells: Sequence[str]) -> bool:
+        """Say whether they may be a row: as many, with a number among them, or one in its place."""
+        digits = sum(map(str.isdigit, "".join(cells)))
+        in_place = len(cells) > self.place and _may_be_a_number(cells[self.place])
+        return self.width > 1 and ((len(cells) >= self.width and digits >= _FEWEST_DIGITS) or bool(in_place))
 
 
 class _Row(NamedTuple):
@@ -145,9 +163,11 @@ def read_csv(
     delimiter = delimiter or _delimiter_of(lines, columns or {})
     heading = _heading(lines, delimiter)
     headings = _labelled(heading.cells)
-    records = _records(lines, delimiter, heading.end, len(headings))
+    found = _columns(headings, columns or {})
+    shape = _Shape(len(headings), list(headings).index(found["phone_number"]))
+    records = _records(lines, delimiter, heading.end, shape)
     rows = (_row(record, list(headings)) for record in records if record.cells)
-    return _sorted_out(rows, _columns(headings, columns or {}), region)
+    return _sorted_out(rows, found, region)
 
 
 def read_rows(
@@ -235,30 +255,26 @@ def _first(lines: Sequence[str], delimiter: str) -> _Record | None:
     return next((record for record in records if record.fault or any(map(_folded, record.cells))), None)
 
 
-def _records(lines: Sequence[str], delimiter: str, begin: int = 0, width: int = 0) -> Iterator[_Record]:
+def _records(lines: Sequence[str], delimiter: str, begin: int = 0, shape: _Shape | None = None) -> Iterator[_Record]:
     while begin < len(lines):
-        record = _record(lines, delimiter, begin, width)
+        record = _record(lines, delimiter, begin, shape)
         yield record
         begin = record.end
 
 
-def _record(lines: Sequence[str], delimiter: str, begin: int, width: int) -> _Record:
+def _record(lines: Sequence[str], delimiter: str, begin: int, shape: _Shape | None) -> _Record:
     """Read the row that begins there; where its quotes are wrong, it is that one line."""
     remaining = map(lines.__getitem__, range(begin, len(lines)))
     reader = csv.reader(remaining, delimiter=delimiter, strict=True)
     try:
         cells = next(reader)
-    except csv.Error:
-        return _Record(begin + 1, [lines[begin]], begin + 1, _QUOTES)
+    except csv.Error as error:
+        return _Record(begin + 1, [lines[begin]], begin + 1, _TOO_LONG if "limit" in str(error) else _QUOTES)
     end = begin + reader.line_num
     further = (line for cell in cells for line in _LINE_BREAK.split(cell)[1:])
-    if width > 1 and any(_looks_like_a_row(line, delimiter, width) for line in further):
+    if shape is not None and any(shape.fits(line.split(delimiter)) for line in further):
         return _Record(begin + 1, ["".join(lines[begin:end])], end, _ROWS_IN_A_CELL.format(end))
     return _Record(begin + 1, cells, end)
-
-
-def _looks_like_a_row(line: str, delimiter: str, width: int) -> bool:
-    return line.count(delimiter) >= width - 1 and sum(map(str.isdigit, line)) >= 7
 
 
 def _labelled(cells: Sequence[str]) -> dict[str, str]:

@@ -58,6 +58,8 @@ UNVERIFIED.check_hostname = False
         ({"http_client": httpx.Client()}, "http_client: expected an httpx.AsyncClient"),
         ({"http_client": httpx.AsyncClient(), "ssl_context": ssl.create_default_context()}, "ssl_context"),
         ({"ssl_context": UNVERIFIED}, "always checked"),
+        ({"ssl_context": False}, "ssl_context: expected an ssl.SSLContext, got bool"),
+        ({"clock": 3}, "clock: expected a Clock, got int"),
     ],
     ids=lambda value: ascii(value) if isinstance(value, str) else next(iter(value)),
 )

@@ -200,7 +200,7 @@ async def test_a_wait_longer_than_what_is_left_is_not_begun(gateway: Gateway, ho
     ("answer", "words"),
     [
         (httpx.Response(200, text="<html>Sign in</html>"), "not a whole JSON document.*<html>Sign in</html>"),
-        (httpx.Response(200, content=b"[]"), "no receipt for the message"),
+        (httpx.Response(200, content=b"[]"), "no receipt that is surely the message's"),
         (httpx.Response(200, headers={"Content-Encoding": "br"}, content=b"\x8b"), "compressed"),
         (httpx.Response(204), "answered 204, but not as documented"),
         (httpx.Response(200, content=b"x" * (8 * 1024 * 1024 + 1)), "more than 8 MiB"),
@@ -287,6 +287,23 @@ async def test_a_request_that_cannot_be_made_is_a_fault_of_the_setting() -> None
             await insim.send_sms(NUMBER, "Hi")
         (outcome,) = (await insim.send_many([Sms(NUMBER, "Hi")])).outcomes
         assert outcome.status is Status.NOT_SENT
+
+
+@pytest.mark.parametrize(("status", "kind", "attempts"), [(s, k, n) for s, k, n in ENDINGS if s > 399])
+async def test_an_injected_client_with_a_hook_that_raises_ends_in_the_same_way(
+    gateway: Gateway, hours: Hours, status: int, kind: type[InSimError], attempts: int
+) -> None:
+    async def check(response: httpx.Response) -> None:
+        response.raise_for_status()
+
+    gateway.answers = [httpx.Response(status)] * 9
+    async with (
+        httpx.AsyncClient(event_hooks={"response": [check]}) as own,
+        AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own, clock=hours.clock) as insim,
+    ):
+        with pytest.raises(kind, match=f"the server answered {status}"):
+            await insim.send_sms(NUMBER, "Hi")
+    assert len(gateway.requests) == attempts
 
 
 async def test_an_injected_client_that_cancels_itself_leaves_it_unknown() -> None:

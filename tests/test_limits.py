@@ -92,6 +92,34 @@ async def test_who_is_cancelled_while_waiting_leaves_the_room_to_others() -> Non
     assert now == 2.0
 
 
+async def test_a_pause_is_no_time_to_save_up_room() -> None:
+    """Those who waited through it go one by one after it."""
+    now, went = 0.0, list[float]()
+    naps: list[tuple[float, int, anyio.Event]] = []
+
+    async def sleep(seconds: float) -> None:
+        naps.append((now + seconds, len(naps), anyio.Event()))
+        await naps[-1][2].wait()
+
+    gate = Gate(8, 2.0, Clock(now=lambda: now, sleep=sleep, random=lambda: 0.5))
+
+    async def go() -> None:
+        await gate.wait(1, 0.5)
+        went.append(now)
+
+    gate.close_for(6.0)
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(go)
+        await anyio.wait_all_tasks_blocked()
+        while naps:
+            naps.sort()
+            now, _, nap = naps.pop(0)
+            nap.set()
+            await anyio.wait_all_tasks_blocked()
+    assert went == [6.0, 6.5, 7.0, 7.5, 8.0]
+
+
 async def test_after_a_pause_nobody_goes_at_the_same_moment(hours: Hours) -> None:
     gate = Gate(1, None, hours.clock)
     gate.close_for(3.0)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import copy
 import gc
+import importlib
 import pickle
+import pkgutil
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
+import insim_async
 from insim_async import BulkReport, CallResult, Contact, ContactResult, Outcome, Sms, SmsReceipt, Status
 from insim_async.errors import (
     AuthenticationFailed,
@@ -117,3 +122,25 @@ def test_an_outcome_that_was_sent_costs_the_garbage_collector_nothing() -> None:
 def test_values_are_frozen() -> None:
     with pytest.raises(AttributeError, match="immutable"):
         Sms(NUMBER, "Hi").message = "Ho"  # type: ignore[misc]
+
+
+PERSONAL = {"phone_number", "first_name", "firstname", "query", "sms"}
+
+
+def structs() -> Iterator[type[Struct]]:
+    """Yield every struct of the package."""
+    for module in pkgutil.walk_packages(insim_async.__path__, "insim_async."):
+        if not module.name.endswith("__main__"):
+            found = vars(importlib.import_module(module.name)).values()
+            yield from (each for each in found if isinstance(each, type) and issubclass(each, Struct))
+
+
+@pytest.mark.extra("aiohttp")
+@pytest.mark.extra("sandbox")
+def test_nothing_that_holds_people_s_data_shows_it_in_the_way_of_its_library() -> None:
+    """msgspec's own words are all fields, in ``repr`` and for rich."""
+    personal = {each for each in structs() if PERSONAL.intersection(each.__struct_fields__)}
+    assert len(personal) > 10
+    for way in ("__repr__", "__rich_repr__"):
+        shown = {each for each in personal if getattr(each, way) is getattr(Struct, way)}
+        assert shown == set()

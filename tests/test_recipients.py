@@ -25,6 +25,7 @@ from insim_async.recipients import Recipients, Refusal, read_csv, read_rows
 CLIENTS = Path(__file__).parent / "data" / "clients.csv"
 ONE, TWO, THREE = "+33639980001", "+33639980002", "+33639980003"
 ROWS_IN_A_CELL = "a cell in quotes holds lines that look like rows, as where a quote is missing: all up to line {}"
+TOO_LONG = "a cell of the row has more than 131,072 characters, or a quote is missing"
 QUOTES = "the quotes of the row do not add up: one is missing, or stands where none belongs"
 CONTROL = "the number holds a line break or another control character at position"
 LÉA = Contact(ONE, first_name="Léa", last_name="Müller")
@@ -262,11 +263,13 @@ class TestRows:
             ([f'Léa;{ONE};"a', f'Paul;{TWO};b"', f"Zoé;{THREE};"], 1, [(2, ROWS_IN_A_CELL.format(3))]),
             ([f'"Léa;{ONE};', "", f"Paul;{TWO};", f'Zoé;{THREE};"', f"Ève;{TWO};"], 1, [(2, ROWS_IN_A_CELL.format(5))]),
             ([f'Léa;{ONE};"as of 2024:', f'not Paul;{TWO};"'], 0, [(2, ROWS_IN_A_CELL.format(3))]),
+            ([f'Léa;{ONE};"a', f"Paul;{TWO}", f'Zoé;{THREE}"'], 0, [(2, ROWS_IN_A_CELL.format(4))]),
+            ([f'Léa;{ONE};"a', "Paul; BP 12345", '75001 Paris"'], 1, []),
             ([f'Léa;{ONE};"a; b; c', 'd; e; f"', f"Paul;{TWO};"], 2, []),
             ([f'Léa;{ONE};"a\N{LINE SEPARATOR}b;{TWO};c"'], 1, []),
             ([f'5" Léa;{ONE};6"'], 1, []),
             (['"' * 3], 0, [(2, QUOTES)]),
-            ([f'Léa;{ONE};"' + "a" * 200_000, f"Paul;{TWO};"], 1, [(2, QUOTES)]),
+            ([f'Léa;{ONE};"' + "a" * 200_000, f"Paul;{TWO};"], 1, [(2, TOO_LONG)]),
         ],
     )
     def test_are_contacts_or_refused(
@@ -310,7 +313,7 @@ class TestColumns:
         ("field", "headings"),
         [
             ("phone_number", "Téléphone, TELEPHONE, Téléphone, tel, Tél., Mobile, PORTABLE, phone, gsm, Numéro"),
-            ("phone_number", "Phone Number, phone_number, Mobile phone, Téléphone (portable), MSISDN"),
+            ("phone_number", "Phone Number, phone_number, Mobile phone, Téléphone (portable), MSISDN, Phone 1 - Value"),
             ("phone_number", "N° de téléphone, Nº de téléphone, № de téléphone, Numéro de portable"),
             ("first_name", "Prénom, prenom, PRÉNOM, Prénom(s), First name, first_name, FirstName, Given name"),
             ("last_name", "Nom, NOM, Last name, last_name, lastname, surname, Nom de famille"),
@@ -515,7 +518,11 @@ def test_what_a_spreadsheet_writes_is_read_back(
     path.write_bytes(file.getvalue().encode())
     found = read_csv(path)
     further_lines = [line for pair in names for cell in pair for line in re.split(r"[\r\n]", cell)[1:]]
-    if any(line.count(delimiter) > 1 and "0639980001" in line for line in further_lines):
+    if any(
+        (line.count(delimiter) > 1 and "0639980001" in line)
+        or re.fullmatch(r"\W*(\d\W*){7,}", line.split(delimiter)[0])
+        for line in further_lines
+    ):
         assert found.refused
     else:
         assert found == Recipients(contacts=tuple(contacts), refused=())

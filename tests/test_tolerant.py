@@ -70,6 +70,8 @@ ROW = {"id_sms_api": "a", "sent": 1}
         (ROW | {"parts": [{"sent": 1}], "more": {}}, [ROW | {"parts": [{"sent": 1}], "more": {}}]),
         ([ROW, 5, None], [ROW, None, None]),
         ({"data": [5, ROW]}, [None, ROW]),
+        ({"0": ROW, "2": ROW}, [ROW, ROW]),
+        ({"data": {"0": ROW, "1": 5}}, [ROW, None]),
         ("text", [None]),
         (None, [None]),
         ([], []),

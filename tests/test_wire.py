@@ -308,6 +308,14 @@ MATCHES = {
     "ids of their own, permuted": ([row(n, id_sms_api=f"x{n}") for n in (1, 0, 2)], [None, None, "x2"]),
     "ids of their own, one missing": ([row(n, id_sms_api=f"x{n}") for n in (0, 1)], [None, None, None]),
     "the older refusal": ([{"id_sms_api": n, "error": ["#006"]} for n in range(3)], ["0", "1", "2"]),
+    "refused without a number, in order": (
+        [row(0, id_sms_api=""), {"id_sms_api": 1, "error": ["#006"]}, row(2, id_sms_api="")],
+        ["", "1", ""],
+    ),
+    "refused without a number, out of order": (
+        [row(1, id_sms_api=""), {"id_sms_api": 1, "error": ["#006"]}, row(2, id_sms_api="")],
+        [None, None, ""],
+    ),
     "sent, but to nobody": ([{"id_sms_api": n, "sent": 1} for n in range(3)], [None, None, None]),
     "our ids for other numbers": ([row(n, id_sms_api=f"id{n - 1}") for n in range(3)], [None, None, None]),
     "an id and no number": (
@@ -376,6 +384,15 @@ def test_a_contact_is_not_ok_beside_an_error_that_keeps_it_out(
 ) -> None:
     (result,) = _wire.decode_contacts(encoded([{name: NUMBERS[0], "result": "success", "errors": errors}]))
     assert (result.ok, result.warnings) == (ok, warnings)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [([], "no result in it"), ([{}], "no result in it"), ([{"result": "success"}] * 2, "more than one result in it")],
+)
+def test_an_answer_to_a_call_holds_one_result(answer: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        _wire.decode_call(encoded(answer))
 
 
 def test_a_call_is_not_ok_beside_an_error() -> None:

@@ -16,7 +16,7 @@ from msgspec import MsgspecError, Struct
 from msgspec.json import Decoder
 
 from insim_async import segments
-from insim_async.models import Contact, Priority
+from insim_async.models import Contact, Priority, Unshown
 from insim_async.sandbox.state import Call, Fault, Sandbox, SentSms
 
 __all__ = ["answer"]
@@ -30,20 +30,14 @@ _FAILURE = ("first_name", "last_name", "phone_number", "adress", "email")
 _INFO = "please make sure the phone is connected and inSIM is running"
 
 
-class _Header(Struct, frozen=True, rename={"access_key": "accessKey"}):
+class _Header(Unshown, frozen=True, rename={"access_key": "accessKey"}):
     login: str = ""
     access_key: str = ""
     mode: str = "prod"
     phone_number: str = ""
 
-    def __rich_repr__(self) -> list[tuple[str, object]]:
-        return [("mode", self.mode)]
 
-    def __repr__(self) -> str:
-        return f"_Header(mode={self.mode!r})"
-
-
-class _Message(Struct, frozen=True):
+class _Message(Unshown, frozen=True):
     phone_number: str = ""
     message: str = ""
     url: str = ""
@@ -52,7 +46,7 @@ class _Message(Struct, frozen=True):
     id_sms_api: str = ""
 
 
-class _Entry(Struct, frozen=True):
+class _Entry(Unshown, frozen=True):
     firstname: str = ""
     lastname: str = ""
     phone_number: str | None = None

@@ -18,6 +18,7 @@ from msgspec import Struct
 from insim_async._database import Layout
 from insim_async._limits import Clock, Retry
 from insim_async.errors import ConfigurationError
+from insim_async.models import Unshown
 
 __all__ = [
     "LAYOUT",
@@ -103,7 +104,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise ConfigurationError("inbox: retention must be 0 or more, handler_timeout and lease more than 0")
 
 
-class Claim(Struct, frozen=True):
+class Claim(Unshown, frozen=True):
     """A row that a worker may handle now, and nobody else.
 
     Attributes:

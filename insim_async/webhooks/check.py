@@ -76,7 +76,7 @@ def read_callback(url: str) -> Callback:
         raise ConfigurationError("URL: the last part of its path is the secret, and it has none")
     if not any(len(part) * 6 >= SECRET_BITS for part in re.split("[/?&=]", f"{parts.path}?{parts.query}")):
         raise ConfigurationError(
-            "URL: nothing in it is long enough for a secret (is INSIM_WEBHOOK_SECRET set in this terminal?)"
+            "URL: nothing in it is long enough to be beyond guessing (is INSIM_WEBHOOK_SECRET set in this terminal?)"
         )
     return Callback(url)
 
