@@ -187,6 +187,9 @@ class SmsReceipt(_Private, frozen=True, kw_only=True, eq=False, gc=False, omit_d
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SmsReceipt) and self._facts() == other._facts()
 
+    def __ne__(self, other: object) -> bool:  # that of msgspec looks at the fields
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(self.sms_id)
 

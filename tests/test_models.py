@@ -70,6 +70,7 @@ def test_a_receipt_equals_another_with_the_same_facts() -> None:
         SmsReceipt(**RECEIPT | {"parts": 2}),
     )
     assert one == same
+    assert not one != same  # noqa: SIM202 - the other operator is another method
     assert hash(one) == hash(same)
     assert one != other
     assert one != "a receipt"

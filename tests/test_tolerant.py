@@ -125,6 +125,14 @@ def test_codes_are_read_from_any_wrapping_and_nothing_is_none(value: object, mea
     assert _tolerant.codes(value) == meaning
 
 
+def test_the_order_of_fields_decides_nothing() -> None:
+    """Not even among spellings of one name: the documented one holds."""
+    rows = [{"SENT": 0, "sent": 1, "Sent": 0}, {"Sent": 0, "sent": 1, "SENT": 0}, {"sent": 1, "SENT": 0, "Sent": 0}]
+    for row in rows:
+        assert WORDS.read(row) == ({"sent": True}, {"SENT": 0, "Sent": 0})
+    assert WORDS.read({"SENT": 1, "Sent": 0})[0] == WORDS.read({"Sent": 0, "SENT": 1})[0]
+
+
 @pytest.mark.parametrize(
     ("value", "meaning"),
     [

@@ -93,3 +93,11 @@ def test_a_key_outlives_the_process() -> None:
     program = "from insim_async.webhooks import IncomingSms; print(IncomingSms(message='é').key)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == IncomingSms(message="é").key == "UFbNnL1GnmfGMTW8cqdmpBUQl8W0vTL7"
+
+
+def test_events_are_equal_or_they_differ() -> None:
+    one, same, other = IncomingSms(message="a"), IncomingSms(message="a"), IncomingSms(message="b")
+    assert one == same
+    assert not one != same  # noqa: SIM202 - the other operator is another method
+    assert one != other
+    assert one != DeliveryStatus()

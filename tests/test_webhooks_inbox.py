@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import gc
 import logging
@@ -529,11 +530,12 @@ async def test_a_worker_learns_at_once_of_what_happens_in_its_own_process(
 ) -> None:
     """Of a new event, a place that is free, a failure, an event that was set aside and goes round again, its end."""
     monkeypatch.setattr(_worker, "POLL", 3600.0)
-    failures = iter([fail] * len(EVENTS))
+    failed = set[str]()
 
     async def fail_at_first(event: Event) -> None:
-        for failure in failures:
-            await failure(event)
+        if event.key not in failed:
+            failed.add(event.key)
+            await fail(event)
 
     desk = Desk(fail_at_first)
     async with inbox.worker(desk.router, concurrency=1):
@@ -678,6 +680,57 @@ async def test_what_a_worker_that_crashed_had_claimed_is_free_when_its_lease_end
     assert await inbox._do(claim) == []
     wall.uptime += 2
     assert (await handled(inbox)).seen == [SMS]
+
+
+async def test_nothing_is_taken_over_for_the_time_in_which_nobody_could_renew_a_lease(
+    open_inbox: Callable[..., Inbox],
+    wall: Wall,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Another program that holds the file is no crash of whoever handles an event meanwhile."""
+    monkeypatch.setattr(_database, "PATIENCE", 0.01)
+    inbox = open_inbox(lease=30.0)
+    await inbox.put(SMS)
+    await inbox._do(lambda connection: _rows.claim(connection, "other", 8, inbox._settings))
+    desk = Desk()
+    with closing(sqlite3.connect(path, isolation_level=None)) as program:
+        program.execute("BEGIN IMMEDIATE")
+        wall.uptime += 31
+        async with inbox.worker(desk.router):
+            await told(caplog, 1)
+            program.execute("ROLLBACK")
+            while not await put_at_last(inbox, EVENTS[1]):
+                pass
+            await settled(inbox, InboxCounts(claimed=1, done=1))
+            wall.uptime += 31
+            await settled(inbox, InboxCounts(done=2))
+    assert desk.seen == [EVENTS[1], SMS]
+
+
+async def put_at_last(inbox: Inbox, event: Event) -> bool:
+    with contextlib.suppress(InboxUnavailable):
+        await inbox.put(event)
+        return True
+    return False
+
+
+async def test_what_failed_has_a_place_beside_what_is_new(open_inbox: Callable[..., Inbox], wall: Wall) -> None:
+    """However much that is: it would wait for as long as there is anything new."""
+    inbox = open_inbox(retry=Retry(attempts=3, base=1.0, cap=1.0))
+    for event in EVENTS:
+        await inbox.put(event)
+
+    def claim(connection: sqlite3.Connection, places: int) -> list[str]:
+        return [claimed.key for claimed in _rows.claim(connection, "me", places, inbox._settings)]
+
+    assert await inbox._do(functools.partial(claim, places=1)) == [EVENTS[0].key]
+    move = functools.partial(_rows.move, key=EVENTS[0].key, owner="me", ending=Ending("waiting", 1.0), now=wall.time)
+    await inbox._do(move)
+    assert await inbox._do(functools.partial(claim, places=2)) == [EVENTS[1].key, EVENTS[2].key]
+    wall.time += 1.0
+    assert await inbox._do(functools.partial(claim, places=2)) == [EVENTS[0].key, EVENTS[3].key]
 
 
 async def test_what_is_done_is_done_whoever_claimed_it_meanwhile(open_inbox: Callable[..., Inbox]) -> None:
@@ -884,6 +937,19 @@ def test_settings_that_make_no_sense_are_refused(path: Path, settings: dict[str,
     with pytest.raises(ConfigurationError):
         Inbox.open(path, **settings)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("key", ["\ud800", None, 5])
+async def test_a_key_that_is_none_spoils_nothing_for_others(inbox: Inbox, key: Any) -> None:
+    for ask in (inbox.requeue, inbox.discard):
+        with pytest.raises(ConfigurationError, match="key: expected that of an event"):
+            await ask(key)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 2**70, "x"])
+async def test_a_limit_that_is_none_is_refused(inbox: Inbox, limit: Any) -> None:
+    with pytest.raises(ConfigurationError, match="limit: expected a whole number of 1 or more"):
+        await inbox.set_aside(limit=limit)
 
 
 def test_a_worker_without_a_place_is_refused(inbox: Inbox) -> None:

@@ -209,6 +209,14 @@ def nested(depth: int) -> str:
     return "message=" + '{"a":' * depth + '"secret"' + "}" * depth
 
 
+@pytest.mark.parametrize("fraction", ["1", "123456", "9999994", "9999999", "123456789"])
+def test_a_date_is_the_same_however_the_event_came(fraction: str) -> None:
+    documented = {"device_identification": "me@example.com"} | SMS | {"date": f"2026-01-02T10:00:00.{fraction}Z"}
+    quick, slow = parse_webhook(query(documented)), parse_webhook(query(documented | {"more": 1}))
+    assert quick.at == slow.at
+    assert quick.at is not None
+
+
 @pytest.mark.parametrize("given", [None, {"message": "{}"}, bytearray(b"message={}"), 5])
 def test_what_a_framework_made_of_a_query_is_refused(given: Any) -> None:
     with pytest.raises(TypeError, match=f"expected the query as bytes or str.*, got {type(given).__name__}"):

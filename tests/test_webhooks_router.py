@@ -144,7 +144,7 @@ class TestSecret:
         router = WebhookRouter(secret=[SECRET, OTHER])
         assert [router.admits(came) for came in (SECRET, OTHER, OTHER.lower())] == [True, True, False]
         await router.dispatch(SMS)
-        shown = f"{router!r} {vars(router)!r} {router.statistics()} {caplog.text}"
+        shown = f"{router!r} {vars(router)!r} {router._secrets[0]} {router.statistics()} {caplog.text}"
         assert not any(secret in shown for secret in (SECRET, OTHER, SECRET.encode().hex()))
         with pytest.raises(TypeError, match="a WebhookRouter holds a secret: it is not pickled"):
             pickle.dumps(router)

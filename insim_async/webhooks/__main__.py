@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _check(url: str) -> int:
     callback = read_callback(url)
-    _say(f"{callback}" + " (the secret and all texts travel in clear: use https)" * url.startswith("http:"))
+    _say(f"{callback}" + " (the secret and all texts travel in clear: use https)" * url.lower().startswith("http:"))
     results: list[Result] = []
     for result in check(callback, over_network()):
         _say(str(result))

@@ -72,7 +72,8 @@ _FREE = """
 """
 _FORGET = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE state = 'done' AND due_at <= ? LIMIT ?)"
 _DUE = """
-    SELECT key, kind, query, attempts + 1 FROM events WHERE state = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?
+    SELECT key, kind, query, attempts + 1 FROM events
+    WHERE state = ? AND due_at > ? AND due_at <= ? ORDER BY due_at, id LIMIT ?
 """
 _SET_ASIDE = """
     SELECT key, kind, query, received_at, attempts, reason FROM events
@@ -155,9 +156,17 @@ def rehearse(connection: sqlite3.Connection, row: tuple[str, str, bytes, str, fl
 
 
 def claim(
-    connection: sqlite3.Connection, owner: str, places: int, settings: Settings, *, suspects: int = 1
+    connection: sqlite3.Connection,
+    owner: str,
+    places: int,
+    settings: Settings,
+    *,
+    suspects: int = 1,
+    take_over: bool = True,
 ) -> list[Claim]:
     """Free what others had claimed who crashed, forget what is old, and claim what is due.
+
+    One place is for what failed before: new rows, which come first, would keep it waiting for as long as they come.
 
     Args:
         connection: In a transaction.
@@ -165,19 +174,22 @@ def claim(
         places: How many rows at most.
         settings: Of the inbox.
         suspects: How many of these may be suspects, 0 or 1.
+        take_over: Whether a lease that has ended says that its owner crashed.
     """
     now, uptime = settings.clock.wall(), settings.clock.now()
     # Nothing is due later than that, unless the clock was set back, or the machine started anew.
     latest = {"waiting": now + settings.retry.cap, "claimed": uptime + settings.lease, "done": now + settings.retention}
     for state, until in latest.items():
         connection.execute(_BOUND, {"state": state, "until": until})
-    connection.execute(_FREE, (uptime, owner))
+    if take_over:
+        connection.execute(_FREE, (uptime, owner))
     connection.execute(_FORGET, (now, SWEEP))
     claims: list[Claim] = []
-    for state, most in (("suspect", suspects), ("waiting", places)):
-        for key, kind, query, attempts in connection.execute(_DUE, (state, now, min(most, places - len(claims)))):
-            claims.append(Claim(key, kind, query, attempts, state == "suspect"))
-    connection.executemany(_CLAIM, [(uptime + settings.lease, owner, claim.key) for claim in claims])
+    for state, after, most in (("suspect", -1.0, suspects), ("waiting", 0.0, 1), ("waiting", -1.0, places)):
+        rows = connection.execute(_DUE, (state, after, now, min(most, places - len(claims)))).fetchall()
+        found = [Claim(key, kind, query, attempts, state == "suspect") for key, kind, query, attempts in rows]
+        connection.executemany(_CLAIM, [(uptime + settings.lease, owner, claim.key) for claim in found])
+        claims += found
     return claims
 
 

@@ -56,6 +56,7 @@ class Worker:
         self._gone = anyio.Event()
         self._stopping = False
         self._well = True
+        self._failed_at = float("-inf")  # when the file did not answer the last time
 
     def start(self) -> None:
         """Begin to work; whoever starts it has to stop it, in whichever task."""
@@ -103,8 +104,15 @@ class Worker:
     async def _look(self, handling: TaskGroup) -> None:
         """Claim what there is room for, and wait until there may be more, of either."""
         news = self._desk.news()
-        suspects = 0 if any(claim.suspect for claim in self._claims) else 1
-        claim = partial(_rows.claim, owner=self._owner, places=self._free, settings=self._settings, suspects=suspects)
+        claim = partial(
+            _rows.claim,
+            owner=self._owner,
+            places=self._free,
+            settings=self._settings,
+            suspects=0 if any(claim.suspect for claim in self._claims) else 1,
+            # While nobody could write nobody could renew a lease either.
+            take_over=self._settings.clock.now() - self._failed_at > self._settings.lease,
+        )
         claims = await self._try(claim) if self._free else None
         for one in claims or ():
             self._free -= 1
@@ -163,6 +171,7 @@ class Worker:
             if self._well:
                 logger.warning("inbox: %s; the worker goes on trying", error)
             self._well = False
+            self._failed_at = self._settings.clock.now()
             return None
         self._well = True
         return result

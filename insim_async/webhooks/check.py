@@ -325,6 +325,8 @@ def _of_status(came: Reply, url: str) -> str:
         return "insim_async answers, but that is not its secret"
     if came.body == UNAVAILABLE.body:
         return "its inbox cannot keep events, and the log of the app says why"
+    if came.status < 300:
+        return "something else answers there, and not with status 200, for which inSIM waits"
     fails = "the app fails, or something in front of it" if came.status >= 500 else "refused"
     return _STATUS.get(came.status, fails)
 

@@ -64,6 +64,9 @@ class Event(_Private, frozen=True, kw_only=True, eq=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Event) and type(self) is type(other) and self._facts() == other._facts()
 
+    def __ne__(self, other: object) -> bool:  # that of msgspec looks at the fields
+        return not self == other
+
     def __hash__(self) -> int:
         return hash((self.kind, self.phone_number, self.at))
 

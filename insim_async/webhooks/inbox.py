@@ -113,7 +113,7 @@ class Inbox:
             retention: How long the key of a handled event is kept, so that a repeat is recognised.
             handler_timeout: Seconds that all handlers of an event have, together.
             lease: Seconds after which another worker takes over the events of one that crashed, or whose event loop
-                stood still for as long.
+                stood still for as long. The same in all processes: one with a shorter lease cuts the others'.
             clock: Time and chance, for tests. Leases end by ``now``, all else by ``wall``.
 
         Raises:
@@ -195,8 +195,10 @@ class Inbox:
 
         Raises:
             InboxUnavailable: The file could not be read within two seconds.
-            ConfigurationError: The inbox is closed.
+            ConfigurationError: The inbox is closed, or ``limit`` makes no sense.
         """
+        if not isinstance(limit, int) or not 0 < limit < 1 << 63:
+            raise ConfigurationError(f"limit: expected a whole number of 1 or more, got {limit!r}")
         return [
             SetAside(
                 key=key,
@@ -216,7 +218,7 @@ class Inbox:
             InboxUnavailable: As ``put``.
             ConfigurationError: The inbox is closed.
         """
-        return await self._tell(partial(_rows.requeue, key=key))
+        return await self._tell(partial(_rows.requeue, key=_checked(key)))
 
     async def discard(self, key: str) -> bool:
         """Erase what was set aside, and take it for handled; return False if there is no such thing.
@@ -226,7 +228,7 @@ class Inbox:
             ConfigurationError: The inbox is closed.
         """
         until = self._settings.clock.wall() + self._settings.retention
-        return await self._do(partial(_rows.discard, key=key, until=until))
+        return await self._do(partial(_rows.discard, key=_checked(key), until=until))
 
     async def counts(self) -> InboxCounts:
         """Count the events in each state.
@@ -271,3 +273,10 @@ class Inbox:
             yield
         finally:
             await worker.stop()
+
+
+def _checked(key: str) -> str:
+    """Return the key of an event; one that SQLite cannot even look for would spoil the transaction of others."""
+    if not isinstance(key, str) or not key.isascii():
+        raise ConfigurationError("key: expected that of an event, as set_aside returns it")
+    return key

@@ -181,6 +181,8 @@ class _Secret(bytes):
     def __repr__(self) -> str:
         return "<secret>"
 
+    __str__ = __repr__
+
     def __reduce_ex__(self, _: object) -> NoReturn:
         raise TypeError("a WebhookRouter holds a secret: it is not pickled")
 
