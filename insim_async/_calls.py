@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
@@ -19,6 +19,7 @@ from insim_async.errors import (
     RateLimited,
     Refused,
 )
+from insim_async.models import Unshown
 
 __all__ = ["Answer", "Call", "Failure", "judge"]
 
@@ -58,18 +59,12 @@ class Call(Generic[T]):
         self.patient: bool = patient
 
 
-class Answer(Struct, frozen=True):
+class Answer(Unshown, frozen=True):
     """An answer that was read to its end."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
-
-    def __repr__(self) -> str:
-        return f"<Answer {self.status}>"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [("status", self.status)]
 
 
 class Failure(Struct, frozen=True):

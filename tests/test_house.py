@@ -53,7 +53,7 @@ CORE = {
     "_database": {"errors"},
     "_tasks": set(),
     "_redaction": set(),
-    "_calls": {"_limits", "_redaction", "errors"},
+    "_calls": {"_limits", "_redaction", "models", "errors"},
     "_http": {"_calls", "_limits", "_redaction", "errors"},
     "_transport": {"_http", "errors"},
     "_wire": {"_tolerant", "models", "errors"},

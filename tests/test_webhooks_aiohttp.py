@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
+import re
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -16,6 +19,7 @@ pytest.importorskip("aiohttp")
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+import insim_async.webhooks.aiohttp
 from insim_async.webhooks import Event, IncomingSms, WebhookRouter, build_webhook
 from insim_async.webhooks.aiohttp import webhook_handler
 from insim_async.webhooks.inbox import Inbox
@@ -25,6 +29,12 @@ pytestmark = pytest.mark.extra("aiohttp")
 SECRET = "Yx1dJ0mFv3qTg7bKz9cRn5wPh2sLu8aE"
 SMS = IncomingSms(phone_number="+33639980001", message="100% sure: a+b & %41 é 😀")
 QUERY = build_webhook(SMS)
+
+
+def test_without_the_extra_the_import_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(ImportError, match=re.escape('pip install "insim_async[aiohttp]"')):
+        importlib.reload(insim_async.webhooks.aiohttp)
 
 
 class House:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import gc
 import logging
@@ -701,19 +700,11 @@ async def test_nothing_is_taken_over_for_the_time_in_which_nobody_could_renew_a_
         async with inbox.worker(desk.router):
             await told(caplog, 1)
             program.execute("ROLLBACK")
-            while not await put_at_last(inbox, EVENTS[1]):
-                pass
+            await inbox.put(EVENTS[1])
             await settled(inbox, InboxCounts(claimed=1, done=1))
             wall.uptime += 31
             await settled(inbox, InboxCounts(done=2))
     assert desk.seen == [EVENTS[1], SMS]
-
-
-async def put_at_last(inbox: Inbox, event: Event) -> bool:
-    with contextlib.suppress(InboxUnavailable):
-        await inbox.put(event)
-        return True
-    return False
 
 
 async def test_what_failed_has_a_place_beside_what_is_new(open_inbox: Callable[..., Inbox], wall: Wall) -> None:
