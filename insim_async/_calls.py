@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from datetime import UTC
 from typing import Generic, TypeVar
 
@@ -21,9 +21,14 @@ from insim_async.errors import (
 )
 from insim_async.models import Unshown
 
-__all__ = ["Answer", "Call", "Failure", "judge"]
+__all__ = ["CONNECT_TIMEOUT", "HEADERS", "Answer", "Call", "Failure", "judge", "read"]
 
 T = TypeVar("T")
+
+ANSWER_CAP = 8 * 1024 * 1024
+CONNECT_TIMEOUT = 10.0
+"""Seconds; all else is bounded as a whole."""
+HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
 
 
 class Call(Generic[T]):
@@ -65,6 +70,17 @@ class Answer(Unshown, frozen=True):
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
+
+
+async def read(chunks: AsyncIterable[bytes]) -> bytes:
+    """Read an answer to its end, or to as much as any answer may have."""
+    body, size = [], 0
+    async for chunk in chunks:
+        body.append(chunk)
+        size += len(chunk)
+        if size > ANSWER_CAP:
+            raise OverflowError(f"the answer has more than {ANSWER_CAP >> 20} MiB")
+    return b"".join(body)
 
 
 class Failure(Struct, frozen=True):

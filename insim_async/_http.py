@@ -1,4 +1,4 @@
-"""One POST: slot, deadline, size cap, and what its failure proves, over any client that speaks like httpx.
+"""One POST: slot, deadline, attempts, and what its failure proves.
 
 Nothing here raises for what happened on the network: ``post`` returns the answer or the error as a value, so that no
 traceback runs through a frame that holds a body, and with it the access key.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import ssl
-from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 import anyio
@@ -23,44 +23,40 @@ from insim_async._limits import Clock, Gate, Retry
 from insim_async._redaction import excerpt
 from insim_async.errors import ConfigurationError, InSimError, NotSent, OutcomeUnknown, RateLimited
 
-__all__ = ["Connection", "HttpClient"]
+__all__ = ["Carrier", "Connection", "Trail"]
 
 T = TypeVar("T")
 logger = logging.getLogger("insim_async")
 
-ANSWER_CAP = 8 * 1024 * 1024
 CLOSING_GRACE = 5.0
-CONNECT_TIMEOUT = 10.0
-_TIMEOUTS = (CONNECT_TIMEOUT, None, None, None)  # connect, read, write, pool: the rest is bounded as a whole, by us
-HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
 _RAISED_BEFORE_SENDING = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
 
 
-class HttpClient(Protocol):
-    """What is asked of an injected client: ``httpx.AsyncClient`` and ``httpx2.AsyncClient`` have it."""
+class Carrier(Protocol):
+    """What takes requests to the server: the client's own connections, or an HTTP client that was injected."""
 
     @property
     def is_closed(self) -> bool:
         """Whether it can still be used."""
         ...
 
-    def build_request(self, *args: Any, **kwargs: Any) -> Any:
-        """Make a request, with the client's own headers and the like."""
+    def request(self, url: str, body: bytes, trail: Trail) -> Any:
+        """Make a request that tells the trail how far it has come."""
         ...
 
-    def send(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
-        """Send it."""
+    async def exchange(self, request: Any, trail: Trail) -> Answer:
+        """Send it once, and read the answer; cancelled, it leaves nothing behind."""
         ...
 
-    def aclose(self) -> Awaitable[None]:
-        """Close it."""
+    async def aclose(self) -> None:
+        """Close what is ours."""
         ...
 
 
 _CUT_SHORT = Failure(OutcomeUnknown())
 
 
-class _Trail:
+class Trail:
     """How far a request has come; httpcore calls it at each step (the ``trace`` extension)."""
 
     __slots__ = ("_socket", "announced", "guard", "scope", "started", "trying")
@@ -95,8 +91,7 @@ class Connection:
 
     Args:
         base_url: Checked already, without a slash at the end.
-        http_client: What makes the requests.
-        owned: Whether it is closed with the connection, and leaves none behind when it is cancelled natively.
+        carrier: What takes the requests there.
         timeout: Seconds for one call as a whole.
         gate: Slots, pace and pause.
         retry: How often, and how long between.
@@ -106,17 +101,15 @@ class Connection:
     def __init__(
         self,
         base_url: str,
-        http_client: HttpClient,
+        carrier: Carrier,
         *,
-        owned: bool,
         timeout: float,
         gate: Gate,
         retry: Retry,
         clock: Clock,
     ) -> None:
         self._base_url = base_url
-        self._client = http_client
-        self._owned = owned
+        self._carrier = carrier
         self._timeout = timeout
         self._gate = gate
         self._retry = retry
@@ -125,7 +118,7 @@ class Connection:
         self._announces = False
         self._closing = False
         self._closed = False
-        self._flights: set[_Trail] = set()
+        self._flights: set[Trail] = set()
         self._landed: anyio.Event | None = None
 
     def open(self) -> None:
@@ -144,7 +137,7 @@ class Connection:
             return ConfigurationError(
                 "the client was opened in another event loop, thread or process: open one in each"
             )
-        if self._client.is_closed:
+        if self._carrier.is_closed:
             return ConfigurationError("the http_client given to the client is closed")
         return None
 
@@ -160,7 +153,7 @@ class Connection:
         if (misuse := self.misuse()) is not None:
             return misuse
         until = self._clock.now() + self._timeout
-        trail = _Trail(anyio.CancelScope())
+        trail = Trail(anyio.CancelScope())
         self._flights.add(trail)
         with trail.scope as scope:
             if not call.patient:
@@ -190,11 +183,10 @@ class Connection:
             self._cancel(self._flights)
             with anyio.CancelScope(shield=True):
                 await self._all_landed()
-                if self._owned:
-                    await self._client.aclose()
+                await self._carrier.aclose()
             self._closed = True
 
-    async def _attempts(self, call: Call[T], trail: _Trail, until: float) -> T | InSimError:
+    async def _attempts(self, call: Call[T], trail: Trail, until: float) -> T | InSimError:
         attempt = 0
         while True:
             attempt += 1
@@ -223,10 +215,10 @@ class Connection:
             return None if wait is None else 0.0  # the gate makes it wait, like everyone else
         return wait if failure.again or (call.repeatable and isinstance(failure.error, OutcomeUnknown)) else None
 
-    async def _attempt(self, call: Call[T], trail: _Trail) -> T | Failure:
+    async def _attempt(self, call: Call[T], trail: Trail) -> T | Failure:
         trail.begin()
         try:
-            request = self._request(call, trail)
+            request = self._carrier.request(self._base_url + call.path, call.body, trail)
         except Exception as error:  # noqa: BLE001 - it is the caller's client, or the base URL, that cannot do it
             return Failure(ConfigurationError(f"no request can be made of it: {_words(error, call)}"))
         result: T | Failure = _CUT_SHORT
@@ -234,7 +226,7 @@ class Connection:
             if call.patient:
                 scope.deadline = anyio.current_time() + self._timeout
             try:
-                result = judge(await self._exchange(request, trail), call, self._clock)
+                result = judge(await self._carrier.exchange(request, trail), call, self._clock)
             except Exception as error:  # noqa: BLE001 - whatever a transport raises, the trail says what it proves
                 if (answer := _answer_in(error)) is not None:
                     result = judge(answer, call, self._clock)
@@ -245,44 +237,29 @@ class Connection:
         trail.trying = isinstance(result, Failure) and not result.again
         return result
 
-    def _request(self, call: Call[T], trail: _Trail) -> Any:
-        return self._client.build_request(
-            "POST",
-            self._base_url + call.path,
-            content=call.body,
-            headers=HEADERS,
-            timeout=_TIMEOUTS,
-            extensions={"trace": trail},
-        )
-
-    async def _exchange(self, request: Any, trail: _Trail) -> Answer:
-        if self._owned:
-            return await _send(self._client, request)
-        return await _send_in_a_task(self._client, request, trail)
-
-    def _lost(self, error: Exception, call: Call[T], trail: _Trail) -> Failure:
+    def _lost(self, error: Exception, call: Call[T], trail: Trail) -> Failure:
         what = _words(error, call)
         if self._unsent(trail, error):
             not_trusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _chain(error))
             return Failure(NotSent(f"nothing was sent to {self._base_url}: {what}"), again=not not_trusted)
         return Failure(OutcomeUnknown(f"it may have been sent: {what}"))
 
-    def _cut_short(self, trail: _Trail) -> Failure:
+    def _cut_short(self, trail: Trail) -> Failure:
         why = "the client was closed" if self._closing else f"there was no answer within {self._timeout:g} s"
         if trail.trying and not self._unsent(trail):
             return Failure(OutcomeUnknown(f"{why}; it may have been sent"))
         return Failure(NotSent(f"{why}, and nothing was sent"), again=True)
 
-    def _unsent(self, trail: _Trail, error: Exception | None = None) -> bool:
+    def _unsent(self, trail: Trail, error: Exception | None = None) -> bool:
         self._announces = self._announces or trail.announced
         told_by_class = any(cls.__name__ in _RAISED_BEFORE_SENDING for cls in type(error).__mro__)
         return not trail.started and (self._announces or told_by_class)
 
-    def _cancel(self, trails: Iterable[_Trail]) -> None:
+    def _cancel(self, trails: Iterable[Trail]) -> None:
         for trail in trails:
             trail.scope.cancel()
 
-    def _land(self, trail: _Trail) -> None:
+    def _land(self, trail: Trail) -> None:
         self._flights.discard(trail)
         if self._landed is not None and not self._flights:
             self._landed.set()
@@ -291,52 +268,6 @@ class Connection:
         if self._flights:
             self._landed = self._landed or anyio.Event()  # two may be closing
             await self._landed.wait()
-
-
-async def _send(client: Any, request: Any) -> Answer:
-    response = await client.send(request, stream=True, follow_redirects=False)
-    try:
-        mocked = response.is_stream_consumed  # it came with its content
-        body = response.content if mocked else await read(response.aiter_raw())
-    finally:
-        await response.aclose()
-    return Answer(response.status_code, response.headers, body)
-
-
-async def read(chunks: AsyncIterable[bytes]) -> bytes:
-    """Read an answer to its end, or to as much as any answer may have."""
-    body, size = [], 0
-    async for chunk in chunks:
-        body.append(chunk)
-        size += len(chunk)
-        if size > ANSWER_CAP:
-            raise OverflowError(f"the answer has more than {ANSWER_CAP >> 20} MiB")
-    return b"".join(body)
-
-
-async def _send_in_a_task(client: Any, request: Any, trail: _Trail) -> Answer:
-    """Send in a task of its own, where only cancel scopes reach it, and these not at the wrong moment.
-
-    The pools of httpx and httpx2 lose a slot for ever when a task is cancelled natively, or by a scope while a new
-    connection of theirs waits to be used for the first time.
-    """
-    results: list[Answer | Exception] = []
-
-    async def run() -> None:
-        with anyio.CancelScope() as trail.guard:
-            try:
-                results.append(await _send(client, request))
-            except Exception as error:  # noqa: BLE001 - it is raised below
-                results.append(error)
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(run)
-    if not results:
-        raise RuntimeError("the http_client cancelled the request")
-    result = results.pop()
-    if isinstance(result, Exception):
-        raise result
-    return result
 
 
 def _forget(error: BaseException) -> None:

@@ -1,4 +1,4 @@
-"""The client's own HTTP client. The only room that imports an HTTP library, and that only when it is needed."""
+"""The client's own connections. The only room that imports an HTTP library, and that only when it is needed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import time
 import urllib.parse
 import urllib.request
 from collections import deque
-from collections.abc import AsyncIterable, Callable
-from typing import Any, cast
+from collections.abc import AsyncIterable
+from typing import cast
 
 import anyio
 import httpx
 
-from insim_async._http import CONNECT_TIMEOUT, HEADERS, read
+from insim_async._calls import CONNECT_TIMEOUT, HEADERS, Answer, read
+from insim_async._http import Trail
 from insim_async.errors import ConfigurationError
 
 __all__ = ["OwnClient"]
@@ -25,8 +26,11 @@ _HEADERS = httpx.Headers({**HEADERS, "User-Agent": "insim_async"})
 _TIMEOUT = {"connect": CONNECT_TIMEOUT, "read": None, "write": None, "pool": None}
 
 
-class OwnClient(httpx.AsyncClient):
-    """An ``httpx.AsyncClient`` for one host, over a connection for each request under way.
+class OwnClient:
+    """A connection for each request under way, to one host, thrown away unless its answer was read to the end.
+
+    httpx's own pool loses a slot for ever when a request is cancelled natively, and costs O(n²) above some fifty
+    connections. How many there are is the gate's business.
 
     Args:
         base_url: What it is for.
@@ -37,12 +41,12 @@ class OwnClient(httpx.AsyncClient):
     """
 
     def __init__(self, base_url: str, ssl_context: ssl.SSLContext | None) -> None:
-        proxy = proxy_for(base_url)
-        connect = functools.partial(
+        self.is_closed = False
+        self._connect = functools.partial(
             httpx.AsyncHTTPTransport,
             verify=ssl_context or _usual_authorities(),
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE),
-            proxy=proxy,
+            proxy=proxy_for(base_url),
             trust_env=False,
         )
         try:
@@ -50,43 +54,28 @@ class OwnClient(httpx.AsyncClient):
         except httpx.InvalidURL as error:
             raise ConfigurationError(f"base_url: {error}") from None
         try:
-            connect()
+            self._connect()
         except (ImportError, ValueError, httpx.InvalidURL) as error:
             raise ConfigurationError(f"the proxy that the environment names: {error}") from None
-        self._connections = _OneConnectionEach(connect)
-        super().__init__(transport=self._connections, trust_env=False)
-
-    async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
-        """Send a request straight over a connection: no redirects, authentication, cookies or hooks are wanted."""
-        return await self._connections.handle_async_request(request)
-
-    def build_request(self, method: str, url: httpx.URL | str, **given: Any) -> httpx.Request:
-        """Make a request without what ``httpx`` would work out anew for each."""
-        if (parsed := self._urls.get(str(url))) is None:
-            parsed = self._urls[str(url)] = httpx.URL(url)
-        extensions = {**given["extensions"], "timeout": _TIMEOUT}
-        return httpx.Request(method, parsed, headers=_HEADERS, content=given["content"], extensions=extensions)
-
-
-class _OneConnectionEach(httpx.AsyncBaseTransport):
-    """A connection for each request under way, thrown away unless its answer was read to the end.
-
-    httpx's own pool loses a slot for ever when a request is cancelled natively, and costs O(n²) above some fifty
-    connections. How many there are is the gate's business.
-    """
-
-    def __init__(self, connect: Callable[[], httpx.AsyncHTTPTransport]) -> None:
-        self._connect = connect
         self._idle: deque[tuple[float, httpx.AsyncHTTPTransport]] = deque()
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    def request(self, url: str, body: bytes, trail: Trail) -> httpx.Request:
+        """Make a request."""
+        if (parsed := self._urls.get(url)) is None:
+            parsed = self._urls[url] = httpx.URL(url)
+        return httpx.Request(
+            "POST", parsed, headers=_HEADERS, content=body, extensions={"trace": trail, "timeout": _TIMEOUT}
+        )
+
+    async def exchange(self, request: httpx.Request, trail: Trail) -> Answer:  # noqa: ARG002 - the request has it
+        """Send it over a connection that nobody else uses meanwhile."""
         await self._close_until(time.monotonic() - KEEPALIVE)
         transport = self._idle.pop()[1] if self._idle else self._connect()
         whole = False
         try:
-            answer = await transport.handle_async_request(request)
-            body = await read(cast(AsyncIterable[bytes], answer.stream))
-            await answer.aclose()
+            response = await transport.handle_async_request(request)
+            body = await read(cast(AsyncIterable[bytes], response.stream))
+            await response.aclose()
             whole = True
         finally:
             if whole:
@@ -94,9 +83,11 @@ class _OneConnectionEach(httpx.AsyncBaseTransport):
             else:
                 with anyio.CancelScope(shield=True):
                     await transport.aclose()
-        return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(body))
+        return Answer(response.status_code, response.headers, body)
 
     async def aclose(self) -> None:
+        """Close all connections."""
+        self.is_closed = True
         await self._close_until(math.inf)
 
     async def _close_until(self, past: float) -> None:

@@ -13,7 +13,8 @@ from typing import Self, cast
 from insim_async import _wire, numbers
 from insim_async._calls import Call
 from insim_async._checks import Rules
-from insim_async._http import Connection, HttpClient
+from insim_async._http import Carrier, Connection
+from insim_async._injected import HttpClient, Injected
 from insim_async._limits import Clock, Gate, Retry
 from insim_async._settings import account_of, check_base_url, check_counts, check_numbers, check_ssl_context, zone_of
 from insim_async.bulk import Bulk
@@ -111,8 +112,7 @@ class AsyncInSim:
         host = check_base_url(os.environ.get("INSIM_BASE_URL") or BASE_URL if base_url is None else base_url)
         self._connection = Connection(
             host,
-            _own_client(host, ssl_context) if http_client is None else http_client,
-            owned=http_client is None,
+            _own_client(host, ssl_context) if http_client is None else Injected(http_client),
             timeout=timeout,
             gate=Gate(max_concurrency, max_rate, clock),
             retry=retry,
@@ -253,7 +253,7 @@ class AsyncInSim:
         return result
 
 
-def _own_client(base_url: str, ssl_context: ssl.SSLContext | None) -> HttpClient:
+def _own_client(base_url: str, ssl_context: ssl.SSLContext | None) -> Carrier:
     from insim_async._transport import OwnClient  # brings httpx, which is slow to import and not always needed
 
     return OwnClient(base_url, ssl_context)

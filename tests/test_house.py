@@ -55,14 +55,15 @@ CORE = {
     "_redaction": set(),
     "_calls": {"_limits", "_redaction", "models", "errors"},
     "_http": {"_calls", "_limits", "_redaction", "errors"},
-    "_transport": {"_http", "errors"},
+    "_transport": {"_http", "_calls", "errors"},
+    "_injected": {"_http", "_calls"},
     "_wire": {"_tolerant", "models", "errors"},
     "_settings": {"_wire", "errors"},
     "_checks": {"_wire", "numbers", "segments", "models", "errors"},
     "recipients": {"numbers", "models", "errors"},
     "bulk": {"_calls", "_http", "_wire", "_checks", "_limits", "_tasks", "models", "errors"},
     "client": {
-        *("bulk", "_transport", "_http", "_calls", "_settings", "_checks", "_wire", "_limits"),
+        *("bulk", "_transport", "_injected", "_http", "_calls", "_settings", "_checks", "_wire", "_limits"),
         *("numbers", "models", "errors"),
     },
 }

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from insim_async import ConfigurationError
+from insim_async._http import Trail
 from insim_async._transport import KEEPALIVE, OwnClient, proxy_for
 
 
@@ -80,25 +81,25 @@ def test_a_host_that_cannot_be_is_told_before_anything_is_sent() -> None:
 
 
 async def test_connections_that_nobody_used_lately_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with OwnClient("https://insim.test", None) as client:
-        pool = client._connections
-        made: list[Transport] = []
-        pool._connect = lambda: made.append(Transport()) or made[-1]  # type: ignore[assignment, return-value, func-returns-value]
-        request = client.build_request("POST", "https://insim.test", content=b"", extensions={})
+    client, made = OwnClient("https://insim.test", None), list[Transport]()
+    client._connect = lambda: made.append(Transport()) or made[-1]  # type: ignore[assignment, func-returns-value]
+    with anyio.CancelScope() as scope:
+        trail = Trail(scope)
+        request = client.request("https://insim.test", b"", trail)
         async with anyio.create_task_group() as group:
             for _ in range(3):
-                group.start_soon(client.send, request)
+                group.start_soon(client.exchange, request, trail)
         now = time.monotonic()
-        await client.send(request)
+        await client.exchange(request, trail)
         assert [transport.requests for transport in made] == [1, 1, 2]
         monkeypatch.setattr(time, "monotonic", lambda: now + KEEPALIVE + 1)
-        await client.send(request)
+        await client.exchange(request, trail)
         assert [transport.requests for transport in made] == [1, 1, 2, 1]
         assert [transport.closed for transport in made] == [True, True, True, False]
+    await client.aclose()
     assert made[-1].closed
 
 
-async def test_clients_share_the_authorities() -> None:
-    async with OwnClient("https://insim.test", None) as one, OwnClient("https://insim.test", None) as other:
-        contexts = {client._transport._connect.keywords["verify"] for client in (one, other)}  # type: ignore[attr-defined]
+def test_clients_share_the_authorities() -> None:
+    contexts = {OwnClient("https://insim.test", None)._connect.keywords["verify"] for _ in range(2)}
     assert len(contexts) == 1
