@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
@@ -238,6 +237,8 @@ class Connection:
         return result
 
     def _lost(self, error: Exception, call: Call[T], trail: Trail) -> Failure:
+        import ssl  # slow to import, and seldom needed
+
         what = _words(error, call)
         if self._unsent(trail, error):
             not_trusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _chain(error))

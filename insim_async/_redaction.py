@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import urllib.parse
 from collections.abc import Iterator
+
+import msgspec
 
 __all__ = ["excerpt"]
 
@@ -25,7 +26,7 @@ def excerpt(text: bytes, request: bytes) -> str:
     if len(text) > READ:
         cut_off = _word(shown[::-1])
         shown = shown[: len(shown) - (cut_off.end() if cut_off else 0)]
-    words = {word for value in _strings(json.loads(request)) for word in _WORD.findall(value)}
+    words = {word for value in _strings(msgspec.json.decode(request)) for word in _WORD.findall(value)}
     shown = _without(shown, words)
     shown = _DIGITS.sub(MASK, shown)
     return " ".join("".join(char if char.isprintable() else " " for char in shown).split())[:SHOWN]

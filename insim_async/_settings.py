@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import os
-import ssl
 import urllib.parse
 from datetime import tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from insim_async._wire import Account
 from insim_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["account_of", "check_base_url", "check_counts", "check_numbers", "check_ssl_context", "zone_of"]
 
@@ -56,6 +58,8 @@ def check_base_url(base_url: str) -> str:
 
 def check_ssl_context(context: ssl.SSLContext) -> None:
     """Raise ConfigurationError if the context lets an unchecked certificate pass."""
+    import ssl  # slow to import, and seldom needed
+
     if not isinstance(context, ssl.SSLContext):
         raise ConfigurationError(f"ssl_context: expected an ssl.SSLContext, got {type(context).__name__}")
     if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import inspect
 import os
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from datetime import datetime, tzinfo
 from types import TracebackType
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from insim_async import _wire, numbers
 from insim_async._calls import Call
@@ -30,6 +29,9 @@ from insim_async.models import (
     Sms,
     SmsReceipt,
 )
+
+if TYPE_CHECKING:
+    import ssl  # slow to import
 
 __all__ = ["AsyncInSim"]
 
