@@ -61,16 +61,16 @@ class Trail:
     __slots__ = ("_socket", "announced", "guard", "scope", "started", "trying")
 
     def __init__(self, scope: anyio.CancelScope) -> None:
-        self.scope = scope
+        self.scope: anyio.CancelScope = scope
         self.guard: anyio.CancelScope | None = None
+        self.trying: bool = False
+        self.announced: bool = False
+        self.started: bool = False
         self._socket: Any = None
-        self.begin()
-        self.trying = False
 
     def begin(self) -> None:
         """Start over for another attempt."""
-        self.trying = True
-        self.announced = self.started = False
+        self.trying, self.announced, self.started = True, False, False
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         self.announced = True

@@ -376,7 +376,7 @@ _LIMITS = [
         ("gunicorn: --limit-request-line 0", rb"Request [Ll]ine is too large", 4075, 4094, [400, 414]),
         ("nginx: large_client_header_buffers 4 32k", rb"<center>nginx", 8160, 8192, [400, 414]),
         ("Apache: LimitRequestLine 32768", rb"exceeds the capacity\s+limit for this server", 8160, 8190, [414]),
-        ("aiohttp: max_line_size=32768", rb"Got more than \d+ bytes when reading", 8160, 8190, [400]),
+        ("aiohttp: max_line_size=32768", rb"Got more than \d+ bytes( \(\d+\))? when reading", 8160, 8190, [400]),
         ("HAProxy: tune.bufsize 65536", rb"Your browser sent an invalid request", 14_900, 15_400, [400]),
         ("Node: --max-http-header-size=65536", _NONE, 15_900, 16_384, [431]),
         ("AWS load balancer: cannot be raised", _NONE, 16_200, 16_384, [400, 414]),
