@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import Generic, TypeVar
 
 from msgspec import Struct
 
+from insim_async._carriers import Answer
 from insim_async._limits import Clock
 from insim_async._redaction import excerpt
 from insim_async.errors import (
@@ -19,16 +20,10 @@ from insim_async.errors import (
     RateLimited,
     Refused,
 )
-from insim_async.models import Unshown
 
-__all__ = ["CONNECT_TIMEOUT", "HEADERS", "Answer", "Call", "Failure", "judge", "read"]
+__all__ = ["Call", "Failure", "judge"]
 
 T = TypeVar("T")
-
-ANSWER_CAP = 8 * 1024 * 1024
-CONNECT_TIMEOUT = 10.0
-"""Seconds; all else is bounded as a whole."""
-HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
 
 
 class Call(Generic[T]):
@@ -62,25 +57,6 @@ class Call(Generic[T]):
         self.count: int = count
         self.repeatable: bool = repeatable
         self.patient: bool = patient
-
-
-class Answer(Unshown, frozen=True):
-    """An answer that was read to its end."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = b""
-
-
-async def read(chunks: AsyncIterable[bytes]) -> bytes:
-    """Read an answer to its end, or to as much as any answer may have."""
-    body, size = [], 0
-    async for chunk in chunks:
-        body.append(chunk)
-        size += len(chunk)
-        if size > ANSWER_CAP:
-            raise OverflowError(f"the answer has more than {ANSWER_CAP >> 20} MiB")
-    return b"".join(body)
 
 
 class Failure(Struct, frozen=True):

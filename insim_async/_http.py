@@ -9,20 +9,22 @@ extension; a transport that announces nothing (a mock, another HTTP stack) prove
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 import anyio
 from anyio.lowlevel import current_token
 
-from insim_async._calls import Answer, Call, Failure, judge
+from insim_async._calls import Call, Failure, judge
+from insim_async._carriers import Answer, Carrier, Trail
 from insim_async._limits import Clock, Gate, Retry
 from insim_async._redaction import excerpt
 from insim_async.errors import ConfigurationError, InSimError, NotSent, OutcomeUnknown, RateLimited
 
-__all__ = ["Carrier", "Connection", "Trail"]
+__all__ = ["Connection"]
 
 T = TypeVar("T")
 logger = logging.getLogger("insim_async")
@@ -31,58 +33,7 @@ CLOSING_GRACE = 5.0
 _RAISED_BEFORE_SENDING = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
 
 
-class Carrier(Protocol):
-    """What takes requests to the server: the client's own connections, or an HTTP client that was injected."""
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether it can still be used."""
-        ...
-
-    def request(self, url: str, body: bytes, trail: Trail) -> Any:
-        """Make a request that tells the trail how far it has come."""
-        ...
-
-    async def exchange(self, request: Any, trail: Trail) -> Answer:
-        """Send it once, and read the answer; cancelled, it leaves nothing behind."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close what is ours."""
-        ...
-
-
 _CUT_SHORT = Failure(OutcomeUnknown())
-
-
-class Trail:
-    """How far a request has come; httpcore calls it at each step (the ``trace`` extension)."""
-
-    __slots__ = ("_socket", "announced", "guard", "scope", "started", "trying")
-
-    def __init__(self, scope: anyio.CancelScope) -> None:
-        self.scope: anyio.CancelScope = scope
-        self.guard: anyio.CancelScope | None = None
-        self.trying: bool = False
-        self.announced: bool = False
-        self.started: bool = False
-        self._socket: Any = None
-
-    def begin(self) -> None:
-        """Start over for another attempt."""
-        self.trying, self.announced, self.started = True, False, False
-
-    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
-        self.announced = True
-        if self.guard is not None:  # a connection that is cancelled between being made and being used is lost
-            self.guard.shield = event.endswith(("connect_tcp.complete", "start_tls.complete"))
-        if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
-            self.started = True
-        elif event.endswith("connect_tcp.complete"):
-            self._socket = info["return_value"]
-        elif event.endswith("start_tls.failed") and self._socket is not None:
-            with anyio.CancelScope(shield=True):
-                await self._socket.aclose()  # httpcore forgets it where the handshake was cancelled
 
 
 class Connection:
@@ -219,7 +170,7 @@ class Connection:
         try:
             request = self._carrier.request(self._base_url + call.path, call.body, trail)
         except Exception as error:  # noqa: BLE001 - it is the caller's client, or the base URL, that cannot do it
-            return Failure(ConfigurationError(f"no request can be made of it: {_words(error, call)}"))
+            return Failure(ConfigurationError(f"base_url and http_client make no request: {_words(error, call)}"))
         result: T | Failure = _CUT_SHORT
         with anyio.CancelScope() as scope:
             if call.patient:
@@ -227,20 +178,23 @@ class Connection:
             try:
                 result = judge(await self._carrier.exchange(request, trail), call, self._clock)
             except Exception as error:  # noqa: BLE001 - whatever a transport raises, the trail says what it proves
-                if (answer := _answer_in(error)) is not None:
+                if (answer := _answer_in(error, request)) is not None:
                     result = judge(answer, call, self._clock)
                 else:
-                    result = self._lost(error, call, trail)
+                    result = self._lost(error, call, trail, request)
+        self._announces = self._announces or trail.announced
         if result is _CUT_SHORT:
             result = self._cut_short(trail)
         trail.trying = isinstance(result, Failure) and not result.again
+        if not isinstance(result, Failure) or not isinstance(result.error, OutcomeUnknown):
+            trail.started = False
         return result
 
-    def _lost(self, error: Exception, call: Call[T], trail: Trail) -> Failure:
+    def _lost(self, error: Exception, call: Call[T], trail: Trail, request: object) -> Failure:
         import ssl  # slow to import, and seldom needed
 
         what = _words(error, call)
-        if self._unsent(trail, error):
+        if self._unsent(trail, None if _is_of_another(error, request) else error):
             not_trusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _chain(error))
             return Failure(NotSent(f"nothing was sent to {self._base_url}: {what}"), again=not not_trusted)
         return Failure(OutcomeUnknown(f"it may have been sent: {what}"))
@@ -279,11 +233,23 @@ def _forget(error: BaseException) -> None:
             _forget(inner)
 
 
-def _answer_in(error: Exception) -> Answer | None:
-    """Return the answer that an exception is about, as a hook raises it that wants no other answers than 2xx."""
-    response: Any = getattr(error, "response", None)
-    status = getattr(response, "status_code", None)
-    return Answer(status, response.headers) if isinstance(status, int) and not 200 <= status < 300 else None
+def _answer_in(error: Exception, request: object) -> Answer | None:
+    """Return the answer that an exception is about, as a hook raises it that wants no other answers than 2xx.
+
+    A hook may talk to other servers as well: what they say proves nothing.
+    """
+    with contextlib.suppress(Exception):  # attributes that raise
+        response: Any = getattr(error, "response", None)
+        if response.request is request and not 200 <= response.status_code < 300:
+            return Answer(response.status_code, response.headers)
+    return None
+
+
+def _is_of_another(error: Any, request: Any) -> bool:
+    """Say whether an exception is provably about another request than ours."""
+    with contextlib.suppress(Exception):
+        return str(error.request.url) != str(request.url)
+    return False
 
 
 def _words(error: BaseException, call: Call[T]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import urllib.parse
 from collections.abc import Iterator
@@ -22,14 +23,25 @@ def excerpt(text: bytes, request: bytes) -> str:
 
     Escapes are undone first, since a text may be repeated in JSON, in HTML, in a URL, or in one inside the other.
     """
-    shown = _plain(text[:READ].decode("utf-8", "replace"))
+    import unicodedata  # slow to import, and seldom needed
+
+    shown = unicodedata.normalize("NFC", _plain(_decoded(text[:READ])))
     if len(text) > READ:
         cut_off = _word(shown[::-1])
         shown = shown[: len(shown) - (cut_off.end() if cut_off else 0)]
-    words = {word for value in _strings(msgspec.json.decode(request)) for word in _WORD.findall(value)}
+    told = (unicodedata.normalize("NFC", value) for value in _strings(msgspec.json.decode(request)))
+    words = {word for value in told for word in _WORD.findall(value)}
     shown = _without(shown, words)
     shown = _DIGITS.sub(MASK, shown)
     return " ".join("".join(char if char.isprintable() else " " for char in shown).split())[:SHOWN]
+
+
+def _decoded(text: bytes) -> str:
+    """Read UTF-8, of which a character may be cut off at the end, or else what Windows has in its place."""
+    try:
+        return codecs.getincrementaldecoder("utf-8")().decode(text)
+    except UnicodeDecodeError:
+        return text.decode("cp1252", "replace")
 
 
 def _without(text: str, words: set[str]) -> str:

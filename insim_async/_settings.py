@@ -49,7 +49,7 @@ def check_base_url(base_url: str) -> str:
         parts.port  # noqa: B018 - checked when read
     except ValueError:
         raise ConfigurationError("base_url: not a URL") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or set(base_url) & {"@", "?", "#"}:
         raise ConfigurationError("base_url: give scheme and host, like https://www.insim.app, or http://127.0.0.1:8080")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ConfigurationError("base_url: http:// would show the access key to the network; use https://")

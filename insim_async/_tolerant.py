@@ -19,7 +19,7 @@ __all__ = ["Words", "codes", "flag", "moment", "text", "whole"]
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NOISE = re.compile(r"[\W_]+")
 _EMPTY: tuple[object, ...] = (None, "", [])
-_NO_ERROR = {"", "0", "false", "none", "null", "[]", "{}"}
+_NO_ERROR = {"", "0", "false", "none", "null", "[]", "{}", "ok", "success", "no error", "no errors"}
 
 
 def fold(word: str) -> str:

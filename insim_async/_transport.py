@@ -15,18 +15,17 @@ from typing import cast
 import anyio
 import httpx
 
-from insim_async._calls import CONNECT_TIMEOUT, HEADERS, Answer, read
-from insim_async._http import Trail
+from insim_async._carriers import CONNECT_TIMEOUT, HEADERS, Answer, Trail, read
 from insim_async.errors import ConfigurationError
 
-__all__ = ["OwnClient"]
+__all__ = ["OwnConnections"]
 
 KEEPALIVE = 2.0
 _HEADERS = httpx.Headers({**HEADERS, "User-Agent": "insim_async"})
 _TIMEOUT = {"connect": CONNECT_TIMEOUT, "read": None, "write": None, "pool": None}
 
 
-class OwnClient:
+class OwnConnections:
     """A connection for each request under way, to one host, thrown away unless its answer was read to the end.
 
     httpx's own pool loses a slot for ever when a request is cancelled natively, and costs O(n²) above some fifty
@@ -42,21 +41,31 @@ class OwnClient:
 
     def __init__(self, base_url: str, ssl_context: ssl.SSLContext | None) -> None:
         self.is_closed = False
+        self._urls: dict[str, httpx.URL] = {}
+        try:
+            httpx.URL(base_url)
+        except httpx.InvalidURL as error:
+            raise ConfigurationError(f"base_url: {error}") from None
+        try:
+            authorities = ssl_context or _usual_authorities()
+        except OSError as error:
+            raise ConfigurationError(f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: {error.strerror}") from None
         self._connect = functools.partial(
             httpx.AsyncHTTPTransport,
-            verify=ssl_context or _usual_authorities(),
+            verify=authorities,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE),
             proxy=proxy_for(base_url),
             trust_env=False,
         )
         try:
-            self._urls = {base_url: httpx.URL(base_url)}
-        except httpx.InvalidURL as error:
-            raise ConfigurationError(f"base_url: {error}") from None
-        try:
             self._connect()
-        except (ImportError, ValueError, httpx.InvalidURL) as error:
-            raise ConfigurationError(f"the proxy that the environment names: {error}") from None
+        except ImportError:
+            raise ConfigurationError("the proxy that the environment names needs a package: socksio") from None
+        except (ValueError, httpx.InvalidURL):  # its words may hold a password
+            raise ConfigurationError(
+                "the proxy that the environment names is none: expected http://, https:// or socks5://, "
+                "and a password with its special characters percent-encoded"
+            ) from None
         self._idle: deque[tuple[float, httpx.AsyncHTTPTransport]] = deque()
 
     def request(self, url: str, body: bytes, trail: Trail) -> httpx.Request:

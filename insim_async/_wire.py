@@ -19,7 +19,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from insim_async import _tolerant
 from insim_async._tolerant import Words
-from insim_async.errors import AuthenticationFailed, Refused
+from insim_async.errors import AuthenticationFailed, OutcomeUnknown, Refused
 from insim_async.models import CallResult, Contact, ContactResult, SmsReceipt, Unnamed, Unshown
 
 __all__ = [
@@ -33,9 +33,9 @@ __all__ = [
     "decode_call",
     "decode_contacts",
     "decode_receipts",
+    "fault_of",
     "match",
     "match_contacts",
-    "refusal",
 ]
 
 MESSAGES = "/api/v1/sendsms"
@@ -155,7 +155,7 @@ _CALL = Words(
 
 
 _Codes = tuple[Literal["#001", "#002", "#003", "#004", "#005", "#006", "#007"], ...]
-_ERRORS = ("error", "Errors", "ERROR", "ERRORS")
+_ERRORS = ("error", "Error", "Errors", "ERROR", "ERRORS")
 """Fields that must not be overlooked among those that have no name here: an answer with one is read more closely."""
 _being_read: ContextVar[_Unread | None] = ContextVar("_being_read", default=None)
 """The answer that is being read: msgspec takes it as a default, so that a receipt keeps what it has no name for."""
@@ -321,11 +321,13 @@ def match_contacts(contacts: Sequence[Contact], results: Sequence[ContactResult]
     ]
 
 
-def refusal(receipt: SmsReceipt) -> Refused | None:
-    """Return why the server did not take the message, or None if it did."""
+def fault_of(receipt: SmsReceipt) -> Refused | OutcomeUnknown | None:
+    """Return why the server did not take the message, or why nobody knows; None if it did."""
     if receipt.sent and not receipt.errors:
         return None
     codes = tuple(filter(_is_code, receipt.errors))
+    if receipt.sent and not codes:
+        return OutcomeUnknown("the server says that it sent it, and in the receipt's errors words that are no code")
     reasons = [f"{code} ({_SEND_ERRORS.get(code, 'undocumented')})" for code in codes]
     if len(codes) < len(receipt.errors):
         reasons.append("in words, which stand in the receipt")  # and may repeat what they were told
@@ -336,7 +338,7 @@ def refusal(receipt: SmsReceipt) -> Refused | None:
 def _agreed(number: str, receipts: list[SmsReceipt]) -> SmsReceipt | None:
     if any(_another_number(number, receipt.phone_number) for receipt in receipts):
         return None
-    return receipts[0] if len({refusal(receipt) is None for receipt in receipts}) == 1 else None
+    return receipts[0] if len({type(fault_of(receipt)) for receipt in receipts}) == 1 else None
 
 
 def _in_position(number: str, receipt: SmsReceipt | None, *, echoed: bool, in_order: bool) -> SmsReceipt | None:
@@ -366,7 +368,7 @@ def _same_number(ours: str, theirs: str) -> bool:
 
 def _receipt(row: Mapping[str, Any] | None) -> SmsReceipt | None:
     known, extra = _RECEIPT.read(row or {})
-    if "sent" not in known and not (known.get("errors") and "sms_id" in known):
+    if "sent" not in known and not ("sms_id" in known and any(map(_is_code, known.get("errors", ())))):
         return None
     blank: dict[str, Any] = {
         "sms_id": "",

@@ -446,7 +446,7 @@ def _reason_to_stop(error: InSimError) -> InSimError | None:
 def _outcome(sms: Sms, receipt: SmsReceipt | None) -> Outcome:
     if receipt is None:
         return Outcome(sms, None, OutcomeUnknown(_NO_RECEIPT))
-    return Outcome(sms, receipt, _wire.refusal(receipt))
+    return Outcome(sms, receipt, _wire.fault_of(receipt))
 
 
 def _refused(contact: object, fault: InvalidMessage) -> ContactResult:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Self, cast
 
 from insim_async import _wire, numbers
 from insim_async._calls import Call
+from insim_async._carriers import Carrier
 from insim_async._checks import Rules
-from insim_async._http import Carrier, Connection
+from insim_async._http import Connection
 from insim_async._injected import HttpClient, Injected
 from insim_async._limits import Clock, Gate, Retry
 from insim_async._settings import account_of, check_base_url, check_counts, check_numbers, check_ssl_context, zone_of
@@ -52,7 +53,7 @@ class AsyncInSim:
         base_url: The host; by default ``INSIM_BASE_URL``, else ``https://www.insim.app``. Plain ``http://`` only to
             this machine.
         http_client: An ``httpx.AsyncClient`` or ``httpx2.AsyncClient`` of your own, which you close. By default the
-            client makes one, keeps a connection for each of its slots, and honours the usual proxy variables.
+            client has a connection for each of its slots, and honours the usual proxy variables.
         ssl_context: For the client's own connections; certificates are checked in any case.
         timeout: Seconds for a whole call: its wait for a slot, all attempts and the waits between. A bulk call's
             clock runs for each attempt at a batch, from when it has a slot.
@@ -114,7 +115,7 @@ class AsyncInSim:
         host = check_base_url(os.environ.get("INSIM_BASE_URL") or BASE_URL if base_url is None else base_url)
         self._connection = Connection(
             host,
-            _own_client(host, ssl_context) if http_client is None else Injected(http_client),
+            _own_connections(host, ssl_context) if http_client is None else Injected(http_client),
             timeout=timeout,
             gate=Gate(max_concurrency, max_rate, clock),
             retry=retry,
@@ -255,7 +256,7 @@ class AsyncInSim:
         return result
 
 
-def _own_client(base_url: str, ssl_context: ssl.SSLContext | None) -> Carrier:
-    from insim_async._transport import OwnClient  # brings httpx, which is slow to import and not always needed
+def _own_connections(base_url: str, ssl_context: ssl.SSLContext | None) -> Carrier:
+    from insim_async._transport import OwnConnections  # brings httpx, which is slow to import and not always needed
 
-    return OwnClient(base_url, ssl_context)
+    return OwnConnections(base_url, ssl_context)

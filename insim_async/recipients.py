@@ -188,6 +188,8 @@ def read_rows(
     """
     _require(region)
     found = [_checked(place, cells) for place, cells in enumerate(rows, 1)]
+    if found and all("unread" in row.cells and row.fault for row in found):
+        raise ConfigurationError(f"rows: {found[0].fault}")
     headings = {key: key for row in found for key in row.cells if isinstance(key, str)}
     return _sorted_out(found, _columns(headings, columns or {}) if found else {}, region)
 
@@ -244,6 +246,9 @@ def _heading(lines: Sequence[str], delimiter: str) -> _Record:
         raise ConfigurationError("the file is empty: it has no headings")
     if record.fault:
         raise ConfigurationError(f"line {record.line}, the headings: {record.fault}")
+    lines_within = (line for cell in record.cells for line in _LINE_BREAK.split(cell)[1:])
+    if any(sum(map(str.isdigit, line)) >= _FEWEST_DIGITS for line in lines_within):
+        raise ConfigurationError(f"line {record.line}, the headings: {_ROWS_IN_A_CELL.format(record.end)}")
     if any("\0" in cell for cell in record.cells):
         raise ConfigurationError('the headings hold NUL characters: if it is UTF-16, say so, encoding="utf-16-le"')
     return record
@@ -271,10 +276,18 @@ def _record(lines: Sequence[str], delimiter: str, begin: int, shape: _Shape | No
     except csv.Error as error:
         return _Record(begin + 1, [lines[begin]], begin + 1, _TOO_LONG if "limit" in str(error) else _QUOTES)
     end = begin + reader.line_num
-    further = (line for cell in cells for line in _LINE_BREAK.split(cell)[1:])
-    if shape is not None and any(shape.fits(line.split(delimiter)) for line in further):
+    if shape is not None and any(map(shape.fits, _inner_rows(cells, delimiter))):
         return _Record(begin + 1, ["".join(lines[begin:end])], end, _ROWS_IN_A_CELL.format(end))
     return _Record(begin + 1, cells, end)
+
+
+def _inner_rows(cells: Sequence[str], delimiter: str) -> Iterator[list[str]]:
+    """Split the lines of cells that have several; what stands before the first break is one with what precedes it."""
+    for place, cell in enumerate(cells):
+        first, *further = _LINE_BREAK.split(cell)
+        if further and delimiter in first:
+            yield [""] * place + first.split(delimiter)
+        yield from (line.split(delimiter) for line in further)
 
 
 def _labelled(cells: Sequence[str]) -> dict[str, str]:

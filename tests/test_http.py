@@ -283,7 +283,7 @@ async def test_a_request_that_cannot_be_made_is_a_fault_of_the_setting() -> None
     """The client that was injected judges the URL; nothing was sent."""
     url = "https://-insim-.t\u200dest"
     async with httpx.AsyncClient() as own, AsyncInSim(LOGIN, KEY, base_url=url, http_client=own) as insim:
-        with pytest.raises(ConfigurationError, match=r"no request can be made of it: InvalidURL: \w+"):
+        with pytest.raises(ConfigurationError, match=r"base_url and http_client make no request: InvalidURL: \w+"):
             await insim.send_sms(NUMBER, "Hi")
         (outcome,) = (await insim.send_many([Sms(NUMBER, "Hi")])).outcomes
         assert outcome.status is Status.NOT_SENT
@@ -304,6 +304,84 @@ async def test_an_injected_client_with_a_hook_that_raises_ends_in_the_same_way(
         with pytest.raises(kind, match=f"the server answered {status}"):
             await insim.send_sms(NUMBER, "Hi")
     assert len(gateway.requests) == attempts
+
+
+class Elusive(Exception):
+    """An exception that does not tell what it is about."""
+
+    @property
+    def response(self) -> httpx.Response:
+        raise RuntimeError
+
+    request = response
+
+
+ELSEWHERE = httpx.Request("POST", "https://metrics.test")
+OF_OTHERS: list[Exception] = [
+    httpx.HTTPStatusError("429", request=ELSEWHERE, response=httpx.Response(429, request=ELSEWHERE)),
+    httpx.HTTPStatusError("404", request=ELSEWHERE, response=httpx.Response(404, request=ELSEWHERE)),
+    httpx.HTTPStatusError("401", request=ELSEWHERE, response=httpx.Response(401)),
+    httpx.ConnectError("refused", request=ELSEWHERE),
+    Elusive(),
+]
+
+
+@pytest.mark.parametrize("error", OF_OTHERS, ids=lambda error: f"{type(error).__name__} {error}")
+async def test_what_another_server_says_proves_nothing(gateway: Gateway, error: Exception) -> None:
+    """A hook tells it of the answer, when the message is on its way already."""
+
+    async def report(response: httpx.Response) -> None:
+        raise error
+
+    async with (
+        httpx.AsyncClient(event_hooks={"response": [report]}) as own,
+        AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own) as insim,
+    ):
+        (outcome,) = (await insim.send_many([Sms(NUMBER, "Hi")])).outcomes
+    assert outcome.status is Status.UNKNOWN
+    assert len(gateway.requests) == 1
+
+
+class Announcing(httpx.AsyncBaseTransport):
+    """Tells how far it has come, as httpcore does, and does one thing after the other."""
+
+    def __init__(self, *deeds: httpx.Response | Exception | None) -> None:
+        self.deeds = list(deeds)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        deed = self.deeds.pop(0)
+        if deed is None:  # no connection is to be had
+            await anyio.sleep_forever()
+        if not isinstance(deed, httpx.ConnectError):
+            await request.extensions["trace"]("http11.send_request_headers.started", {"request": ELSEWHERE})
+        if isinstance(deed, Exception):
+            raise deed
+        assert deed is not None
+        return deed
+
+
+async def test_what_may_have_arrived_stays_unknown_though_the_next_attempt_never_left(hours: Hours) -> None:
+    transport = Announcing(httpx.ReadError("reset"), httpx.ConnectError("refused"), httpx.ConnectError("refused"))
+    async with (
+        httpx.AsyncClient(transport=transport) as own,
+        AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own, clock=hours.clock) as insim,
+    ):
+        with pytest.raises(OutcomeUnknown):
+            await insim.add_contacts([Contact(NUMBER)])
+    assert transport.deeds == []
+
+
+async def test_a_client_that_has_announced_before_proves_something_by_its_silence() -> None:
+    transport = Announcing(
+        httpx.Response(200, json=[receipt({"id_sms_api": "a", "phone_number": NUMBER, "message": "Hi"})]), None
+    )
+    async with (
+        httpx.AsyncClient(transport=transport) as own,
+        AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own, timeout=0.05) as insim,
+    ):
+        await insim.send_sms(NUMBER, "Hi", sms_id="a")
+        with pytest.raises(NotSent):
+            await insim.send_sms(NUMBER, "Hi")
 
 
 async def test_an_injected_client_that_cancels_itself_leaves_it_unknown() -> None:

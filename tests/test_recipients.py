@@ -223,6 +223,10 @@ class TestDialect:
         with pytest.raises(ConfigurationError, match=r"^the file is empty: it has no headings$"):
             read_csv(write(text))
 
+    def test_of_headings_with_rows_in_them_is_misuse(self, write: Write) -> None:
+        with pytest.raises(ConfigurationError, match=r"^line 1, the headings: a cell in quotes holds lines"):
+            read_csv(write(f'Téléphone;"Nom\n{ONE};Dupont\n{TWO};Martin"\n{THREE};Durand\n'))
+
     @pytest.mark.parametrize("text", ['\n"tel;nom\n+1;x\n', '\n"\ntel;nom\n', '\n"tel"s;nom\n'])
     def test_of_a_heading_that_never_closes_is_misuse(self, write: Write, text: str) -> None:
         with pytest.raises(ConfigurationError, match=r"^line 2, the headings: the quotes of the row do not add up"):
@@ -264,6 +268,7 @@ class TestRows:
             ([f'"Léa;{ONE};', "", f"Paul;{TWO};", f'Zoé;{THREE};"', f"Ève;{TWO};"], 1, [(2, ROWS_IN_A_CELL.format(5))]),
             ([f'Léa;{ONE};"as of 2024:', f'not Paul;{TWO};"'], 0, [(2, ROWS_IN_A_CELL.format(3))]),
             ([f'Léa;{ONE};"a', f"Paul;{TWO}", f'Zoé;{THREE}"'], 0, [(2, ROWS_IN_A_CELL.format(4))]),
+            ([f'"Léa;{ONE}', f'Paul";{TWO}', f"Zoé;{THREE}"], 1, [(2, ROWS_IN_A_CELL.format(3))]),
             ([f'Léa;{ONE};"a', "Paul; BP 12345", '75001 Paris"'], 1, []),
             ([f'Léa;{ONE};"a; b; c', 'd; e; f"', f"Paul;{TWO};"], 2, []),
             ([f'Léa;{ONE};"a\N{LINE SEPARATOR}b;{TWO};c"'], 1, []),
@@ -411,6 +416,11 @@ class TestMappings:
         connection.close()
         assert read_rows(rows).contacts == (Contact(ONE, last_name="Müller"),)
 
+    @pytest.mark.parametrize("rows", [{"tel": ONE}, [(ONE, "Léa")], ONE])
+    def test_that_are_none_at_all_are_misuse(self, rows: Any) -> None:
+        with pytest.raises(ConfigurationError, match=r"rows: the row must be a mapping, not (str|tuple)"):
+            read_rows(rows)
+
     @pytest.mark.parametrize("row", [5, "text", [ONE]])
     def test_that_are_none_are_refused(self, row: Any) -> None:
         found = read_rows([{"tel": ONE}, row])
@@ -517,11 +527,14 @@ def test_what_a_spreadsheet_writes_is_read_back(
     path = tmp_path_factory.getbasetemp() / "spreadsheet.csv"
     path.write_bytes(file.getvalue().encode())
     found = read_csv(path)
-    further_lines = [line for pair in names for cell in pair for line in re.split(r"[\r\n]", cell)[1:]]
+    cells = [(place, re.split(r"[\r\n]", cell)) for pair in names for place, cell in enumerate(pair, 1)]
+    further_lines = [line.split(delimiter) for _, (_, *further) in cells for line in further]
+    first_lines = [
+        [""] * place + first.split(delimiter) for place, (first, *further) in cells if further and delimiter in first
+    ]
     if any(
-        (line.count(delimiter) > 1 and "0639980001" in line)
-        or re.fullmatch(r"\W*(\d\W*){7,}", line.split(delimiter)[0])
-        for line in further_lines
+        (len(row) > 2 and sum(map(str.isdigit, "".join(row))) >= 7) or re.fullmatch(r"\W*(\d\W*){7,}", row[0])
+        for row in further_lines + first_lines
     ):
         assert found.refused
     else:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import unicodedata
+
+import pytest
 
 from insim_async._redaction import excerpt
 
@@ -19,6 +22,17 @@ def test_an_excerpt_that_is_cut_ends_before_a_word_of_which_it_has_only_a_part()
 def test_case_does_not_matter() -> None:
     request = json.dumps(["zoé", "Straße"]).encode()
     assert excerpt("No ZOÉ in STRASSE or der STRAßEN".encode(), request) == "No […] in […] or der […]N"
+
+
+@pytest.mark.parametrize(
+    "said", ["Hélène Lefèvre".encode("latin-1"), unicodedata.normalize("NFD", "Hélène Lefèvre").encode()]
+)
+def test_nor_does_the_encoding(said: bytes) -> None:
+    assert excerpt(b"No " + said, json.dumps(["Hélène Lefèvre"]).encode()) == "No […] […]"
+
+
+def test_a_character_that_is_cut_off_leaves_the_others_what_they_are() -> None:
+    assert excerpt("a é ".encode() * 2000, b"{}").startswith("a é a é")
 
 
 def test_an_excerpt_of_what_was_not_sent_is_left_alone() -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 
 import anyio
 import httpx
 import pytest
 
-from insim_async import ConfigurationError
-from insim_async._http import Trail
-from insim_async._transport import KEEPALIVE, OwnClient, proxy_for
+from insim_async import ConfigurationError, _transport
+from insim_async._carriers import Trail
+from insim_async._transport import KEEPALIVE, OwnConnections, proxy_for
 
 
 @pytest.fixture(autouse=True)
@@ -64,24 +65,40 @@ def test_no_proxy_gets_to_read_the_key(monkeypatch: pytest.MonkeyPatch, name: st
     assert proxy_for("http://127.0.0.2:8080") is None
 
 
-@pytest.mark.parametrize("proxy", ["ftp://p.test", "http://p.test:port", "socks5://p.test:1"])
+@pytest.mark.parametrize(
+    "proxy", ["ftp://p.test", "http://p.test:port", "http://me:s3cr#t@p.test:1", "socks5://p.test:1"]
+)
 def test_a_proxy_that_cannot_be_used_is_told_before_anything_is_sent(
     monkeypatch: pytest.MonkeyPatch, proxy: str
 ) -> None:
-    """The last one needs a package that is not installed."""
+    """And its password is not. The last one needs a package that is not installed."""
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     monkeypatch.setitem(sys.modules, "socksio", None)
-    with pytest.raises(ConfigurationError, match=r"^the proxy that the environment names: \w+"):
-        OwnClient("https://insim.test", None)
+    with pytest.raises(ConfigurationError, match=r"environment names (is none|needs a package)") as caught:
+        OwnConnections("https://insim.test", None)
+    assert "s3cr" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_authorities_that_cannot_be_read_are_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "authorities.pem"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    _transport._usual_authorities.cache_clear()
+    with pytest.raises(ConfigurationError, match=r"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: .+"):
+        OwnConnections("https://insim.test", None)
 
 
 def test_a_host_that_cannot_be_is_told_before_anything_is_sent() -> None:
     with pytest.raises(ConfigurationError, match=r"^base_url: \w+"):
-        OwnClient("https://-insim-.t\u200dest", None)
+        OwnConnections("https://-insim-.t\u200dest", None)
 
 
 async def test_connections_that_nobody_used_lately_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    client, made = OwnClient("https://insim.test", None), list[Transport]()
+    client, made = OwnConnections("https://insim.test", None), list[Transport]()
     client._connect = lambda: made.append(Transport()) or made[-1]  # type: ignore[assignment, func-returns-value]
     with anyio.CancelScope() as scope:
         trail = Trail(scope)
@@ -101,5 +118,5 @@ async def test_connections_that_nobody_used_lately_are_closed(monkeypatch: pytes
 
 
 def test_clients_share_the_authorities() -> None:
-    contexts = {OwnClient("https://insim.test", None)._connect.keywords["verify"] for _ in range(2)}
+    contexts = {OwnConnections("https://insim.test", None)._connect.keywords["verify"] for _ in range(2)}
     assert len(contexts) == 1

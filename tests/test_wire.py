@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from insim_async import AuthenticationFailed, Contact, ContactResult, Refused, SmsReceipt, _wire
+from insim_async import AuthenticationFailed, Contact, ContactResult, OutcomeUnknown, Refused, SmsReceipt, _wire
 from insim_async._wire import Account, Message
 
 DATA = Path(__file__).parent / "data"
@@ -404,8 +404,8 @@ def test_what_the_server_says_in_words_is_kept_and_not_repeated() -> None:
     (receipt,) = _wire.decode_receipts(encoded([row(sent=0, error=[f"{NUMBERS[0]} is no number", "#007"])]))
     assert receipt is not None
     assert receipt.errors == (f"{NUMBERS[0]} is no number", "#007")
-    refusal = _wire.refusal(receipt)
-    assert refusal is not None
+    refusal = _wire.fault_of(receipt)
+    assert isinstance(refusal, Refused)
     assert refusal.codes == ("#007",)
     assert NUMBERS[0] not in repr(receipt) + repr(refusal) + str(refusal)
     assert "'#007'" in repr(receipt)
@@ -419,6 +419,7 @@ def test_what_the_server_says_in_words_is_kept_and_not_repeated() -> None:
         ({"sent": 0, "error": ["#999"]}, Refused, r"#999 \(undocumented\)"),
         ({"sent": 0, "error": ["#001"]}, AuthenticationFailed, "authentication failed"),
         ({"sent": 0, "error": [1]}, AuthenticationFailed, "authentication failed"),
+        ({"error": ["footer added"]}, OutcomeUnknown, "words that are no code"),
         ({"error": ["#003", "no credit"]}, Refused, r"#003 \(.*\), in words, which stand in the receipt"),
     ],
 )
@@ -426,11 +427,22 @@ def test_a_refusal_says_why(changes: dict[str, Any], kind: type[Exception], word
     (receipt,) = _wire.decode_receipts(encoded([row() | changes]))
     assert receipt is not None
     with pytest.raises(kind, match=words) as caught:
-        raise _wire.refusal(receipt) or AssertionError
+        raise _wire.fault_of(receipt) or AssertionError
     assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("error", ["OK", "no error", {"code": 0, "message": "Success"}])
+def test_what_says_that_there_is_no_error_is_none(error: object) -> None:
+    (receipt,) = _wire.decode_receipts(encoded([row(error=error)]))
+    assert receipt is not None
+    assert _wire.fault_of(receipt) is None
+
+
+def test_words_beside_a_flag_that_cannot_be_read_say_nothing() -> None:
+    assert _wire.decode_receipts(encoded([row(), row(sent="queued", error="later")]))[1] is None
 
 
 def test_what_was_taken_is_no_refusal() -> None:
     (receipt,) = _wire.decode_receipts(encoded([row()]))
     assert receipt is not None
-    assert _wire.refusal(receipt) is None
+    assert _wire.fault_of(receipt) is None
