@@ -62,6 +62,8 @@ def codes(value: object) -> tuple[str, ...]:
                 left += reversed(inner)
             case dict() as inner:
                 left += reversed(inner.values())
+            case float() as number if number.is_integer():
+                left.append(int(number))
             case word:
                 found += _code(str(word).strip())
     return tuple(found)
@@ -71,7 +73,9 @@ def _code(word: str) -> list[str]:
     if word.casefold() in _NO_ERROR:
         return []
     digits = word.removeprefix("#")
-    return [f"#{digits:0>3}" if digits.isascii() and digits.isdigit() else word]
+    if not (digits.isascii() and digits.isdigit()):
+        return [word]
+    return [f"#{digits:0>3}"] if digits.strip("0") else []
 
 
 def moment(value: object) -> datetime:
@@ -109,11 +113,14 @@ class Words:
                 answer = [*answer.values()]
                 break
             inside = [value for value in answer.values() if value and isinstance(value, dict | list)]
-            better = [value for value in inside if self._known(value) > self._known(answer)]
-            if self._known(answer) and not better:
+            own, decides = self._known(answer), self._decides(answer)
+            better = [value for value in inside if self._known(value) > own and self._decides(value) >= decides]
+            if own and not better:
                 break
             if len(better or inside) != 1:
                 raise ValueError("no object that has the documented fields")
+            if self._says_no(answer):
+                raise ValueError("the answer as a whole says that something went wrong, and its parts say more")
             (answer,) = better or inside
         found = answer if isinstance(answer, list) else [answer]
         return [row if isinstance(row, dict) else None for row in found]
@@ -151,7 +158,23 @@ class Words:
 
     def _known(self, value: object) -> int:
         """Count the fields of an object, or of the first of a list, that are known."""
+        return len(self._fields(value))
+
+    def _decides(self, value: object) -> bool:
+        """Say whether it holds the field that says how it went; what repeats a request has many, but not that one."""
+        return any(self._readers[field] is flag for field in self._fields(value))
+
+    def _fields(self, value: object) -> list[str]:
         row = value[0] if isinstance(value, list) and value else value
         if not isinstance(row, dict):
-            return 0
-        return sum(fold(name) in self._names and not isinstance(row[name], dict) for name in row)
+            return []
+        folds = [fold(name) for name in row if not isinstance(row[name], dict)]
+        return [self._names[folded] for folded in folds if folded in self._names]
+
+    def _says_no(self, row: Mapping[str, Any]) -> bool:
+        known, _ = self.read(row)
+        readers = {field: self._readers[field] for field in known}
+        return any(
+            (readers[field] is flag and not known[field]) or (readers[field] is codes and known[field])
+            for field in known
+        )

@@ -81,6 +81,36 @@ def test_objects_are_found_in_any_wrapper(answer: object, rows: Any) -> None:
     assert WORDS.objects(answer) == rows
 
 
+REQUEST = {"phone_number": "1", "message": "a", "id_sms_api": "a"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "rows"),
+    [
+        (ROW | {"request": REQUEST | {"errors": []}}, [ROW | {"request": REQUEST | {"errors": []}}]),
+        ({"sent": 1, "data": [ROW]}, [ROW]),
+        ({"id_sms_api": "a", "phone": "1", "data": {"sent": 1, "phone_number": "2"}}, None),
+    ],
+    ids=["what it was told", "a summary", "as much outside as inside"],
+)
+def test_what_decides_is_looked_for(answer: Any, rows: Any) -> None:
+    assert WORDS.objects(answer) == (rows or [answer])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"errors": ["#001"], "data": [ROW]},
+        {"error": "credit exhausted", "data": [ROW]},
+        {"sent": 0, "data": [ROW]},
+        {"errors": ["#001"], "data": [ROW | {"sent": 0}]},
+    ],
+)
+def test_a_wrapper_that_says_no_is_believed_before_its_parts(answer: object) -> None:
+    with pytest.raises(ValueError, match="as a whole says that something went wrong"):
+        WORDS.objects(answer)
+
+
 @pytest.mark.parametrize("answer", [{}, {"result": "no"}, {"a": [ROW], "b": [ROW]}, {"data": {}}, {"sent": {}}])
 def test_an_answer_with_no_or_two_places_to_look_is_refused(answer: object) -> None:
     with pytest.raises(ValueError, match="documented"):
@@ -118,6 +148,8 @@ NO_ERROR: list[object] = [[], "", {}, [[]], [{}], 0, "0", [0], False, None, "[]"
         ({"0": ["#001", {"1": 12}]}, ("#001", "#012")),
         ("no credit", ("no credit",)),
         (True, ("True",)),
+        ([3.0, 0.5], ("#003", "0.5")),
+        (["00", "#000", 0.0], ()),
         *((no_error, ()) for no_error in NO_ERROR),
     ],
 )

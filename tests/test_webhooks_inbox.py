@@ -136,10 +136,12 @@ async def hang(event: Event) -> None:
     await anyio.sleep_forever()
 
 
-async def handled(inbox: Inbox, act: Callable[[Event], Awaitable[object]] | None = None, count: int = 1) -> Desk:
+async def handled(
+    inbox: Inbox, act: Callable[[Event], Awaitable[object]] | None = None, count: int = 1, concurrency: int = 8
+) -> Desk:
     """Work until a handler was called so often; then stop, which waits for what it is doing."""
     desk = Desk(act)
-    async with inbox.worker(desk.router):
+    async with inbox.worker(desk.router, concurrency=concurrency):
         await desk.had(count)
     return desk
 
@@ -694,34 +696,70 @@ async def test_nothing_is_taken_over_for_the_time_in_which_nobody_could_renew_a_
     await inbox.put(SMS)
     await inbox._do(lambda connection: _rows.claim(connection, "other", 8, inbox._settings))
     desk = Desk()
-    with closing(sqlite3.connect(path, isolation_level=None)) as program:
-        program.execute("BEGIN IMMEDIATE")
-        wall.uptime += 31
-        async with inbox.worker(desk.router):
+    async with inbox.worker(desk.router):
+        await inbox.put(EVENTS[1])
+        await settled(inbox, InboxCounts(claimed=1, done=1))
+        with closing(sqlite3.connect(path, isolation_level=None)) as program:
+            program.execute("BEGIN IMMEDIATE")
             await told(caplog, 1)
-            program.execute("ROLLBACK")
-            await inbox.put(EVENTS[1])
-            await settled(inbox, InboxCounts(claimed=1, done=1))
             wall.uptime += 31
-            await settled(inbox, InboxCounts(done=2))
-    assert desk.seen == [EVENTS[1], SMS]
+            program.execute("ROLLBACK")
+        for each in EVENTS[2:5]:
+            await inbox.put(each)
+            await desk.had(EVENTS.index(each))
+            assert SMS not in desk.seen
+            wall.uptime += 10
+        wall.uptime += 1
+        await settled(inbox, InboxCounts(done=5))
+    assert desk.seen[-1] == SMS
 
 
-async def test_what_failed_has_a_place_beside_what_is_new(open_inbox: Callable[..., Inbox], wall: Wall) -> None:
-    """However much that is: it would wait for as long as there is anything new."""
+async def test_some_places_are_for_what_failed_and_the_others_for_what_is_new(
+    open_inbox: Callable[..., Inbox], wall: Wall
+) -> None:
+    """However much there is of either."""
     inbox = open_inbox(retry=Retry(attempts=3, base=1.0, cap=1.0))
-    for event in EVENTS:
+
+    async def claim(places: int, **more: Any) -> list[Event]:
+        claims = await inbox._do(lambda connection: _rows.claim(connection, "me", places, inbox._settings, **more))
+        return [parse_webhook(claimed.query) for claimed in claims]
+
+    failed, new = EVENTS[:3], EVENTS[3:]
+    for event in failed:
+        await inbox.put(event)
+    assert await claim(8) == failed
+    for event in failed:
+        move = functools.partial(_rows.move, key=event.key, owner="me", ending=Ending("waiting", 1.0), now=wall.time)
+        await inbox._do(move)
+    for event in new:
+        await inbox.put(event)
+    assert await claim(1, retries=0) == [new[0]]
+    wall.time += 1.0
+    assert await claim(2) == [failed[0], new[1]]
+    assert await claim(3, retries=0) == [new[2], *failed[1:]]
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+async def test_what_failed_and_what_is_new_take_turns(
+    open_inbox: Callable[..., Inbox], wall: Wall, concurrency: int
+) -> None:
+    inbox = open_inbox(retry=Retry(attempts=9, base=1.0, cap=1.0))
+    old = [IncomingSms(message=f"old {number}") for number in range(6)]
+    for event in old:
         await inbox.put(event)
 
-    def claim(connection: sqlite3.Connection, places: int) -> list[str]:
-        return [claimed.key for claimed in _rows.claim(connection, "me", places, inbox._settings)]
+    def fail_all(connection: sqlite3.Connection) -> bool:
+        claims = _rows.claim(connection, "me", 8, inbox._settings)
+        ending = Ending("waiting", 1.0)
+        return all(_rows.move(connection, claim.key, "me", ending, wall.time) for claim in claims)
 
-    assert await inbox._do(functools.partial(claim, places=1)) == [EVENTS[0].key]
-    move = functools.partial(_rows.move, key=EVENTS[0].key, owner="me", ending=Ending("waiting", 1.0), now=wall.time)
-    await inbox._do(move)
-    assert await inbox._do(functools.partial(claim, places=2)) == [EVENTS[1].key, EVENTS[2].key]
-    wall.time += 1.0
-    assert await inbox._do(functools.partial(claim, places=2)) == [EVENTS[0].key, EVENTS[3].key]
+    assert await inbox._do(fail_all)
+    wall.time += 2.0
+    for number in range(6):
+        await inbox.put(IncomingSms(message=f"new {number}"))
+    desk = await handled(inbox, count=12, concurrency=concurrency)
+    kinds = [event.raw["message"].split()[0] for event in desk.seen]
+    assert set(kinds[:5]) == set(kinds[-7:]) == {"old", "new"}
 
 
 async def test_what_is_done_is_done_whoever_claimed_it_meanwhile(open_inbox: Callable[..., Inbox]) -> None:

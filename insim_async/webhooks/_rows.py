@@ -162,11 +162,12 @@ def claim(
     settings: Settings,
     *,
     suspects: int = 1,
+    retries: int = 1,
     take_over: bool = True,
 ) -> list[Claim]:
     """Free what others had claimed who crashed, forget what is old, and claim what is due.
 
-    One place is for what failed before: new rows, which come first, would keep it waiting for as long as they come.
+    New rows come first, and those which failed before would wait for as long as there are any: some places are theirs.
 
     Args:
         connection: In a transaction.
@@ -174,6 +175,7 @@ def claim(
         places: How many rows at most.
         settings: Of the inbox.
         suspects: How many of these may be suspects, 0 or 1.
+        retries: How many are for what failed before, 0 or 1.
         take_over: Whether a lease that has ended says that its owner crashed.
     """
     now, uptime = settings.clock.wall(), settings.clock.now()
@@ -185,7 +187,7 @@ def claim(
         connection.execute(_FREE, (uptime, owner))
     connection.execute(_FORGET, (now, SWEEP))
     claims: list[Claim] = []
-    for state, after, most in (("suspect", -1.0, suspects), ("waiting", 0.0, 1), ("waiting", -1.0, places)):
+    for state, after, most in (("suspect", -1.0, suspects), ("waiting", 0.0, retries), ("waiting", -1.0, places)):
         rows = connection.execute(_DUE, (state, after, now, min(most, places - len(claims)))).fetchall()
         found = [Claim(key, kind, query, attempts, state == "suspect") for key, kind, query, attempts in rows]
         connection.executemany(_CLAIM, [(uptime + settings.lease, owner, claim.key) for claim in found])

@@ -56,7 +56,9 @@ class Worker:
         self._gone = anyio.Event()
         self._stopping = False
         self._well = True
-        self._failed_at = float("-inf")  # when the file did not answer the last time
+        self._retried = False  # whether what failed before had its turn the last time
+        self._reached_at = settings.clock.now()  # when the file answered the last time
+        self._blind_until = float("-inf")  # whose lease has ended by then may have had no way to renew it
 
     def start(self) -> None:
         """Begin to work; whoever starts it has to stop it, in whichever task."""
@@ -110,10 +112,12 @@ class Worker:
             places=self._free,
             settings=self._settings,
             suspects=0 if any(claim.suspect for claim in self._claims) else 1,
-            # While nobody could write nobody could renew a lease either.
-            take_over=self._settings.clock.now() - self._failed_at > self._settings.lease,
+            retries=0 if self._retried or any(map(_is_retry, self._claims)) else 1,
+            take_over=self._sees(),
         )
         claims = await self._try(claim) if self._free else None
+        if claims:
+            self._retried = any(map(_is_retry, claims))
         for one in claims or ():
             self._free -= 1
             self._claims.append(one)
@@ -171,10 +175,21 @@ class Worker:
             if self._well:
                 logger.warning("inbox: %s; the worker goes on trying", error)
             self._well = False
-            self._failed_at = self._settings.clock.now()
             return None
-        self._well = True
+        now = self._settings.clock.now()
+        if now - self._reached_at > self._settings.lease / 2:
+            self._blind_until = now + self._settings.lease
+        self._reached_at, self._well = now, True
         return result
+
+    def _sees(self) -> bool:
+        """Say whether a lease that has ended tells of a crash: while nobody could write, nobody could renew one."""
+        now = self._settings.clock.now()
+        return now >= self._blind_until and now - self._reached_at <= self._settings.lease / 2
+
+
+def _is_retry(claim: Claim) -> bool:
+    return claim.attempts > 1 and not claim.suspect
 
 
 def _log(claim: Claim, ending: Ending) -> None:
