@@ -295,6 +295,7 @@ class TestLimit:
             (8_177, Reply(414, APACHE), ["Apache"]),
             (8_177, Reply(414), ["nginx", "Apache"]),
             (8_190, Reply(400, b"Got more than 8190 bytes when reading: bytearray(b'/i"), ["aiohttp"]),
+            (8_190, Reply(400, b"Got more than 8190 bytes (9009) when reading Status line is too long."), ["aiohttp"]),
             (8_190, Reply(502), ["nginx", "Apache", "aiohttp"]),
             (15_300, Reply(400), ["HAProxy"]),
             (16_312, Reply(431), ["Node", "hypercorn"]),
@@ -583,11 +584,13 @@ class TestAiohttp:
 
 
 class TestCommand:
-    async def test_says_what_arrived(self, capsys: pytest.CaptureFixture[str]) -> None:
+    @pytest.mark.parametrize("scheme", ["http", "HTTP"])
+    async def test_says_what_arrived(self, capsys: pytest.CaptureFixture[str], scheme: str) -> None:
         async with stand_in(well) as base:
-            code = await asyncio.to_thread(main, ["check", f"{base}/insim/{SECRET}"])
+            url = base.replace("http", scheme)
+            code = await asyncio.to_thread(main, ["check", f"{url}/insim/{SECRET}"])
         first, *lines, last = capsys.readouterr().out.splitlines()
-        assert (code, first) == (0, f"{base}/insim/*** (the secret and all texts travel in clear: use https)")
+        assert (code, first) == (0, f"{url}/insim/*** (the secret and all texts travel in clear: use https)")
         assert [line.split()[:2] for line in lines] == [[kind, "ok:"] for kind in KINDS]
         assert (
             last == "all 5 kinds of event arrived as they were sent; there is no inbox, handlers run within the request"
