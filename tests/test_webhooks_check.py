@@ -590,7 +590,7 @@ class TestCommand:
             url = base.replace("http", scheme)
             code = await asyncio.to_thread(main, ["check", f"{url}/insim/{SECRET}"])
         first, *lines, last = capsys.readouterr().out.splitlines()
-        assert (code, first) == (0, f"{url}/insim/*** (the secret and all texts travel in clear: use https)")
+        assert (code, first) == (0, f"{base}/insim/*** (the secret and all texts travel in clear: use https)")
         assert [line.split()[:2] for line in lines] == [[kind, "ok:"] for kind in KINDS]
         assert (
             last == "all 5 kinds of event arrived as they were sent; there is no inbox, handlers run within the request"
