@@ -94,7 +94,7 @@ async def g2(bench: Bench) -> list[Table]:
 async def g3(bench: Bench) -> list[Table]:
     laps, absent = await bench.far(50)
     goals = {peers.HTTPX_MATCHING.name: Goal(at_least=6), peers.AIOHTTP.name: Goal(at_least=0.85)}
-    return [compare("G3  50 tasks, 25 to 75 ms away", laps, goals, absent=absent)]
+    return [compare("G3  50 tasks, 25 to 75 ms away", laps, goals, absent=absent, limit=peers.BARE_PROTOCOL.name)]
 
 
 async def g4(bench: Bench) -> list[Table]:
