@@ -79,7 +79,7 @@ def compare(
         goals: By peer.
         unit: What is counted by the second; empty to show the time that one takes.
         absent: Who could not be had, and why.
-        limit: The peer that does nothing but the work: where not even it reaches a goal, 95 % of what it does is ours.
+        limit: The peer that does nothing but the work: where not even it reaches a goal, the table says so.
     """
     ours = next(iter(laps.values()))
     rows = []
@@ -96,7 +96,7 @@ def compare(
                 median=_rate_or_time(median(lap.rate for lap in theirs), unit),
                 ratio=ratio,
                 goal=f"{goal or ''}" + f" (the limit: {best:.2f}×)" * capped,
-                met=(speed >= 0.95 * best if capped else goal.is_met(speed)) if goal else None,
+                met=goal.is_met(speed) if goal else None,
                 cpu=_time(median(lap.cpu_per_message for lap in theirs)),
                 by_cpu="" if theirs is ours else f"{shown.ratio(cpu_ratio(ours, theirs)):.2f}×",
             )
