@@ -41,7 +41,7 @@ class Carrier(Protocol):
 class Trail:
     """How far a request has come; httpcore calls it at each step (the ``trace`` extension)."""
 
-    __slots__ = ("_socket", "announced", "guard", "scope", "started", "trying")
+    __slots__ = ("_socket", "announced", "doubtful", "guard", "scope", "started", "trying")
 
     def __init__(self, scope: anyio.CancelScope) -> None:
         self.scope: anyio.CancelScope = scope
@@ -49,11 +49,8 @@ class Trail:
         self.trying: bool = False
         self.announced: bool = False
         self.started: bool = False
+        self.doubtful: bool = False  # an attempt before this one may have arrived
         self._socket: Any = None
-
-    def begin(self) -> None:
-        """Start over for another attempt; what started before may still have arrived."""
-        self.trying, self.announced = True, False
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         self.announced = True

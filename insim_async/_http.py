@@ -31,8 +31,6 @@ logger = logging.getLogger("insim_async")
 
 CLOSING_GRACE = 5.0
 _RAISED_BEFORE_SENDING = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
-
-
 _CUT_SHORT = Failure(OutcomeUnknown())
 
 
@@ -166,7 +164,7 @@ class Connection:
         return wait if failure.again or (call.repeatable and isinstance(failure.error, OutcomeUnknown)) else None
 
     async def _attempt(self, call: Call[T], trail: Trail) -> T | Failure:
-        trail.begin()
+        trail.trying, trail.started = True, False
         try:
             request = self._carrier.request(self._base_url + call.path, call.body, trail)
         except Exception as error:  # noqa: BLE001 - it is the caller's client, or the base URL, that cannot do it
@@ -182,12 +180,10 @@ class Connection:
                     result = judge(answer, call, self._clock)
                 else:
                     result = self._lost(error, call, trail, request)
-        self._announces = self._announces or trail.announced
         if result is _CUT_SHORT:
             result = self._cut_short(trail)
         trail.trying = isinstance(result, Failure) and not result.again
-        if not isinstance(result, Failure) or not isinstance(result.error, OutcomeUnknown):
-            trail.started = False
+        trail.doubtful |= isinstance(result, Failure) and isinstance(result.error, OutcomeUnknown)
         return result
 
     def _lost(self, error: Exception, call: Call[T], trail: Trail, request: object) -> Failure:
@@ -201,14 +197,14 @@ class Connection:
 
     def _cut_short(self, trail: Trail) -> Failure:
         why = "the client was closed" if self._closing else f"there was no answer within {self._timeout:g} s"
-        if trail.trying and not self._unsent(trail):
+        if trail.doubtful or (trail.trying and not self._unsent(trail)):
             return Failure(OutcomeUnknown(f"{why}; it may have been sent"))
         return Failure(NotSent(f"{why}, and nothing was sent"), again=True)
 
     def _unsent(self, trail: Trail, error: Exception | None = None) -> bool:
-        self._announces = self._announces or trail.announced
         told_by_class = any(cls.__name__ in _RAISED_BEFORE_SENDING for cls in type(error).__mro__)
-        return not trail.started and (self._announces or told_by_class)
+        silence_tells = self._announces or trail.announced
+        return not (trail.started or trail.doubtful) and (silence_tells or told_by_class)
 
     def _cancel(self, trails: Iterable[Trail]) -> None:
         for trail in trails:
@@ -216,6 +212,7 @@ class Connection:
 
     def _land(self, trail: Trail) -> None:
         self._flights.discard(trail)
+        self._announces = self._announces or trail.announced
         if self._landed is not None and not self._flights:
             self._landed.set()
 

@@ -20,7 +20,7 @@ from msgspec import UNSET, Struct, UnsetType
 from insim_async import _tolerant
 from insim_async._tolerant import Words
 from insim_async.errors import AuthenticationFailed, OutcomeUnknown, Refused
-from insim_async.models import CallResult, Contact, ContactResult, SmsReceipt, Unnamed, Unshown
+from insim_async.models import CallResult, Contact, ContactResult, SmsReceipt, Unnamed, Unshown, is_code
 
 __all__ = [
     "CALL",
@@ -56,7 +56,6 @@ _NO_RESULT = ContactResult("-")
 _NOT_JSON = "not a whole JSON document"
 _ABOUT_THE_ACCOUNT = {"#001", "#002"}
 _BLOCKING = {"#001", "#002", "#003"}
-_is_code = re.compile(r"#[0-9]{3}").fullmatch
 
 
 # Requests ----------------------------------------------------------------------------------------------------------
@@ -325,7 +324,7 @@ def fault_of(receipt: SmsReceipt) -> Refused | OutcomeUnknown | None:
     """Return why the server did not take the message, or why nobody knows; None if it did."""
     if receipt.sent and not receipt.errors:
         return None
-    codes = tuple(filter(_is_code, receipt.errors))
+    codes = tuple(filter(is_code, receipt.errors))
     if receipt.sent and not codes:
         return OutcomeUnknown("the server says that it sent it, and in the receipt's errors words that are no code")
     reasons = [f"{code} ({_SEND_ERRORS.get(code, 'undocumented')})" for code in codes]
@@ -368,7 +367,7 @@ def _same_number(ours: str, theirs: str) -> bool:
 
 def _receipt(row: Mapping[str, Any] | None) -> SmsReceipt | None:
     known, extra = _RECEIPT.read(row or {})
-    if "sent" not in known and not ("sms_id" in known and any(map(_is_code, known.get("errors", ())))):
+    if "sent" not in known and not ("sms_id" in known and any(map(is_code, known.get("errors", ())))):
         return None
     blank: dict[str, Any] = {
         "sms_id": "",

@@ -308,9 +308,7 @@ class _Arriving(Generic[T]):
                     self._room = anyio.Event()
                     await self._room.wait()
         except anyio.get_cancelled_exc_class() as error:
-            await (
-                checkpoint_if_cancelled()
-            )  # goes on where it was not this that was cancelled, but what the input waits for
+            await checkpoint_if_cancelled()  # goes on if not this was cancelled, but what the input waits for
             self.error = RuntimeError("the input was cancelled")
             self.error.__cause__ = error
         except Exception as error:  # noqa: BLE001 - it is the caller's, and may raise anything

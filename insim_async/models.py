@@ -71,7 +71,7 @@ class Status(enum.Enum):
     """It may have been sent; it is never sent again on its own."""
 
 
-_is_code = re.compile(r"#[0-9]{3}").fullmatch
+is_code = re.compile(r"#[0-9]{3}").fullmatch
 _SENT = Status.SENT  # looking up a member costs more than all else that is done with most outcomes
 
 
@@ -102,7 +102,7 @@ def _shown(name: str, value: Any) -> object:
     if not value or isinstance(value, _Private):
         return value
     if name == "errors":
-        return tuple(error if _is_code(error) else _masked(error) for error in value)
+        return tuple(error if is_code(error) else _masked(error) for error in value)
     return _masked(value) if name in _HIDDEN else value
 
 

@@ -57,6 +57,7 @@ _FEWEST_DIGITS = 7
 _may_be_a_number = re.compile(r"\W*(?:\d\W*){7,}").fullmatch
 
 _EMPTY = "the row is empty"
+_NO_MAPPING = "the row must be a mapping"
 _NO_NUMBER = "the row ends before its phone number"
 _QUOTES = "the quotes of the row do not add up: one is missing, or stands where none belongs"
 _TOO_LONG = "a cell of the row has more than 131,072 characters, or a quote is missing"
@@ -188,9 +189,10 @@ def read_rows(
     """
     _require(region)
     found = [_checked(place, cells) for place, cells in enumerate(rows, 1)]
-    if found and all("unread" in row.cells and row.fault for row in found):
+    read = [row for row in found if not row.fault.startswith(_NO_MAPPING)]
+    if found and not read:
         raise ConfigurationError(f"rows: {found[0].fault}")
-    headings = {key: key for row in found for key in row.cells if isinstance(key, str)}
+    headings = {key: key for row in read for key in row.cells if isinstance(key, str)}
     return _sorted_out(found, _columns(headings, columns or {}) if found else {}, region)
 
 
@@ -360,7 +362,7 @@ def _checked(place: int, row: Mapping[str, object]) -> _Row:
     try:
         cells = row if isinstance(row, Mapping) else dict(row)  # as sqlite3.Row becomes one
     except (TypeError, ValueError):
-        return _Row(place, {"unread": row}, f"the row must be a mapping, not {type(row).__name__}")
+        return _Row(place, {"unread": row}, f"{_NO_MAPPING}, not {type(row).__name__}")
     odd = [type(key).__name__ for key in cells if not isinstance(key, str)]
     return _Row(place, cells, f"the row has a cell under {odd[0]} in place of a heading" if odd else "")
 

@@ -360,8 +360,11 @@ class Announcing(httpx.AsyncBaseTransport):
         return deed
 
 
-async def test_what_may_have_arrived_stays_unknown_though_the_next_attempt_never_left(hours: Hours) -> None:
-    transport = Announcing(httpx.ReadError("reset"), httpx.ConnectError("refused"), httpx.ConnectError("refused"))
+@pytest.mark.parametrize("then", [httpx.ConnectError("refused"), httpx.Response(429)], ids=["refused", "busy"])
+async def test_what_may_have_arrived_stays_unknown_though_the_next_attempts_never_left(
+    hours: Hours, then: httpx.Response | Exception
+) -> None:
+    transport = Announcing(httpx.ReadError("reset"), then, httpx.ConnectError("refused"))
     async with (
         httpx.AsyncClient(transport=transport) as own,
         AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own, clock=hours.clock) as insim,
