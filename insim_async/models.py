@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from datetime import datetime
 from typing import Any
 
@@ -71,7 +71,7 @@ class Status(enum.Enum):
     """It may have been sent; it is never sent again on its own."""
 
 
-is_code = re.compile(r"#[0-9]{3}").fullmatch
+is_code: Callable[[str], re.Match[str] | None] = re.compile(r"#[0-9]{3}").fullmatch
 _SENT = Status.SENT  # looking up a member costs more than all else that is done with most outcomes
 
 
