@@ -13,7 +13,6 @@
     asyncio.run(main())
 """
 
-from insim_async._limits import Clock, Retry
 from insim_async.client import AsyncInSim
 from insim_async.errors import (
     AuthenticationFailed,
@@ -38,6 +37,7 @@ from insim_async.models import (
     SmsReceipt,
     Status,
 )
+from insim_async.timing import Clock, Retry
 
 __all__ = [
     "AsyncInSim",

@@ -10,14 +10,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
 from insim_async import _wire, numbers
-from insim_async._calls import Call
-from insim_async._carriers import Carrier
-from insim_async._checks import Rules
-from insim_async._http import Connection
-from insim_async._injected import HttpClient, Injected
-from insim_async._limits import Clock, Gate, Retry
+from insim_async._http import Call, Connection, Gate, HttpClient, Injected, Transport
+from insim_async._sending import Bulk, Rules
 from insim_async._settings import account_of, check_base_url, check_counts, check_numbers, check_ssl_context, zone_of
-from insim_async.bulk import Bulk
 from insim_async.errors import ConfigurationError, InSimError, InvalidMessage
 from insim_async.models import (
     BulkReport,
@@ -30,6 +25,7 @@ from insim_async.models import (
     Sms,
     SmsReceipt,
 )
+from insim_async.timing import Clock, Retry
 
 if TYPE_CHECKING:
     import ssl  # slow to import
@@ -256,7 +252,7 @@ class AsyncInSim:
         return result
 
 
-def _own_connections(base_url: str, ssl_context: ssl.SSLContext | None) -> Carrier:
-    from insim_async._transport import OwnConnections  # brings httpx, which is slow to import and not always needed
+def _own_connections(base_url: str, ssl_context: ssl.SSLContext | None) -> Transport:
+    from insim_async._http.own import OwnConnections  # brings httpx, which is slow to import and not always needed
 
     return OwnConnections(base_url, ssl_context)

@@ -6,13 +6,13 @@ All are frozen, and none shows a person's number or text in its ``repr``: what i
 from __future__ import annotations
 
 import enum
-import re
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from msgspec import Struct, field
 
+from insim_async._privacy import Private
 from insim_async.errors import InSimError, OutcomeUnknown, Refused
 
 __all__ = [
@@ -27,27 +27,6 @@ __all__ = [
     "SmsReceipt",
     "Status",
 ]
-
-_HIDDEN = frozenset(
-    [
-        "account",
-        "address",
-        "email",
-        "extra",
-        "first_name",
-        "info",
-        "last_name",
-        "link",
-        "message",
-        "outcomes",
-        "phone_number",
-        "qualification",
-        "query",
-        "raw_json",
-        "sms",
-        "url",
-    ]
-)
 
 
 class Priority(enum.IntEnum):
@@ -71,46 +50,10 @@ class Status(enum.Enum):
     """It may have been sent; it is never sent again on its own."""
 
 
-is_code: Callable[[str], re.Match[str] | None] = re.compile(r"#[0-9]{3}").fullmatch
 _SENT = Status.SENT  # looking up a member costs more than all else that is done with most outcomes
 
 
-class _Private(Struct, frozen=True):
-    """A struct whose ``repr`` says of people's data only how long it is."""
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__.lstrip('_')}({', '.join(f'{k}={v!r}' for k, v in self.__rich_repr__())})"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        public = [(name, getattr(self, name)) for name in self.__struct_fields__ if not name.startswith("_")]
-        return [(name, _shown(name, value)) for name, value in public]
-
-
-class _Masked(str):
-    __slots__ = ()
-    __repr__ = str.__str__
-
-
-class Unshown(_Private, frozen=True):
-    """Shows nothing of what it holds: for what is never in users' hands, but may be in a traceback with locals."""
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return []
-
-
-def _shown(name: str, value: Any) -> object:
-    if not value or isinstance(value, _Private):
-        return value
-    if name == "errors":
-        return tuple(error if is_code(error) else _masked(error) for error in value)
-    return _masked(value) if name in _HIDDEN else value
-
-
-def _masked(value: object) -> object:
-    return _Masked(f"<{len(value) if isinstance(value, Sized) else type(value).__name__}>")
-
-
-class _Addressed(_Private, frozen=True):
+class _Addressed(Private, frozen=True):
     phone_number: str
     message: str
 
@@ -136,7 +79,7 @@ class Sms(_Addressed, frozen=True, kw_only=True, gc=False):
     sms_id: str | None = None
 
 
-class _Numbered(_Private, frozen=True):
+class _Numbered(Private, frozen=True):
     phone_number: str
 
 
@@ -153,7 +96,7 @@ _OF_A_RECEIPT = {"sms_id": "id_sms_api", "parts": "sms_per_message", "sent_at": 
 """Other names in JSON: those of the answer that inSIM documents, of which a receipt is made."""
 
 
-class SmsReceipt(_Private, frozen=True, kw_only=True, eq=False, gc=False, omit_defaults=True, rename=_OF_A_RECEIPT):
+class SmsReceipt(Private, frozen=True, kw_only=True, eq=False, gc=False, omit_defaults=True, rename=_OF_A_RECEIPT):
     """What the server says of one message. As JSON (by msgspec) it is the row of the answer as inSIM documents it.
 
     Attributes:
@@ -216,7 +159,7 @@ def _received(facts: dict[str, Any], extra: dict[str, Any]) -> SmsReceipt:
     return SmsReceipt(**facts, _more=Unnamed(extra))
 
 
-class ContactResult(_Private, frozen=True):
+class ContactResult(Private, frozen=True):
     """What became of one contact.
 
     Attributes:
@@ -240,7 +183,7 @@ class ContactResult(_Private, frozen=True):
         return tuple(code for code in self.errors if self.ok or code == "#004")
 
 
-class CallResult(_Private, frozen=True, kw_only=True):
+class CallResult(Private, frozen=True, kw_only=True):
     """Whether the servers took the call; it does not say that the phone rang.
 
     Attributes:
@@ -256,7 +199,7 @@ class CallResult(_Private, frozen=True, kw_only=True):
     extra: Mapping[str, Any] = {}
 
 
-class Outcome(_Private, frozen=True):
+class Outcome(Private, frozen=True):
     """How one message ended.
 
     Attributes:
@@ -286,7 +229,7 @@ class Outcome(_Private, frozen=True):
         return [("status", self.status), *super().__rich_repr__()]
 
 
-class BulkReport(_Private, frozen=True):
+class BulkReport(Private, frozen=True):
     """How each message of a bulk call ended, in the order of the input, and how many ended how."""
 
     outcomes: Sequence[Outcome]

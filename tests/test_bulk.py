@@ -31,10 +31,9 @@ from insim_async import (
     RateLimited,
     Sms,
     Status,
-    _checks,
     _tasks,
-    bulk,
 )
+from insim_async._sending import checks, delivery, pipeline
 from tests.conftest import BASE_URL, KEY, LOGIN, Gateway, Hours, receipt
 
 NUMBER = "+33639980001"
@@ -104,7 +103,7 @@ async def test_a_batch_never_has_a_body_that_is_too_long(
     report = await insim.send_many([Sms(NUMBER, "a" * 20_000) for _ in range(100)])
     assert report.sent == 100
     assert len(gateway.batches) == 4
-    assert all(len(call.request.content) <= bulk.BODY_CAP for call in router.calls)
+    assert all(len(call.request.content) <= delivery.BODY_CAP for call in router.calls)
 
 
 async def test_a_bad_message_harms_no_other(insim: AsyncInSim, gateway: Gateway) -> None:
@@ -141,7 +140,7 @@ async def test_the_same_id_twice_is_sent_once(hours: Hours, gateway: Gateway) ->
 async def test_an_id_is_forgotten_after_a_while(
     insim: AsyncInSim, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_checks, "REMEMBERED_IDS", 3)
+    monkeypatch.setattr(checks, "REMEMBERED_IDS", 3)
     ids = ["a", "b", "c", "d", "a", "e", "f", "g", "b"]
     report = await insim.send_many([Sms(NUMBER, "Hi", sms_id=sms_id) for sms_id in ids])
     assert [place for place, outcome in enumerate(report.outcomes) if outcome.status is not Status.SENT] == [4]
@@ -524,7 +523,7 @@ async def stalled(router: respx.MockRouter) -> anyio.Event:
 async def test_a_cancellation_that_comes_together_with_an_outcome_is_not_forgotten(
     insim: AsyncInSim, gateway: Gateway
 ) -> None:
-    handover = bulk._Handover[int]()
+    handover = pipeline._Handover[int]()
     taking = asyncio.create_task(handover.take())
     await anyio.wait_all_tasks_blocked()
     giving = asyncio.create_task(handover.give(5))

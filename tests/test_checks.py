@@ -10,7 +10,7 @@ import pytest
 from msgspec import UNSET
 
 from insim_async import Contact, InvalidMessage, Priority, Sms
-from insim_async._checks import Ids, Rules, check_contact, check_sms
+from insim_async._sending.checks import Ids, Rules, check_contact, check_sms
 from insim_async._wire import Message
 
 NUMBER = "+33639980001"

@@ -10,9 +10,10 @@ import anyio
 import httpx
 import pytest
 
-from insim_async import ConfigurationError, _transport
-from insim_async._carriers import Trail
-from insim_async._transport import KEEPALIVE, OwnConnections, proxy_for
+from insim_async import ConfigurationError
+from insim_async._http import own
+from insim_async._http.own import KEEPALIVE, OwnConnections, proxy_for
+from insim_async._http.transport import Trail
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +84,7 @@ def test_authorities_that_cannot_be_read_are_told(monkeypatch: pytest.MonkeyPatc
     path = tmp_path / "authorities.pem"
     path.write_text("no certificate")
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    _transport._usual_authorities.cache_clear()
+    own._usual_authorities.cache_clear()
     with pytest.raises(ConfigurationError, match=r"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: .+"):
         OwnConnections("https://insim.test", None)
 

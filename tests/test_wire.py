@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insim_async import AuthenticationFailed, Contact, ContactResult, OutcomeUnknown, Refused, SmsReceipt, _wire
-from insim_async._wire import Account, Message
+from insim_async._wire import Account, Message, requests
 
 DATA = Path(__file__).parent / "data"
 NUMBERS = [f"+3363998000{n}" for n in range(10)]
@@ -124,16 +124,16 @@ class TestRequests:
         assert json.loads(body)["messages"][0]["message"] == text
 
     def test_a_body_is_not_spoilt_by_a_thread_that_makes_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        account, encode = Account("me", "key"), _wire._encode_into
+        account, encode = Account("me", "key"), requests._encode_into
 
         def interrupted(messages: list[Message], buffer: bytearray) -> None:
             encode(messages, buffer)
-            monkeypatch.setattr(_wire, "_encode_into", encode)
+            monkeypatch.setattr(requests, "_encode_into", encode)
             other = threading.Thread(target=account.messages, args=[[Message(NUMBERS[1], "not yours", "id1")]])
             other.start()
             other.join()
 
-        monkeypatch.setattr(_wire, "_encode_into", interrupted)
+        monkeypatch.setattr(requests, "_encode_into", interrupted)
         body = account.messages([Message(NUMBERS[0], "yours", "id0")])
         assert [message["message"] for message in json.loads(body)["messages"]] == ["yours"]
 

@@ -16,7 +16,8 @@ from msgspec import MsgspecError, Struct
 from msgspec.json import Decoder
 
 from insim_async import segments
-from insim_async.models import Contact, Priority, Unshown
+from insim_async._privacy import Unshown
+from insim_async.models import Contact, Priority
 from insim_async.sandbox.state import Call, Fault, Sandbox, SentSms
 
 __all__ = ["answer"]

@@ -16,9 +16,9 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from insim_async._database import Layout
-from insim_async._limits import Clock, Retry
+from insim_async._privacy import Unshown
 from insim_async.errors import ConfigurationError
-from insim_async.models import Unshown
+from insim_async.timing import Clock, Retry
 
 __all__ = [
     "LAYOUT",

@@ -23,8 +23,8 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit
 import msgspec
 from msgspec import Struct
 
+from insim_async._privacy import Private
 from insim_async.errors import ConfigurationError
-from insim_async.models import _Private
 from insim_async.webhooks._reception import INVALID, NOT_FOUND, OK, PROBE, UNAVAILABLE
 from insim_async.webhooks.events import (
     CallEvent,
@@ -43,7 +43,7 @@ PATIENCE: Final = 5.0
 """Seconds that inSIM waits for an answer."""
 
 
-class Callback(_Private, frozen=True):
+class Callback(Private, frozen=True):
     """A callback URL; its text form has no secret in it."""
 
     url: str

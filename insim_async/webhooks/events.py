@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from insim_async.models import _Private
+from insim_async._privacy import Private
 
 __all__ = [
     "CallEvent",
@@ -30,7 +30,7 @@ _in_order = msgspec.json.Encoder(order="sorted").encode
 _KEY_BYTES = 24  # 192 bits, 32 characters
 
 
-class Event(_Private, frozen=True, kw_only=True, eq=False):
+class Event(Private, frozen=True, kw_only=True, eq=False):
     """What all events have in common; a field that was missing or could not be read has its default.
 
     Attributes:

@@ -28,9 +28,9 @@ from anyio.lowlevel import RunVar
 from msgspec import Struct
 
 from insim_async._database import prepare_database
-from insim_async._limits import Clock, Retry
+from insim_async._privacy import Private
 from insim_async.errors import ConfigurationError
-from insim_async.models import _Private
+from insim_async.timing import Clock, Retry
 from insim_async.webhooks import _rows
 from insim_async.webhooks._desk import Action, Desk, File
 from insim_async.webhooks._rows import Settings
@@ -47,7 +47,7 @@ PATIENCE: Final = 1.8
 """Seconds in which the file answers, or is unavailable; inSIM waits for five."""
 
 
-class SetAside(_Private, frozen=True, kw_only=True):
+class SetAside(Private, frozen=True, kw_only=True):
     """An event whose handlers failed too often, or a request that could not be read.
 
     Attributes:

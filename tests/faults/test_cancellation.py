@@ -14,8 +14,8 @@ from typing import Any
 import anyio
 import pytest
 
-import insim_async._http
 from insim_async import AsyncInSim, Contact, NotSent, Sms
+from insim_async._http import connection
 
 from .bench import HTTPX, HTTPX2, LEGS, OWN, SLOTS, TRIO, TRIO_HTTPX2, Bench, FakeClock, Leg, until
 from .gateway import BODY, HEAD, RECEIPTS, STALL, TAKE, Listener
@@ -190,7 +190,7 @@ def test_closing_is_cancelled_at_each_await(
     bench: Bench, cancelling: Cancelling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is left to do, the next closing does; requests in flight end all the same."""
-    monkeypatch.setattr(insim_async._http, "CLOSING_GRACE", 0.02)
+    monkeypatch.setattr(connection, "CLOSING_GRACE", 0.02)
 
     async def scenario() -> None:
         at, reached = 0, True

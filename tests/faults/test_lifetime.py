@@ -15,8 +15,8 @@ import httpx
 import httpx2
 import pytest
 
-import insim_async._http
 from insim_async import AsyncInSim, ConfigurationError, Contact, InSimError, NotSent, SmsReceipt, Status
+from insim_async._http import connection
 
 from .bench import HTTPX, HTTPX2, LEGS, OWN, SLOTS, TRIO, Bench, Leg, deadline, status_of, until
 from .gateway import BEHAVE, BODY, HEAD, RECEIPTS, STALL, TAKE
@@ -27,7 +27,7 @@ GRACE = 0.3
 
 @pytest.fixture(autouse=True)
 def _short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(insim_async._http, "CLOSING_GRACE", GRACE)
+    monkeypatch.setattr(connection, "CLOSING_GRACE", GRACE)
 
 
 # Before, after and between

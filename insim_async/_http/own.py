@@ -15,7 +15,7 @@ from typing import cast
 import anyio
 import httpx
 
-from insim_async._carriers import CONNECT_TIMEOUT, HEADERS, Answer, Trail, read
+from insim_async._http.transport import CONNECT_TIMEOUT, HEADERS, Answer, Trail, read
 from insim_async.errors import ConfigurationError
 
 __all__ = ["OwnConnections"]

@@ -1,70 +1,15 @@
-"""Who may send, and when: slots first come first served, a pace, a pause after 429, and how long until a retry.
-
-What decides is plain arithmetic over a clock that comes in as an argument; only ``Gate`` waits.
-"""
+"""Who may send, and when: slots first come first served, a pace, and a pause after 429."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable
-
 import anyio
-from msgspec import Struct
 
-from insim_async.errors import ConfigurationError
+from insim_async.timing import Clock
 
-__all__ = ["Clock", "Gate", "Pace", "Retry"]
+__all__ = ["Gate", "Pace"]
 
 PAUSE_CAP = 60.0
 """However long a server asks everyone to wait, in seconds, nobody waits longer than this at a time."""
-
-
-def _chance() -> float:
-    import random  # slow to import, and seldom needed
-
-    return random.random()  # noqa: S311 - it spreads retries in time, and protects nothing
-
-
-class Clock(Struct, frozen=True, kw_only=True):
-    """Time and chance, for tests to replace; deadlines of network reads and writes stay on the event loop's clock.
-
-    Attributes:
-        now: Monotonic seconds.
-        wall: Seconds since 1970, as the clock on the wall has it; it may be set.
-        sleep: Wait so many seconds.
-        random: A number from 0 up to 1.
-    """
-
-    now: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
-    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
-    random: Callable[[], float] = _chance
-
-
-class Retry(Struct, frozen=True):
-    """How often to try again where nothing was sent, and how long to wait before: full jitter, doubling.
-
-    Args:
-        attempts: Tries in all, the first included.
-        base: Upper bound of the first wait, in seconds; it doubles with each attempt.
-        cap: Upper bound of any wait, in seconds.
-    """
-
-    attempts: int = 3
-    base: float = 0.5
-    cap: float = 30.0
-
-    def check(self) -> None:
-        """Raise ConfigurationError unless the numbers make sense."""
-        numbers = isinstance(self.attempts, int) and isinstance(self.base, int | float)
-        if not (numbers and isinstance(self.cap, int | float) and self.attempts > 0 and 0 <= self.base <= self.cap):
-            raise ConfigurationError("retry: attempts must be 1 or more, and 0 <= base <= cap")
-
-    def wait_after(self, attempt: int, chance: float) -> float | None:
-        """Return the seconds to wait after the ``attempt``-th try (from 1), or None if it was the last."""
-        if attempt >= self.attempts:
-            return None
-        return chance * min(self.cap, self.base * 2.0 ** min(attempt - 1, 64))
 
 
 class Pace:

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from insim_async._redaction import excerpt
+from insim_async._privacy import excerpt
 
 
 def test_an_excerpt_is_short_and_printable() -> None:

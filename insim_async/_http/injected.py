@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import anyio
 
-from insim_async._carriers import CONNECT_TIMEOUT, HEADERS, Answer, Trail, read
+from insim_async._http.transport import CONNECT_TIMEOUT, HEADERS, Answer, Trail, read
 
 __all__ = ["HttpClient", "Injected"]
 

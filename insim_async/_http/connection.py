@@ -18,11 +18,12 @@ from typing import Any, TypeVar
 import anyio
 from anyio.lowlevel import current_token
 
-from insim_async._calls import Call, Failure, judge
-from insim_async._carriers import Answer, Carrier, Trail
-from insim_async._limits import Clock, Gate, Retry
-from insim_async._redaction import excerpt
+from insim_async._http.calls import Call, Failure, judge
+from insim_async._http.gate import Gate
+from insim_async._http.transport import Answer, Trail, Transport
+from insim_async._privacy import excerpt
 from insim_async.errors import ConfigurationError, InSimError, NotSent, OutcomeUnknown, RateLimited
+from insim_async.timing import Clock, Retry
 
 __all__ = ["Connection"]
 
@@ -39,7 +40,7 @@ class Connection:
 
     Args:
         base_url: Checked already, without a slash at the end.
-        carrier: What takes the requests there.
+        transport: What takes the requests there.
         timeout: Seconds for one call as a whole.
         gate: Slots, pace and pause.
         retry: How often, and how long between.
@@ -49,7 +50,7 @@ class Connection:
     def __init__(
         self,
         base_url: str,
-        carrier: Carrier,
+        transport: Transport,
         *,
         timeout: float,
         gate: Gate,
@@ -57,7 +58,7 @@ class Connection:
         clock: Clock,
     ) -> None:
         self._base_url = base_url
-        self._carrier = carrier
+        self._transport = transport
         self._timeout = timeout
         self._gate = gate
         self._retry = retry
@@ -85,7 +86,7 @@ class Connection:
             return ConfigurationError(
                 "the client was opened in another event loop, thread or process: open one in each"
             )
-        if self._carrier.is_closed:
+        if self._transport.is_closed:
             return ConfigurationError("the http_client given to the client is closed")
         return None
 
@@ -131,7 +132,7 @@ class Connection:
             self._cancel(self._flights)
             with anyio.CancelScope(shield=True):
                 await self._all_landed()
-                await self._carrier.aclose()
+                await self._transport.aclose()
             self._closed = True
 
     async def _attempts(self, call: Call[T], trail: Trail, until: float) -> T | InSimError:
@@ -166,7 +167,7 @@ class Connection:
     async def _attempt(self, call: Call[T], trail: Trail) -> T | Failure:
         trail.trying, trail.started = True, False
         try:
-            request = self._carrier.request(self._base_url + call.path, call.body, trail)
+            request = self._transport.request(self._base_url + call.path, call.body, trail)
         except Exception as error:  # noqa: BLE001 - it is the caller's client, or the base URL, that cannot do it
             return Failure(ConfigurationError(f"base_url and http_client make no request: {_words(error, call)}"))
         result: T | Failure = _CUT_SHORT
@@ -174,7 +175,7 @@ class Connection:
             if call.patient:
                 scope.deadline = anyio.current_time() + self._timeout
             try:
-                result = judge(await self._carrier.exchange(request, trail), call, self._clock)
+                result = judge(await self._transport.exchange(request, trail), call, self._clock)
             except Exception as error:  # noqa: BLE001 - whatever a transport raises, the trail says what it proves
                 if (answer := _answer_in(error, request)) is not None:
                     result = judge(answer, call, self._clock)

@@ -9,9 +9,8 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from insim_async._carriers import Answer
-from insim_async._limits import Clock
-from insim_async._redaction import excerpt
+from insim_async._http.transport import Answer
+from insim_async._privacy import excerpt
 from insim_async.errors import (
     AuthenticationFailed,
     ConfigurationError,
@@ -20,6 +19,7 @@ from insim_async.errors import (
     RateLimited,
     Refused,
 )
+from insim_async.timing import Clock
 
 __all__ = ["Call", "Failure", "judge"]
 

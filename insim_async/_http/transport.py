@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import anyio
 
-from insim_async.models import Unshown
+from insim_async._privacy import Unshown
 
-__all__ = ["CONNECT_TIMEOUT", "HEADERS", "Answer", "Carrier", "Trail", "read"]
+__all__ = ["CONNECT_TIMEOUT", "HEADERS", "Answer", "Trail", "Transport", "read"]
 
 ANSWER_CAP = 8 * 1024 * 1024
 CONNECT_TIMEOUT = 10.0
@@ -17,7 +17,7 @@ CONNECT_TIMEOUT = 10.0
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
 
 
-class Carrier(Protocol):
+class Transport(Protocol):
     """What takes requests to the server: the client's own connections, or an HTTP client that was injected."""
 
     @property

@@ -1,21 +1,85 @@
-"""What a server said, without what it was told: no error repeats a key, a number or a text."""
+"""What people's data and keys are kept out of: reprs, errors and logs.
+
+A ``Private`` struct shows only how long a text is; ``excerpt`` is what a server said, without what it was told.
+"""
 
 from __future__ import annotations
 
 import codecs
 import re
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sized
+from typing import Any
 
 import msgspec
+from msgspec import Struct
 
-__all__ = ["excerpt"]
+__all__ = ["Private", "Unshown", "excerpt", "is_code"]
 
 READ, SHOWN, MASK = 4096, 200, "[…]"
 _WORD = re.compile(r"[^\W_]+")
 _word = re.compile(r"\w*").match
 _ESCAPE = re.compile(r"\\+(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|[^\w\s])")
 _DIGITS = re.compile(r"\+?\d(?:[\s.()-]*\d){6,}")
+
+
+_HIDDEN = frozenset(
+    [
+        "account",
+        "address",
+        "email",
+        "extra",
+        "first_name",
+        "info",
+        "last_name",
+        "link",
+        "message",
+        "outcomes",
+        "phone_number",
+        "qualification",
+        "query",
+        "raw_json",
+        "sms",
+        "url",
+    ]
+)
+
+is_code: Callable[[str], re.Match[str] | None] = re.compile(r"#[0-9]{3}").fullmatch
+
+
+class Private(Struct, frozen=True):
+    """A struct whose ``repr`` says of people's data only how long it is."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__.lstrip('_')}({', '.join(f'{k}={v!r}' for k, v in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        public = [(name, getattr(self, name)) for name in self.__struct_fields__ if not name.startswith("_")]
+        return [(name, _shown(name, value)) for name, value in public]
+
+
+class _Masked(str):
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+class Unshown(Private, frozen=True):
+    """Shows nothing of what it holds: for what is never in users' hands, but may be in a traceback with locals."""
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return []
+
+
+def _shown(name: str, value: Any) -> object:
+    if not value or isinstance(value, Private):
+        return value
+    if name == "errors":
+        return tuple(error if is_code(error) else _masked(error) for error in value)
+    return _masked(value) if name in _HIDDEN else value
+
+
+def _masked(value: object) -> object:
+    return _Masked(f"<{len(value) if isinstance(value, Sized) else type(value).__name__}>")
 
 
 def excerpt(text: bytes, request: bytes) -> str:

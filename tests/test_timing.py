@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from insim_async import Clock, ConfigurationError, Retry
-from insim_async._limits import PAUSE_CAP, Gate, Pace
+from insim_async._http.gate import PAUSE_CAP, Gate, Pace
 from tests.conftest import Hours
 
 

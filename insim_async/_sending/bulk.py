@@ -1,0 +1,144 @@
+"""Many messages: split, send, say how each one ended.
+
+The batches of the input go through a pipeline of workers (``pipeline``), each of which hands them to the delivery
+(``delivery``); here is what the caller gives and gets.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sized
+from contextlib import aclosing
+from typing import TypeVar
+
+from insim_async._http import Connection
+from insim_async._sending.checks import Rules
+from insim_async._sending.contacts import Contacts
+from insim_async._sending.delivery import Delivery
+from insim_async._sending.pipeline import Arriving, AtHand, Pipeline, Source
+from insim_async._wire import Account
+from insim_async.errors import BulkInterrupted, ConfigurationError
+from insim_async.models import BulkReport, Contact, ContactResult, Outcome, Progress, Sms, Status
+from insim_async.timing import Clock
+
+__all__ = ["Bulk"]
+
+T = TypeVar("T")
+logger: logging.Logger = logging.getLogger("insim_async")
+
+
+class Bulk:
+    """The ways to send more than one, over one connection.
+
+    Args:
+        connection: Open, or refusing by itself.
+        account: Makes the requests.
+        rules: What may be sent.
+        batch_size: Messages or contacts in a request, at most.
+        workers: Requests under way at a time.
+        clock: For the rate in ``Progress``.
+    """
+
+    def __init__(
+        self, connection: Connection, account: Account, rules: Rules, *, batch_size: int, workers: int, clock: Clock
+    ) -> None:
+        self._connection = connection
+        self._account = account
+        self._rules = rules
+        self._batch_size = batch_size
+        self._workers = workers
+        self._clock = clock
+
+    async def send_one(self, sms: Sms) -> Outcome:
+        """Send one message, within the deadline of one call."""
+        (outcome,) = await self._delivery(patient=False).send([sms])
+        return outcome
+
+    async def stream(self, messages: Iterable[Sms] | AsyncIterable[Sms]) -> AsyncGenerator[Outcome, None]:
+        """Send all, yielding outcomes as batches end; then raise what the input raised, if it did."""
+        source = self._source(messages)
+        async with aclosing(Pipeline(source, self._delivery().send, self._workers).run()) as batches:
+            async for _, outcomes in batches:
+                outcomes.reverse()
+                while outcomes:  # each can be forgotten as soon as the caller is done with it
+                    yield outcomes.pop()
+        if source.error is not None:
+            raise source.error
+
+    async def send_many(
+        self, messages: Iterable[Sms] | AsyncIterable[Sms], on_progress: Callable[[Progress], object] | None
+    ) -> BulkReport:
+        """Send all and report, in the order of the input."""
+        source = self._source(messages)
+        tally = _Tally(len(messages) if isinstance(messages, Sized) else None, self._clock, on_progress)
+        ended: dict[int, list[Outcome]] = {}
+        async with aclosing(Pipeline(source, self._delivery().send, self._workers).run()) as batches:
+            async for number, outcomes in batches:
+                ended[number] = outcomes
+                tally.add(outcomes)
+        report = tally.report([outcome for number in sorted(ended) for outcome in ended[number]])
+        if source.error is not None:
+            raise BulkInterrupted("the input failed; the outcomes up to there are in report", report=report) from (
+                source.error
+            )
+        return report
+
+    async def add_contacts(self, contacts: Iterable[Contact] | AsyncIterable[Contact]) -> list[ContactResult]:
+        """Add all, with a result for each in the order of the input; raise if a request failed for good."""
+        source = self._source(contacts)
+        ended: dict[int, list[ContactResult]] = {}
+        async with aclosing(
+            Pipeline(source, Contacts(self._connection, self._account, self._rules).add, self._workers).run()
+        ) as batches:
+            async for number, results in batches:
+                ended[number] = results  # noqa: PERF403 - an async comprehension would not read better
+        if source.error is not None:
+            raise source.error
+        return [result for number in sorted(ended) for result in ended[number]]
+
+    def _source(self, items: Iterable[T] | AsyncIterable[T]) -> Source[T]:
+        if (misuse := self._connection.misuse()) is not None:
+            raise misuse
+        if isinstance(items, AsyncIterable):
+            return Arriving(items, self._batch_size)
+        if isinstance(items, Iterable) and not isinstance(items, str | bytes | Mapping):
+            return AtHand(items, self._batch_size)
+        raise ConfigurationError(
+            f"expected a list, generator or other iterable, got {type(items).__name__}: put a single one into a list"
+        )
+
+    def _delivery(self, *, patient: bool = True) -> Delivery:
+        return Delivery(self._connection, self._account, self._rules, patient=patient)
+
+
+class _Tally:
+    """The counts of a bulk call under way, and who is told of them."""
+
+    def __init__(self, total: int | None, clock: Clock, on_progress: Callable[[Progress], object] | None) -> None:
+        self._total = total
+        self._now = clock.now
+        self._began = clock.now()
+        self._on_progress = on_progress
+        self._counts = dict.fromkeys((status.value for status in Status), 0)
+
+    def add(self, outcomes: list[Outcome]) -> None:
+        """Count a batch and say so. A callback that raises is dropped: it must not cost a report."""
+        failed = [outcome for outcome in outcomes if outcome.error is not None]
+        self._counts["sent"] += len(outcomes) - len(failed)
+        for outcome in failed:
+            self._counts[outcome.status.value] += 1
+        if self._on_progress is None:
+            return
+        try:
+            self._on_progress(self._progress())
+        except Exception as error:  # noqa: BLE001 - it is the caller's, and may raise anything
+            self._on_progress = None
+            logger.warning("on_progress raised %s and is not called again", type(error).__name__)
+
+    def report(self, outcomes: list[Outcome]) -> BulkReport:
+        """Return the counts with what they count."""
+        return BulkReport(outcomes, **self._counts)
+
+    def _progress(self) -> Progress:
+        done, seconds = sum(self._counts.values()), self._now() - self._began
+        return Progress(done=done, total=self._total, rate=done / seconds if seconds > 0 else 0.0, **self._counts)

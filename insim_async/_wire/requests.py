@@ -1,0 +1,84 @@
+"""Requests, as the vendor reads them: values in, bytes out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from insim_async._privacy import Unshown
+from insim_async.models import Contact
+
+__all__ = ["CALL", "CONTACTS", "MESSAGES", "PLACEHOLDER", "Account", "Message"]
+
+MESSAGES = "/api/v1/sendsms"
+CONTACTS = "/api/v1/contact"
+CALL = "/api/v1/clicTocall"
+PLACEHOLDER = "[Lien_Tracking]"
+
+
+class Message(Unshown, frozen=True, gc=False):
+    """A message as it goes out; what is unset does not."""
+
+    phone_number: str
+    message: str
+    id_sms_api: str
+    url: str | UnsetType = UNSET
+    priorite: int | UnsetType = UNSET
+    date_to_send: str | UnsetType = UNSET
+
+
+class _Contact(Unshown, frozen=True, omit_defaults=True, gc=False):
+    phone_number: str
+    firstname: str
+    lastname: str
+    adress: str = ""
+    email: str = ""
+
+
+class Account:
+    """Login and access key, as the ``header`` of a request; neither shows in its ``repr``, and it cannot be pickled."""
+
+    __slots__ = ("_header",)
+
+    def __init__(self, login: str, access_key: str, *, dry_run: bool = False) -> None:
+        self._header = _encode({"login": login, "accessKey": access_key} | ({"mode": "test"} if dry_run else {}))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("the access key is not pickled")
+
+    def messages(self, messages: Sequence[Message]) -> bytes:
+        """Encode a request to send."""
+        _encode_into(messages, _kept.buffer)
+        return b"".join((b'{"header":', self._header, b',"messages":', _kept.buffer, b"}"))
+
+    def contacts(self, contacts: Sequence[Contact]) -> bytes:
+        """Encode a request to add."""
+        rows = [_Contact(c.phone_number, c.first_name, c.last_name, c.address, c.email) for c in contacts]
+        return b'{"header":%b,"contacts":%b}' % (self._header, _encode(rows))
+
+    def call(self, phone_number: str) -> bytes:
+        """Encode a request to call."""
+        rest = _encode({"type": "clicToCall", "phone_number": phone_number})
+        return b'{"header":%b,%b}' % (self._header[:-1], rest[1:])
+
+
+# A subclass of str, such as the templates of web frameworks make, is written as what it says.
+_encoder = msgspec.json.Encoder(enc_hook=str.__str__)
+_encode, _encode_into = _encoder.encode, _encoder.encode_into
+
+
+class _Kept(threading.local):
+    """A buffer that is grown once, and not for each batch anew.
+
+    Each thread has its own: whoever uses a client in the wrong one is refused, but after the body was made.
+    """
+
+    def __init__(self) -> None:
+        self.buffer = bytearray()
+
+
+_kept = _Kept()

@@ -1,0 +1,61 @@
+"""Time and chance, and how long to wait before another attempt: plain arithmetic over what comes in as an argument."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+import anyio
+from msgspec import Struct
+
+from insim_async.errors import ConfigurationError
+
+__all__ = ["Clock", "Retry"]
+
+
+def _chance() -> float:
+    import random  # slow to import, and seldom needed
+
+    return random.random()  # noqa: S311 - it spreads retries in time, and protects nothing
+
+
+class Clock(Struct, frozen=True, kw_only=True):
+    """Time and chance, for tests to replace; deadlines of network reads and writes stay on the event loop's clock.
+
+    Attributes:
+        now: Monotonic seconds.
+        wall: Seconds since 1970, as the clock on the wall has it; it may be set.
+        sleep: Wait so many seconds.
+        random: A number from 0 up to 1.
+    """
+
+    now: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    random: Callable[[], float] = _chance
+
+
+class Retry(Struct, frozen=True):
+    """How often to try again where nothing was sent, and how long to wait before: full jitter, doubling.
+
+    Args:
+        attempts: Tries in all, the first included.
+        base: Upper bound of the first wait, in seconds; it doubles with each attempt.
+        cap: Upper bound of any wait, in seconds.
+    """
+
+    attempts: int = 3
+    base: float = 0.5
+    cap: float = 30.0
+
+    def check(self) -> None:
+        """Raise ConfigurationError unless the numbers make sense."""
+        numbers = isinstance(self.attempts, int) and isinstance(self.base, int | float)
+        if not (numbers and isinstance(self.cap, int | float) and self.attempts > 0 and 0 <= self.base <= self.cap):
+            raise ConfigurationError("retry: attempts must be 1 or more, and 0 <= base <= cap")
+
+    def wait_after(self, attempt: int, chance: float) -> float | None:
+        """Return the seconds to wait after the ``attempt``-th try (from 1), or None if it was the last."""
+        if attempt >= self.attempts:
+            return None
+        return chance * min(self.cap, self.base * 2.0 ** min(attempt - 1, 64))
