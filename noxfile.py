@@ -18,6 +18,7 @@ TESTING = (
     "gsm0338",
     "httptools",
     "httpx2",
+    "httpx-aiohttp",
     "hypothesis",
     "pytest>=9",
     "pytest-asyncio>=1.2",

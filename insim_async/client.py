@@ -244,7 +244,7 @@ class AsyncInSim:
         del phone_number
         if isinstance(number, InvalidMessage):
             raise number
-        call = Call(_wire.CALL, self._account.call(number), _wire.decode_call)
+        call = Call(_wire.CALL, self._account.call(number), _wire.read_call)
         del number
         result = await self._connection.post(call)
         if isinstance(result, InSimError):

@@ -22,7 +22,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from insim_async.models import BulkReport
+    from collections.abc import Sequence
+
+    from insim_async.models import BulkReport, ContactResult
 
 __all__ = [
     "AuthenticationFailed",
@@ -44,7 +46,13 @@ class InSimError(Exception):
 
 
 class ConfigurationError(InSimError):
-    """The client was built or used in a way that cannot work; nothing was sent."""
+    """The client was built or used in a way that cannot work; nothing was sent.
+
+    Attributes:
+        results: Of ``add_contacts``, where it ended early: a result for each contact that it had read.
+    """
+
+    results: Sequence[ContactResult] = ()
 
 
 class InvalidMessage(InSimError, ValueError):
@@ -95,11 +103,25 @@ class Refused(InSimError):
 
 
 class AuthenticationFailed(Refused):
-    """Login or access key were refused, or the account is not active: no other call will pass either."""
+    """Login or access key were refused, or the account is not active: no other call will pass either.
+
+    Attributes:
+        results: Of ``add_contacts``, where it ended early: a result for each contact that it had read.
+    """
+
+    results: Sequence[ContactResult] = ()
 
 
 class OutcomeUnknown(InSimError):
-    """The request left, and no answer says what became of it: it may have been sent."""
+    """The request left, and no answer says what became of it: it may have been sent.
+
+    Attributes:
+        status_code: The HTTP status of an answer that says nothing of use; None where there was none.
+    """
+
+    def __init__(self, message: str = "", *, status_code: int | None = None) -> None:
+        super().__init__(message)
+        self.status_code = status_code
 
 
 class BulkInterrupted(InSimError):

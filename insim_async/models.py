@@ -166,6 +166,9 @@ class ContactResult(Private, frozen=True):
         ok: Whether it was added or updated.
         errors: The vendor's codes, or a sentence where it was refused before anything was sent.
         extra: Fields of the answer that have no name here.
+        error: Why it was not added, or why nobody knows; None exactly if ``ok``. ``Refused``: the server said no.
+            ``InvalidMessage``: it cannot be sent as it is. ``NotSent``: nothing left. ``OutcomeUnknown``: it may have
+            been added, and adding it again is safe.
     """
 
     phone_number: str
@@ -176,6 +179,7 @@ class ContactResult(Private, frozen=True):
     ok: bool = False
     errors: tuple[str, ...] = ()
     extra: Mapping[str, Any] = {}
+    error: InSimError | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:

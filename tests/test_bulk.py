@@ -29,6 +29,7 @@ from insim_async import (
     OutcomeUnknown,
     Progress,
     RateLimited,
+    Refused,
     Sms,
     Status,
     _tasks,
@@ -147,7 +148,10 @@ async def test_an_id_is_forgotten_after_a_while(
 
 
 ANSWERS: dict[str, tuple[Any, Status, int]] = {
-    "refused": (httpx.Response(400), Status.REFUSED, 1),
+    "refused": (httpx.Response(400), Status.UNKNOWN, 1),
+    "refused by a firewall": (httpx.Response(403), Status.UNKNOWN, 1),
+    "done, and the result elsewhere": (httpx.Response(303), Status.UNKNOWN, 1),
+    "too large": (httpx.Response(413), Status.REFUSED, 19),
     "not authenticated": (httpx.Response(401), Status.REFUSED, 1),
     "wrong address": (httpx.Response(404), Status.NOT_SENT, 1),
     "broken": (httpx.Response(502), Status.UNKNOWN, 1),
@@ -169,10 +173,61 @@ async def test_a_request_that_fails_ends_all_its_messages_alike(
     assert report.sent + report.refused + report.not_sent + report.unknown == 10
 
 
+async def test_a_request_that_is_too_large_is_sent_in_halves_each_once(insim: AsyncInSim, gateway: Gateway) -> None:
+    def answer(messages: list[dict[str, Any]]) -> httpx.Response:
+        return httpx.Response(413) if len(messages) > 30 else gateway.take(messages)
+
+    gateway.answers = [answer] * 7
+    report = await insim.send_many(texts(100))
+    assert gateway.batches == [100, 50, 25, 25, 50, 25, 25]
+    assert (report.sent, set(gateway.processed.values())) == (100, {1})
+
+
+async def test_what_is_refused_among_others_may_have_been_taken(insim: AsyncInSim, gateway: Gateway) -> None:
+    """A script may stop at its fifty-first row."""
+    gateway.answers = [httpx.Response(422, text="row 51")]
+    report = await insim.send_many(texts(3))
+    error = report.outcomes[0].error
+    assert isinstance(error, OutcomeUnknown)
+    assert error.status_code == 422
+    assert str(error) == "the server answered 422: row 51 (3 travelled together, and some may have been taken)"
+
+
+OF_THE_ACCOUNT: dict[str, Any] = {
+    "in a row with a placeholder": {"data": {"data": [{"id_sms_api": 0, "error": ["#001"]}], "envoi": 0}},
+    "around no rows": {"result": "failed", "errors": ["#002"]},
+}
+
+
+@pytest.mark.parametrize("answer", OF_THE_ACCOUNT.values(), ids=OF_THE_ACCOUNT)
+async def test_an_account_that_is_refused_inside_a_200_stops_the_rest(
+    hours: Hours, gateway: Gateway, answer: Any
+) -> None:
+    async with client(hours, batch_size=100, max_concurrency=1) as insim:
+        gateway.answers = [httpx.Response(200, json=answer)]
+        report = await insim.send_many(texts(5000))
+    assert (report.refused, report.not_sent, len(gateway.requests)) == (100, 4900, 1)
+    assert isinstance(report.outcomes[0].error, AuthenticationFailed)
+
+
+async def test_a_code_of_the_account_beside_what_was_taken_stops_nothing(hours: Hours, gateway: Gateway) -> None:
+    def answer(messages: list[dict[str, Any]]) -> httpx.Response:
+        first, *others = messages
+        return httpx.Response(200, json=[receipt(first, sent=0, error=["#001"]), *map(receipt, others)])
+
+    async with client(hours, batch_size=10, max_concurrency=1) as insim:
+        gateway.answers = [answer]
+        report = await insim.send_many(texts(30))
+    assert (report.refused, report.sent) == (1, 29)
+    assert type(report.outcomes[0].error) is Refused
+
+
 async def test_receipts_end_each_message_in_its_own_way(insim: AsyncInSim, gateway: Gateway) -> None:
     def answer(messages: list[dict[str, Any]]) -> httpx.Response:
         sent, refused, _, coded = messages
-        return httpx.Response(200, json=[receipt(coded, error=["#003"]), receipt(refused, sent=0), receipt(sent)])
+        return httpx.Response(
+            200, json=[receipt(coded, sent=0, error=["#003"]), receipt(refused, sent=0), receipt(sent)]
+        )
 
     gateway.answers = [answer]
     report = await insim.send_many(texts(4))
@@ -471,21 +526,68 @@ class TestContacts:
         self, insim: AsyncInSim, router: respx.MockRouter
     ) -> None:
         route = router.post("/api/v1/contact").respond(json={"data": {"contact": []}})
-        with pytest.raises(OutcomeUnknown, match="no result for one of the contacts"):
-            await insim.add_contacts([Contact(NUMBER)])
+        (result,) = await insim.add_contacts([Contact(NUMBER, last_name="Lovelace")])
+        assert (result.ok, result.phone_number, result.last_name) == (False, NUMBER, "Lovelace")
+        assert isinstance(result.error, OutcomeUnknown)
+        assert "no object that has the documented fields" in str(result.error)
         assert route.call_count == 3
 
+    async def test_what_one_answer_says_is_kept_though_the_next_says_less(
+        self, insim: AsyncInSim, router: respx.MockRouter
+    ) -> None:
+        contacts = [Contact(f"+3363998000{n}") for n in range(3)]
+        first, *others = ({"phonenumber": each.phone_number, "result": "success"} for each in contacts)
+        answers = [[first], others[:1], []]
+        router.post("/api/v1/contact").mock(
+            side_effect=lambda request: httpx.Response(200, json={"data": {"contact": answers.pop(0)}})
+        )
+        results = await insim.add_contacts(contacts)
+        assert [result.ok for result in results] == [True, True, False]
+
     @pytest.mark.parametrize(
-        ("status", "kind", "requests"),
-        [(401, AuthenticationFailed, 1), (429, RateLimited, 3), (500, OutcomeUnknown, 3)],
+        ("status", "count", "kind", "requests"),
+        [
+            (400, 1, Refused, 1),
+            (400, 5, OutcomeUnknown, 1),
+            (413, 1, Refused, 1),
+            (413, 4, Refused, 7),
+            (429, 5, RateLimited, 3),
+            (500, 5, OutcomeUnknown, 3),
+            (303, 5, OutcomeUnknown, 3),
+        ],
     )
-    async def test_a_request_that_fails_for_good_raises(
-        self, insim: AsyncInSim, router: respx.MockRouter, status: int, kind: type[Exception], requests: int
+    async def test_a_request_that_fails_for_good_is_the_error_of_each(
+        self, insim: AsyncInSim, router: respx.MockRouter, status: int, count: int, kind: type[Exception], requests: int
     ) -> None:
         route = router.post("/api/v1/contact").respond(status)
-        with pytest.raises(kind):
-            await insim.add_contacts([Contact(NUMBER)] * 5)
+        results = await insim.add_contacts([Contact(NUMBER)] * count)
+        assert [type(result.error) for result in results] == [kind] * count
         assert route.call_count == requests
+
+    async def test_one_request_that_fails_costs_no_other_its_results(
+        self, hours: Hours, router: respx.MockRouter
+    ) -> None:
+        answers: list[Any] = [self.answer] * 9 + [httpx.Response(400)]
+        router.post("/api/v1/contact").mock(side_effect=lambda request: play(answers.pop(0), request))
+        async with client(hours, max_concurrency=1) as insim:
+            results = await insim.add_contacts(Contact(f"+3363998{n:04}") for n in range(1000))
+        assert [result.ok for result in results] == [True] * 900 + [False] * 100
+
+    @pytest.mark.parametrize(
+        ("status", "kind", "then"), [(401, AuthenticationFailed, NotSent), (404, ConfigurationError, NotSent)]
+    )
+    async def test_a_refused_account_is_raised_with_the_results_so_far(
+        self, hours: Hours, router: respx.MockRouter, status: int, kind: Any, then: type[Exception]
+    ) -> None:
+        answers: list[Any] = [self.answer, httpx.Response(status)]
+        route = router.post("/api/v1/contact").mock(side_effect=lambda request: play(answers.pop(0), request))
+        async with client(hours, max_concurrency=1, batch_size=2) as insim:
+            with pytest.raises(kind) as caught:
+                await insim.add_contacts([Contact(f"+3363998{n:04}") for n in range(6)])
+        assert [result.ok for result in caught.value.results[:4]] == [True] * 2 + [False] * 2
+        assert all(isinstance(result.error, Refused | NotSent) for result in caught.value.results[2:])
+        assert [type(result.error) for result in caught.value.results[4:]] in ([], [then] * 2)
+        assert route.call_count == 2
 
 
 async def test_a_client_that_closes_ends_what_waits(hours: Hours, router: respx.MockRouter) -> None:

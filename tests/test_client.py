@@ -12,7 +12,16 @@ import httpx
 import pytest
 import respx
 
-from insim_async import AsyncInSim, AuthenticationFailed, ConfigurationError, InvalidMessage, Priority, Refused, Retry
+from insim_async import (
+    AsyncInSim,
+    AuthenticationFailed,
+    ConfigurationError,
+    InvalidMessage,
+    OutcomeUnknown,
+    Priority,
+    Refused,
+    Retry,
+)
 from tests.conftest import BASE_URL, KEY, LOGIN, Gateway, receipt
 
 NUMBER = "+33639980001"
@@ -130,7 +139,12 @@ async def test_a_message_that_cannot_be_sent_raises_before_a_byte(insim: AsyncIn
 
 @pytest.mark.parametrize(
     ("changes", "kind"),
-    [({"sent": 0}, Refused), ({"error": ["#003"]}, Refused), ({"error": ["#001"]}, AuthenticationFailed)],
+    [
+        ({"sent": 0}, Refused),
+        ({"sent": 0, "error": ["#003"]}, Refused),
+        ({"sent": None, "error": ["#001"]}, AuthenticationFailed),
+        ({"sent": 1, "error": ["#003"]}, OutcomeUnknown),
+    ],
 )
 async def test_a_message_that_was_not_taken_raises(
     insim: AsyncInSim, gateway: Gateway, changes: dict[str, Any], kind: type[Exception]

@@ -6,6 +6,7 @@ import asyncio
 import html
 import json
 import logging
+import socket
 import ssl
 import time
 import traceback
@@ -39,7 +40,9 @@ ENDINGS: list[tuple[int, type[InSimError], int]] = [
     (307, ConfigurationError, 1),
     (400, Refused, 1),
     (401, AuthenticationFailed, 1),
-    (403, AuthenticationFailed, 1),
+    (303, OutcomeUnknown, 1),
+    (402, Refused, 1),
+    (403, Refused, 1),
     (404, ConfigurationError, 1),
     (405, ConfigurationError, 1),
     (413, Refused, 1),
@@ -70,9 +73,31 @@ async def test_what_is_safe_to_repeat_is_repeated_when_unknown(
     insim: AsyncInSim, router: respx.MockRouter, status: int, kind: type[InSimError], attempts: int
 ) -> None:
     route = router.post("/api/v1/contact").respond(status)
-    with pytest.raises(kind):
-        await insim.add_contacts([Contact(NUMBER)])
+    (result,) = await insim.add_contacts([Contact(NUMBER)])
+    assert type(result.error) is kind
     assert route.call_count == 3
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "kind"),
+    [
+        ({}, b'{"message": "Forbidden"}', AuthenticationFailed),
+        ({}, b"[]", AuthenticationFailed),
+        ({"Content-Type": "application/json"}, b"", AuthenticationFailed),
+        ({"Content-Type": "application/json"}, b"<html>Blocked</html>", Refused),
+        ({}, b'"Forbidden"', Refused),
+        ({}, b"[" * 100_000, Refused),
+        ({}, b"", Refused),
+    ],
+)
+async def test_a_403_is_about_the_account_only_where_the_application_speaks(
+    insim: AsyncInSim, gateway: Gateway, headers: dict[str, str], body: bytes, kind: type[InSimError]
+) -> None:
+    """A firewall's page is about one text."""
+    gateway.answers = [httpx.Response(403, headers=headers, content=body)]
+    with pytest.raises(Refused, match="the server answered 403") as caught:
+        await insim.send_sms(NUMBER, "Hi")
+    assert type(caught.value) is kind
 
 
 LOST: list[tuple[Exception, type[InSimError], int]] = [
@@ -113,6 +138,127 @@ async def test_a_certificate_that_is_not_trusted_is_not_tried_again() -> None:
         with pytest.raises(NotSent):
             await insim.send_sms(NUMBER, "Hi")
     assert requests == 1
+
+
+def caused(error: Exception, *causes: Exception) -> Exception:
+    """Return an error with its causes, outermost first."""
+    outer = error
+    for cause in causes:
+        outer.__cause__ = outer = cause
+    return error
+
+
+class Silent(httpx.AsyncBaseTransport):
+    """Lets the gateway take the message, announces nothing, and raises."""
+
+    def __init__(self, gateway: Gateway, *errors: Exception) -> None:
+        self.gateway = gateway
+        self.errors = list(errors)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self.gateway(request)
+        if self.errors:
+            raise self.errors.pop(0)
+        return answer
+
+
+def hung_up(how: str) -> Exception:
+    """Return what a transport makes of a hang-up after the whole body."""
+    if how == "with its cause":
+        return caused(httpx.ConnectTimeout("disconnected"), OSError("hung up"))
+    try:
+        try:
+            raise ConnectionResetError
+        except OSError:
+            if how == "from None":
+                raise httpx.ConnectError("lost") from None
+            raise httpx.ConnectError("lost")  # noqa: B904 - as transports are
+    except httpx.ConnectError as error:
+        return error
+
+
+@pytest.mark.parametrize("how", ["with its cause", "from None", "in its course"])
+@pytest.mark.parametrize("first", ["nothing", "an answer"])
+async def test_no_trace_no_proof(gateway: Gateway, hours: Hours, how: str, first: str) -> None:
+    """Not even where the transport has answered before: one message is handed over once, and may have been sent."""
+    transport = Silent(gateway)
+    async with (
+        httpx.AsyncClient(transport=transport) as own,
+        AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own, clock=hours.clock) as insim,
+    ):
+        if first == "an answer":
+            await insim.send_sms(NUMBER, "Hi")
+        transport.errors = [hung_up(how) for _ in range(3)]
+        with pytest.raises(OutcomeUnknown):
+            await insim.send_sms(NUMBER, "Hi")
+    assert set(gateway.processed.values()) == {1}
+
+
+REFUSALS = [ConnectionRefusedError(111, "refused"), socket.gaierror(-2, "unknown"), ssl.SSLCertVerificationError("no")]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda error: type(error).__name__)
+async def test_what_the_operating_system_refuses_is_not_sent(
+    gateway: Gateway, hours: Hours, refusal: Exception
+) -> None:
+    """Whatever a transport makes of it: there is no trace, but the first cause of all."""
+    deeds = [caused(httpx.ConnectTimeout("?"), OSError("?"), refusal) for _ in range(3)]
+    async with (
+        httpx.AsyncClient(transport=httpx.MockTransport(lambda _: play(deeds.pop(0)))) as own,
+        AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own, clock=hours.clock) as insim,
+    ):
+        with pytest.raises(NotSent):
+            await insim.send_sms(NUMBER, "Hi")
+    assert len(deeds) == (2 if isinstance(refusal, ssl.SSLCertVerificationError) else 0)
+
+
+async def test_a_refusal_after_something_else_went_wrong_proves_nothing(gateway: Gateway) -> None:
+    """A transport that connects again after a hang-up is refused then, when the message may have arrived."""
+    error = caused(httpx.ConnectError("?"), ConnectionRefusedError(111, "refused"), ConnectionResetError(104, "reset"))
+    async with (
+        httpx.AsyncClient(transport=httpx.MockTransport(lambda _: play(error))) as own,
+        AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own) as insim,
+    ):
+        with pytest.raises(OutcomeUnknown):
+            await insim.send_sms(NUMBER, "Hi")
+
+
+def play(error: Exception) -> httpx.Response:
+    raise error
+
+
+async def test_a_client_that_announces_one_way_and_not_the_other_proves_nothing_by_its_silence(
+    gateway: Gateway, hours: Hours
+) -> None:
+    """A wrapper that falls back on another transport, for one."""
+    announcing = Announcing(httpx.ConnectError("refused"), httpx.ReadError("reset"))
+    silent = Silent(gateway)
+    turns: list[httpx.AsyncBaseTransport] = [announcing, silent, silent]
+
+    class Both(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            return await turns.pop(0).handle_async_request(request)
+
+    async with (
+        httpx.AsyncClient(transport=Both()) as own,
+        AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own, clock=hours.clock) as insim,
+    ):
+        await insim.send_sms(NUMBER, "Hi")
+        silent.errors = [hung_up("from None")]
+        with pytest.raises(OutcomeUnknown):
+            await insim.send_sms(NUMBER, "Hi")
+    assert set(gateway.processed.values()) == {1}
+
+
+async def test_what_led_to_an_unknown_is_logged_without_a_value(
+    insim: AsyncInSim, gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "insim_async")
+    gateway.answers = [caused(httpx.ReadError(f"to {NUMBER}"), ConnectionResetError(KEY))]
+    with pytest.raises(OutcomeUnknown):
+        await insim.send_sms(NUMBER, "Hi")
+    assert "httpx.ReadError < respx.models.SideEffectError" in caplog.text
+    assert NUMBER not in caplog.text
 
 
 async def test_after_a_refused_connection_the_next_attempt_sends(
@@ -200,12 +346,13 @@ async def test_a_wait_longer_than_what_is_left_is_not_begun(gateway: Gateway, ho
     ("answer", "words"),
     [
         (httpx.Response(200, text="<html>Sign in</html>"), "not a whole JSON document.*<html>Sign in</html>"),
-        (httpx.Response(200, content=b"[]"), "no receipt that is surely the message's"),
+        (httpx.Response(200, content=b"[]"), "no receipt in it"),
+        (httpx.Response(200, json=[{"sent": 1}]), "no receipt that is surely the message's"),
         (httpx.Response(200, headers={"Content-Encoding": "br"}, content=b"\x8b"), "compressed"),
         (httpx.Response(204), "answered 204, but not as documented"),
         (httpx.Response(200, content=b"x" * (8 * 1024 * 1024 + 1)), "more than 8 MiB"),
     ],
-    ids=["a captive portal", "nothing", "compressed", "empty", "endless"],
+    ids=["a captive portal", "nothing", "nothing of use", "compressed", "empty", "endless"],
 )
 async def test_an_answer_that_is_none_leaves_it_unknown(
     insim: AsyncInSim, gateway: Gateway, answer: httpx.Response, words: str
@@ -369,8 +516,8 @@ async def test_what_may_have_arrived_stays_unknown_though_the_next_attempts_neve
         httpx.AsyncClient(transport=transport) as own,
         AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own, clock=hours.clock) as insim,
     ):
-        with pytest.raises(OutcomeUnknown):
-            await insim.add_contacts([Contact(NUMBER)])
+        (result,) = await insim.add_contacts([Contact(NUMBER)])
+    assert isinstance(result.error, OutcomeUnknown)
     assert transport.deeds == []
 
 

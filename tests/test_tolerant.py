@@ -19,7 +19,8 @@ WORDS = Words(
 
 
 @pytest.mark.parametrize(
-    "word", ["phone_number", "phonenumber", "PHONE_NUMBER", "phoneNumber", "Phone Number", "phone-number"]
+    "word",
+    ["phone_number", "phonenumber", "PHONE_NUMBER", "phoneNumber", "Phone Number", "phone-number", "PHONE"],
 )
 def test_case_and_underscores_do_not_matter(word: str) -> None:
     assert WORDS.read({word: "+33"}) == ({"number": "+33"}, {})
@@ -78,7 +79,7 @@ ROW = {"id_sms_api": "a", "sent": 1}
     ],
 )
 def test_objects_are_found_in_any_wrapper(answer: object, rows: Any) -> None:
-    assert WORDS.objects(answer) == rows
+    assert WORDS.find(answer).rows == rows
 
 
 REQUEST = {"phone_number": "1", "message": "a", "id_sms_api": "a"}
@@ -94,7 +95,7 @@ REQUEST = {"phone_number": "1", "message": "a", "id_sms_api": "a"}
     ids=["what it was told", "a summary", "as much outside as inside"],
 )
 def test_what_decides_is_looked_for(answer: Any, rows: Any) -> None:
-    assert WORDS.objects(answer) == (rows or [answer])
+    assert WORDS.find(answer).rows == (rows or [answer])
 
 
 @pytest.mark.parametrize(
@@ -104,17 +105,28 @@ def test_what_decides_is_looked_for(answer: Any, rows: Any) -> None:
         {"error": "credit exhausted", "data": [ROW]},
         {"sent": 0, "data": [ROW]},
         {"errors": ["#001"], "data": [ROW | {"sent": 0}]},
+        {"success": False, "data": [ROW]},
+        {"Result": "Failed", "data": [ROW]},
+        {"envoi": 0.0, "data": [ROW]},
+        {"STATUS": "ko", "data": [ROW]},
     ],
 )
-def test_a_wrapper_that_says_no_is_believed_before_its_parts(answer: object) -> None:
-    with pytest.raises(ValueError, match="as a whole says that something went wrong"):
-        WORDS.objects(answer)
+def test_a_wrapper_may_say_no(answer: object) -> None:
+    (wrapper,) = WORDS.find(answer).wrappers
+    assert _tolerant.says_no(wrapper)
+
+
+@pytest.mark.parametrize(
+    "wrapper", [{"envoi": 1}, {"Success": True, "errors": [], "ERROR": "none"}, {"status": 200, "data": 0}, {}]
+)
+def test_a_wrapper_that_does_not_say_no(wrapper: dict[str, Any]) -> None:
+    assert not _tolerant.says_no(wrapper)
 
 
 @pytest.mark.parametrize("answer", [{}, {"result": "no"}, {"a": [ROW], "b": [ROW]}, {"data": {}}, {"sent": {}}])
 def test_an_answer_with_no_or_two_places_to_look_is_refused(answer: object) -> None:
     with pytest.raises(ValueError, match="documented"):
-        WORDS.objects(answer)
+        WORDS.find(answer)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import Generic, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from insim_async._http.transport import Answer
@@ -21,7 +23,7 @@ from insim_async.errors import (
 )
 from insim_async.timing import Clock
 
-__all__ = ["Call", "Failure", "judge"]
+__all__ = ["Again", "Call", "Failure", "judge"]
 
 T = TypeVar("T")
 
@@ -59,28 +61,43 @@ class Call(Generic[T]):
         self.patient: bool = patient
 
 
+class Again(enum.Enum):
+    """Whether another attempt can do harm, or any good."""
+
+    SAFE = "it is proven that nothing was sent"
+    IF_REPEATABLE = "it may have been sent: only for what does no harm a second time"
+    NEVER = "it would end in the same way"
+
+
 class Failure(Struct, frozen=True):
-    """Why an attempt failed, and whether another is safe."""
+    """Why an attempt failed, and whether there may be another."""
 
     error: InSimError
-    again: bool = False
+    again: Again
 
 
 def judge(answer: Answer, call: Call[T], clock: Clock) -> T | Failure:
-    """Say what an answer means; the body of a 2xx is the call's own to read."""
+    """Say what an answer means; the body of a 2xx is the call's own to read.
+
+    A redirect is never followed, and says that the address is wrong; but 303 says that the request was carried out and
+    that its result is elsewhere (RFC 9110, 15.4.4). A 403 that is no JSON is the page of a firewall, about one text
+    and not about the account.
+    """
     status = answer.status
     if 200 <= status < 300:
         return _decoded(answer, call)
     said = f"the server answered {status}: {excerpt(answer.body, call.body)}".rstrip(": ")
     if status == 429:
-        return Failure(RateLimited(said, retry_after=_retry_after(answer.headers, clock)), again=True)
-    if status in {401, 403}:
-        return Failure(AuthenticationFailed(f"{said} (are login and access key right?)", status_code=status))
-    if status < 400 or status in {404, 405}:
-        return Failure(ConfigurationError(f"{said} (is base_url right? redirects are not followed)"))
-    if status < 500:
-        return Failure(Refused(said, status_code=status))
-    return Failure(OutcomeUnknown(said))
+        return Failure(RateLimited(said, retry_after=_retry_after(answer.headers, clock)), Again.SAFE)
+    if status == 401 or (status == 403 and _is_json(answer)):
+        return Failure(
+            AuthenticationFailed(f"{said} (are login and access key right?)", status_code=status), Again.NEVER
+        )
+    if status in {404, 405} or (status < 400 and status != 303):
+        return Failure(ConfigurationError(f"{said} (is base_url right? redirects are not followed)"), Again.NEVER)
+    if 400 <= status < 500:
+        return Failure(Refused(said, status_code=status), Again.NEVER)
+    return Failure(OutcomeUnknown(said, status_code=status), Again.IF_REPEATABLE)
 
 
 def _decoded(answer: Answer, call: Call[T]) -> T | Failure:
@@ -90,8 +107,18 @@ def _decoded(answer: Answer, call: Call[T]) -> T | Failure:
         reason = str(error)
     if answer.headers.get("content-encoding", "identity") != "identity":
         reason = "compressed, though that was not asked for"
-    said = excerpt(answer.body, call.body)
-    return Failure(OutcomeUnknown(f"the server answered {answer.status}, but not as documented ({reason}): {said}"))
+    said = f"the server answered {answer.status}, but not as documented ({reason}): {excerpt(answer.body, call.body)}"
+    return Failure(OutcomeUnknown(said, status_code=answer.status), Again.IF_REPEATABLE)
+
+
+def _is_json(answer: Answer) -> bool:
+    """Say whether there is an object or a list in it; where nobody has read the body, its type tells."""
+    if not answer.body:
+        return "json" in answer.headers.get("content-type", "")
+    try:
+        return isinstance(msgspec.json.decode(answer.body), dict | list)
+    except (msgspec.DecodeError, RecursionError):
+        return False
 
 
 def _retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:

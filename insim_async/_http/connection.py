@@ -4,7 +4,8 @@ Nothing here raises for what happened on the network: ``post`` returns the answe
 traceback runs through a frame that holds a body, and with it the access key.
 
 "Not sent" is provable only up to the first byte of our own request. httpcore announces that byte through the ``trace``
-extension; a transport that announces nothing (a mock, another HTTP stack) proves nothing by its silence.
+extension. A transport that announces nothing (a mock, another HTTP stack) proves nothing by its silence, and nothing by
+the class of what it raises: ``httpx_aiohttp`` raises ``ConnectTimeout`` when a server hangs up after the whole body.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 import anyio
 from anyio.lowlevel import current_token
 
-from insim_async._http.calls import Call, Failure, judge
+from insim_async._http.calls import Again, Call, Failure, judge
 from insim_async._http.gate import Gate
 from insim_async._http.transport import Answer, Trail, Transport
 from insim_async._privacy import excerpt
@@ -32,7 +33,8 @@ logger = logging.getLogger("insim_async")
 
 CLOSING_GRACE = 5.0
 _RAISED_BEFORE_SENDING = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
-_CUT_SHORT = Failure(OutcomeUnknown())
+_RAISED_BY_MOCKS = {"SideEffectError"}  # what respx puts around an error that a test ordered
+_CUT_SHORT = Failure(OutcomeUnknown(), Again.NEVER)
 
 
 class Connection:
@@ -65,6 +67,7 @@ class Connection:
         self._clock = clock
         self._home: tuple[int, object] | None = None
         self._announces = False
+        self._answers_silently = False
         self._closing = False
         self._closed = False
         self._flights: set[Trail] = set()
@@ -162,28 +165,33 @@ class Connection:
             asked = failure.error.retry_after
             self._gate.close_for(max(asked or 0.0, wait or self._retry.base))
             return None if wait is None else 0.0  # the gate makes it wait, like everyone else
-        return wait if failure.again or (call.repeatable and isinstance(failure.error, OutcomeUnknown)) else None
+        safe = failure.again is Again.SAFE or (failure.again is Again.IF_REPEATABLE and call.repeatable)
+        return wait if safe else None
 
     async def _attempt(self, call: Call[T], trail: Trail) -> T | Failure:
-        trail.trying, trail.started = True, False
+        trail.trying, trail.announced, trail.started = True, False, False
         try:
             request = self._transport.request(self._base_url + call.path, call.body, trail)
         except Exception as error:  # noqa: BLE001 - it is the caller's client, or the base URL, that cannot do it
-            return Failure(ConfigurationError(f"base_url and http_client make no request: {_words(error, call)}"))
+            error_here = ConfigurationError(f"base_url and http_client make no request: {_words(error, call)}")
+            return Failure(error_here, Again.NEVER)
         result: T | Failure = _CUT_SHORT
         with anyio.CancelScope() as scope:
             if call.patient:
                 scope.deadline = anyio.current_time() + self._timeout
             try:
-                result = judge(await self._transport.exchange(request, trail), call, self._clock)
+                answer = await self._transport.exchange(request, trail)
+                self._answers_silently |= not trail.announced
+                result = judge(answer, call, self._clock)
             except Exception as error:  # noqa: BLE001 - whatever a transport raises, the trail says what it proves
-                if (answer := _answer_in(error, request)) is not None:
-                    result = judge(answer, call, self._clock)
+                if (found := _answer_in(error, request)) is not None:
+                    result = judge(found, call, self._clock)
                 else:
                     result = self._lost(error, call, trail, request)
+        self._announces |= trail.announced
         if result is _CUT_SHORT:
             result = self._cut_short(trail)
-        trail.trying = isinstance(result, Failure) and not result.again
+        trail.trying = isinstance(result, Failure) and result.again is not Again.SAFE
         trail.doubtful |= isinstance(result, Failure) and isinstance(result.error, OutcomeUnknown)
         return result
 
@@ -191,21 +199,23 @@ class Connection:
         import ssl  # slow to import, and seldom needed
 
         what = _words(error, call)
+        classes = " < ".join(f"{type(each).__module__}.{type(each).__qualname__}" for each in _chain(error))
+        logger.debug("an attempt ended without an answer: %s", classes)
         if self._unsent(trail, None if _is_of_another(error, request) else error):
             not_trusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _chain(error))
-            return Failure(NotSent(f"nothing was sent to {self._base_url}: {what}"), again=not not_trusted)
-        return Failure(OutcomeUnknown(f"it may have been sent: {what}"))
+            again = Again.NEVER if not_trusted else Again.SAFE
+            return Failure(NotSent(f"nothing was sent to {self._base_url}: {what}"), again)
+        return Failure(OutcomeUnknown(f"it may have been sent: {what}"), Again.IF_REPEATABLE)
 
     def _cut_short(self, trail: Trail) -> Failure:
         why = "the client was closed" if self._closing else f"there was no answer within {self._timeout:g} s"
         if trail.doubtful or (trail.trying and not self._unsent(trail)):
-            return Failure(OutcomeUnknown(f"{why}; it may have been sent"))
-        return Failure(NotSent(f"{why}, and nothing was sent"), again=True)
+            return Failure(OutcomeUnknown(f"{why}; it may have been sent"), Again.IF_REPEATABLE)
+        return Failure(NotSent(f"{why}, and nothing was sent"), Again.SAFE)
 
     def _unsent(self, trail: Trail, error: Exception | None = None) -> bool:
-        told_by_class = any(cls.__name__ in _RAISED_BEFORE_SENDING for cls in type(error).__mro__)
-        silence_tells = self._announces or trail.announced
-        return not (trail.started or trail.doubtful) and (silence_tells or told_by_class)
+        silence_tells = trail.announced or (self._announces and not self._answers_silently)
+        return not (trail.started or trail.doubtful) and (silence_tells or _proves_itself(error))
 
     def _cancel(self, trails: Iterable[Trail]) -> None:
         for trail in trails:
@@ -213,7 +223,6 @@ class Connection:
 
     def _land(self, trail: Trail) -> None:
         self._flights.discard(trail)
-        self._announces = self._announces or trail.announced
         if self._landed is not None and not self._flights:
             self._landed.set()
 
@@ -229,6 +238,24 @@ def _forget(error: BaseException) -> None:
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             _forget(inner)
+
+
+def _proves_itself(error: Exception | None) -> bool:
+    """Say whether an exception proves by itself that nothing was sent, though its transport announces nothing.
+
+    So does the operating system's own refusal, where it is the first cause of all; and what a mock raises bare, with
+    no other cause than its like. A transport that turns whatever happened into a ``ConnectError`` has a cause.
+    """
+    import socket  # slow to import, and seldom needed
+    import ssl
+
+    chain = [] if error is None else _chain(error)
+    refusals = (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)
+    return bool(chain) and (isinstance(chain[-1], refusals) or all(map(_is_raised_before_sending, chain)))
+
+
+def _is_raised_before_sending(error: BaseException) -> bool:
+    return any(cls.__name__ in _RAISED_BEFORE_SENDING | _RAISED_BY_MOCKS for cls in type(error).__mro__)
 
 
 def _answer_in(error: Exception, request: object) -> Answer | None:

@@ -84,17 +84,20 @@ class Bulk:
         return report
 
     async def add_contacts(self, contacts: Iterable[Contact] | AsyncIterable[Contact]) -> list[ContactResult]:
-        """Add all, with a result for each in the order of the input; raise if a request failed for good."""
+        """Add all, with a result for each in the order of the input; raise if the account is refused."""
         source = self._source(contacts)
+        adding = Contacts(self._connection, self._account, self._rules)
         ended: dict[int, list[ContactResult]] = {}
-        async with aclosing(
-            Pipeline(source, Contacts(self._connection, self._account, self._rules).add, self._workers).run()
-        ) as batches:
+        async with aclosing(Pipeline(source, adding.add, self._workers).run()) as batches:
             async for number, results in batches:
                 ended[number] = results  # noqa: PERF403 - an async comprehension would not read better
         if source.error is not None:
             raise source.error
-        return [result for number in sorted(ended) for result in ended[number]]
+        found = [result for number in sorted(ended) for result in ended[number]]
+        if adding.stopped is not None:
+            adding.stopped.results = found
+            raise adding.stopped
+        return found
 
     def _source(self, items: Iterable[T] | AsyncIterable[T]) -> Source[T]:
         if (misuse := self._connection.misuse()) is not None:

@@ -5,18 +5,23 @@ from __future__ import annotations
 from insim_async import _wire
 from insim_async._http import Call, Connection
 from insim_async._sending.checks import Rules, check_contact
-from insim_async._sending.delivery import BODY_CAP
+from insim_async._sending.delivery import BODY_CAP, is_too_large, not_sent_after, of_several
 from insim_async._wire import Account
-from insim_async.errors import InSimError, InvalidMessage
+from insim_async.errors import AuthenticationFailed, ConfigurationError, InSimError, InvalidMessage, NotSent
 from insim_async.models import Contact, ContactResult
 
 __all__ = ["Contacts"]
 
 
 class Contacts:
-    """Adds the contacts of one call, batch by batch."""
+    """Adds the contacts of one call, batch by batch; each gets its result, whatever becomes of the others.
+
+    Attributes:
+        stopped: What every later request would end in as well; None as long as there is hope.
+    """
 
     def __init__(self, connection: Connection, account: Account, rules: Rules) -> None:
+        self.stopped: AuthenticationFailed | ConfigurationError | None = None
         self._connection = connection
         self._account = account
         self._rules = rules
@@ -32,21 +37,50 @@ class Contacts:
         ]
 
     async def _post(self, contacts: list[Contact]) -> list[ContactResult]:
-        def decode(body: bytes) -> list[ContactResult]:
-            return _wire.match_contacts(contacts, _wire.decode_contacts(body))
+        if self.stopped is not None:
+            return [_failed(contact, not_sent_after(self.stopped)) for contact in contacts]
+        body = self._account.contacts(contacts)
+        if len(body) > BODY_CAP and len(contacts) > 1:
+            return await self._in_halves(contacts)
+        found: list[ContactResult | None] = [None] * len(contacts)
 
-        call = Call(_wire.CONTACTS, self._account.contacts(contacts), decode, repeatable=True, patient=True)
-        if len(call.body) > BODY_CAP and len(contacts) > 1:
-            middle = len(contacts) // 2
-            return await self._post(contacts[:middle]) + await self._post(contacts[middle:])
-        results = await self._connection.post(call)
-        if isinstance(results, InSimError):
-            raise results
-        return results
+        def decode(body: bytes) -> list[ContactResult]:
+            """Keep what each attempt says: the next one may say less."""
+            for place, result in enumerate(_wire.read_contacts(contacts, body)):
+                found[place] = result or found[place]
+            if None in found:
+                raise ValueError("no result for one of the contacts")
+            return [result for result in found if result is not None]
+
+        result = await self._connection.post(Call(_wire.CONTACTS, body, decode, repeatable=True, patient=True))
+        if not isinstance(result, InSimError):
+            return result
+        if is_too_large(result) and len(contacts) > 1:
+            return await self._in_halves(contacts)
+        error = of_several(result, len(contacts))
+        if isinstance(error, AuthenticationFailed | ConfigurationError):
+            self.stopped = self.stopped or error
+        return [known or _failed(contact, error) for contact, known in zip(contacts, found, strict=True)]
+
+    async def _in_halves(self, contacts: list[Contact]) -> list[ContactResult]:
+        middle = len(contacts) // 2
+        return await self._post(contacts[:middle]) + await self._post(contacts[middle:])
 
 
 def _refused(contact: object, fault: InvalidMessage) -> ContactResult:
     given = contact if isinstance(contact, Contact) else Contact("")
+    return _failed(given, fault, errors=(str(fault),))
+
+
+def _failed(contact: Contact, error: InSimError, errors: tuple[str, ...] = ()) -> ContactResult:
+    if isinstance(error, ConfigurationError):
+        error = NotSent(str(error))
     return ContactResult(
-        given.phone_number, given.first_name, given.last_name, given.address, given.email, errors=(str(fault),)
+        contact.phone_number,
+        contact.first_name,
+        contact.last_name,
+        contact.address,
+        contact.email,
+        errors=errors,
+        error=error,
     )

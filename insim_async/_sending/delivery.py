@@ -1,13 +1,14 @@
 """Messages on their way: checked, numbered, posted, and matched with what the answer says of them.
 
 One batch is one request, unless its body would be too long. Messages that fail their checks never enter a request.
-Each of the others ends by what the answer says of it (``_wire.match``), or all by the same error. Once the account was
-refused, or the address turned out to be wrong, nothing more is sent and the rest is ``NOT_SENT``.
+Each of the others ends by what the answer says of it, or all by the same error. Once the account was refused, or the
+address turned out to be wrong, nothing more is sent and the rest is ``NOT_SENT``.
 """
 
 from __future__ import annotations
 
 import functools
+from itertools import repeat
 
 from insim_async import _wire
 from insim_async._http import Call, Connection
@@ -20,21 +21,25 @@ from insim_async.errors import (
     InvalidMessage,
     NotSent,
     OutcomeUnknown,
+    Refused,
 )
-from insim_async.models import Outcome, Sms, SmsReceipt
+from insim_async.models import Outcome, Sms
 
-__all__ = ["BODY_CAP", "Delivery"]
-
-_NO_RECEIPT = "the answer has no receipt that is surely the message's: missing, for another number, or contradictory"
+__all__ = ["BODY_CAP", "Delivery", "is_too_large", "not_sent_after", "of_several"]
 
 BODY_CAP = 512 * 1024
 """Bytes of one request, at most; nginx takes twice as much unless told otherwise."""
 
 
 class Delivery:
-    """One call's messages on their way: which ids were given, and whether anything more may be sent."""
+    """One call's messages on their way: which ids were given, and whether anything more may be sent.
+
+    Attributes:
+        stopped: What every later request would end in as well; None as long as there is hope.
+    """
 
     def __init__(self, connection: Connection, account: Account, rules: Rules, *, patient: bool) -> None:
+        self.stopped: InSimError | None = None
         self._connection = connection
         self._account = account
         self._rules = rules
@@ -44,12 +49,11 @@ class Delivery:
         self._prefix = secrets.token_urlsafe(16)
         self._count = 0
         self._ids = Ids()
-        self._stop: InSimError | None = None
 
     async def send(self, batch: list[Sms]) -> list[Outcome]:
         """Send a batch; return an outcome for each of its messages, in order."""
         self._count += 1
-        fresh = list(map(f"{self._prefix}.{self._count}".__add__, _places(len(batch))))
+        fresh = [f"{self._prefix}.{self._count}.{place}" for place in range(len(batch))]
         plain = plain_messages(batch, self._rules, fresh)
         if plain is not None:
             return await self._deliver(batch, plain)
@@ -63,47 +67,54 @@ class Delivery:
         ]
 
     async def _deliver(self, batch: list[Sms], messages: list[Message]) -> list[Outcome]:
-        if self._stop is not None:
-            return [Outcome(sms, None, self._stop) for sms in batch]
-        call = Call(
-            _wire.MESSAGES,
-            self._account.messages(messages),
-            _wire.decode_receipts,
-            count=len(messages),
-            patient=self._patient,
-        )
-        if len(call.body) > BODY_CAP and len(batch) > 1:
-            middle = len(batch) // 2
-            first = await self._deliver(batch[:middle], messages[:middle])
-            return first + await self._deliver(batch[middle:], messages[middle:])
+        if self.stopped is not None:
+            return [Outcome(sms, None, not_sent_after(self.stopped)) for sms in batch]
+        body = self._account.messages(messages)
+        if len(body) > BODY_CAP and len(batch) > 1:
+            return await self._in_halves(batch, messages)
+        decode = functools.partial(_wire.read_receipts, messages)
+        call = Call(_wire.MESSAGES, body, decode, count=len(messages), patient=self._patient)
         result = await self._connection.post(call)
         if isinstance(result, InSimError):
-            self._stop = self._stop or _reason_to_stop(result)
-            return [Outcome(sms, None, result) for sms in batch]
-        if _wire.all_sent(messages, result):
-            return list(map(Outcome, batch, result))
-        outcomes = [_outcome(sms, receipt) for sms, receipt in zip(batch, _wire.match(messages, result), strict=True)]
-        reasons = (_reason_to_stop(outcome.error) for outcome in outcomes if outcome.error is not None)
-        self._stop = next(filter(None, [self._stop, *reasons]), None)
-        return outcomes
+            if is_too_large(result) and len(batch) > 1:
+                return await self._in_halves(batch, messages)
+            error = of_several(result, len(batch))
+            self._stop_for(error)
+            return [Outcome(sms, None, error) for sms in batch]
+        for reason in filter(None, result.errors or ()):
+            self._stop_for(reason)
+        return list(map(Outcome, batch, result.receipts, result.errors or repeat(None)))
+
+    async def _in_halves(self, batch: list[Sms], messages: list[Message]) -> list[Outcome]:
+        middle = len(batch) // 2
+        first = await self._deliver(batch[:middle], messages[:middle])
+        return first + await self._deliver(batch[middle:], messages[middle:])
+
+    def _stop_for(self, error: InSimError) -> None:
+        if self.stopped is None and isinstance(error, AuthenticationFailed | ConfigurationError):
+            self.stopped = error
 
 
-@functools.lru_cache(maxsize=8)
-def _places(count: int) -> tuple[str, ...]:
-    """Return what tells the ids of one batch apart."""
-    return tuple(f".{place}" for place in range(count))
+def is_too_large(error: InSimError) -> bool:
+    """Say whether a request was refused for its size, by what stands in front of the application: nothing was done."""
+    return isinstance(error, Refused) and error.status_code == 413
 
 
-def _reason_to_stop(error: InSimError) -> InSimError | None:
-    """Return what every later message ends with, if the next request can only end as this one did."""
-    if isinstance(error, AuthenticationFailed):
-        stop = NotSent(f"nothing was sent after login or access key had been refused: {error}")
-        stop.__cause__ = error
-        return stop
-    return error if isinstance(error, ConfigurationError) else None
+def of_several(error: InSimError, count: int) -> InSimError:
+    """Return what an error of a request says of each of the ``count`` that travelled in it.
+
+    A 4xx about several proves nothing of any of them: a script may stop at its fifty-first row.
+    """
+    if count == 1 or not isinstance(error, Refused) or isinstance(error, AuthenticationFailed):
+        return error
+    words = f"{error} ({count} travelled together, and some may have been taken)"
+    return OutcomeUnknown(words, status_code=error.status_code)
 
 
-def _outcome(sms: Sms, receipt: SmsReceipt | None) -> Outcome:
-    if receipt is None:
-        return Outcome(sms, None, OutcomeUnknown(_NO_RECEIPT))
-    return Outcome(sms, receipt, _wire.fault_of(receipt))
+def not_sent_after(stopped: InSimError) -> InSimError:
+    """Return how everything ends that was to be sent after the account was refused, or the address found wrong."""
+    if not isinstance(stopped, AuthenticationFailed):
+        return stopped
+    error = NotSent(f"nothing was sent after login or access key had been refused: {stopped}")
+    error.__cause__ = stopped
+    return error

@@ -3,8 +3,7 @@
 Nothing here does I/O or reads a clock.
 """
 
-from insim_async._wire.answers import decode_call, decode_contacts, decode_receipts
-from insim_async._wire.matching import all_sent, fault_of, match, match_contacts
+from insim_async._wire.matching import Receipts, read_call, read_contacts, read_receipts
 from insim_async._wire.requests import CALL, CONTACTS, MESSAGES, PLACEHOLDER, Account, Message
 
 __all__ = [
@@ -14,11 +13,8 @@ __all__ = [
     "PLACEHOLDER",
     "Account",
     "Message",
-    "all_sent",
-    "decode_call",
-    "decode_contacts",
-    "decode_receipts",
-    "fault_of",
-    "match",
-    "match_contacts",
+    "Receipts",
+    "read_call",
+    "read_contacts",
+    "read_receipts",
 ]

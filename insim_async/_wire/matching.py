@@ -1,16 +1,27 @@
-"""Whose row is whose, and what a row says of its message."""
+"""Whose row is whose, and what a row says of its message: one ending for each message, or contact, in their order.
+
+A row belongs to the message whose id it repeats. Where the server has ids of its own, or puts a placeholder in place of
+one, a row counts by its place, if there are as many rows as messages, and if its number agrees. What cannot be
+matched, or is contradicted, is unknown: nothing is guessed.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import urllib.parse
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from insim_async._privacy import is_code
+from insim_async._wire.answers import Answer, receipt_rows, result_rows, single_result
+from insim_async._wire.fast import all_sent, plain_results
 from insim_async._wire.requests import Message
-from insim_async.errors import AuthenticationFailed, OutcomeUnknown, Refused
-from insim_async.models import Contact, ContactResult, SmsReceipt
+from insim_async.errors import AuthenticationFailed, InSimError, OutcomeUnknown, Refused
+from insim_async.models import CallResult, Contact, ContactResult, SmsReceipt
 
-__all__ = ["all_sent", "fault_of", "match", "match_contacts"]
+__all__ = ["Receipts", "read_call", "read_contacts", "read_receipts"]
 
 _SEND_ERRORS = {
     "#001": "authentication failed",
@@ -20,103 +31,240 @@ _SEND_ERRORS = {
     "#006": "empty content",
     "#007": "invalid phone number",
 }
+_ABOUT_THE_ACCOUNT = frozenset({"#001", "#002"})
+_CONTACT_ERRORS = {
+    "#001": "invalid phone number",
+    "#002": "empty phone number",
+    "#003": "no phone number",
+    "#004": "invalid e-mail",
+}
+_NO_RECEIPT = "the answer has no receipt that is surely the message's: missing, for another number, or contradictory"
 _NOT_DIGITS = re.compile(r"[^0-9]+")
-_NO_RESULT = ContactResult("-")
-_ABOUT_THE_ACCOUNT = {"#001", "#002"}
+_DIALLED_INSIDE = re.compile(r"\(\s*0\s*\)")
+_SAYS_SOMETHING, _WHOLE = 7, 9
+"""Digits from which on a number tells messages apart, and those that a whole number has at least."""
+_AS_A_FRACTION = re.compile(r"\+?[0-9]{7,}\.0+").fullmatch
 
 
-def all_sent(messages: Sequence[Message], receipts: Sequence[SmsReceipt | None]) -> bool:
-    """Say whether the answer has what is hoped for: a receipt for each message, in order, and nothing refused."""
-    if len(receipts) != len(messages):
-        return False
-    for message, receipt in zip(messages, receipts, strict=True):
-        if receipt is None or receipt.sms_id != message.id_sms_api or receipt.phone_number != message.phone_number:
-            return False
-        if not receipt.sent or receipt.errors:
-            return False
-    return True
+class Receipts(NamedTuple):
+    """How each message of a request ended, in their order.
 
-
-def match(messages: Sequence[Message], receipts: Sequence[SmsReceipt | None]) -> Sequence[SmsReceipt | None]:
-    """Find the receipt of each message: by the id that was sent, else by position and number; None if there is none.
-
-    Position counts only where the answer has as many rows as the request, and either no id of ours at all or no id
-    in this row; without a number it says no more than that a message was refused, if the other numbers are in order.
-    A message whose receipts contradict each other, or that name another number, has none.
+    Attributes:
+        receipts: What the server said of each; None where it said nothing of it.
+        errors: Why it was not taken, or why nobody knows, or None if it was; None at all if all were.
     """
-    ours = {message.id_sms_api for message in messages}
-    by_id: dict[str, list[SmsReceipt]] = {}
-    for receipt in receipts:
-        if receipt is not None and receipt.sms_id in ours:
-            by_id.setdefault(receipt.sms_id, []).append(receipt)
-    in_line = receipts if len(receipts) == len(messages) else [None] * len(messages)
-    in_order = not any(
-        receipt is not None and receipt.phone_number and not _same_number(message.phone_number, receipt.phone_number)
-        for message, receipt in zip(messages, in_line, strict=True)
-    )
-    return [
-        _agreed(message.phone_number, by_id[message.id_sms_api])
-        if message.id_sms_api in by_id
-        else _in_position(message.phone_number, receipt, echoed=bool(by_id), in_order=in_order)
-        for message, receipt in zip(messages, in_line, strict=True)
-    ]
+
+    receipts: Sequence[SmsReceipt | None]
+    errors: Sequence[InSimError | None] | None = None
 
 
-def match_contacts(contacts: Sequence[Contact], results: Sequence[ContactResult]) -> list[ContactResult]:
-    """Find the result of each contact: by position and number, else by number alone.
+def read_receipts(messages: Sequence[Message], body: bytes) -> Receipts:
+    """Read the answer to a request to send these messages.
 
     Raises:
-        ValueError: One has none.
+        ValueError: It is not whole, or holds neither receipt nor error.
     """
-    in_line = results if len(results) == len(contacts) else [_NO_RESULT] * len(contacts)
-    return [
-        result
-        if _same_number(contact.phone_number, result.phone_number) or not (result.ok or result.phone_number)
-        else _result_for(contact, results)
-        for contact, result in zip(contacts, in_line, strict=True)
+    if (receipts := all_sent(messages, body)) is not None:
+        return Receipts(receipts)
+    answer = receipt_rows(body)
+    matched = _matched(messages, answer)
+    refused = _refusal_of_the_account(answer, matched)
+    if refused:
+        return Receipts(matched, [AuthenticationFailed(_refusal(refused), codes=refused) for _ in messages])
+    alone = not _any_taken(answer)
+    return Receipts(matched, [_fault(receipt, denied=answer.denied, alone=alone) for receipt in matched])
+
+
+def read_contacts(contacts: Sequence[Contact], body: bytes) -> list[ContactResult | None]:
+    """Read the answer to a request to add these contacts; None for a contact that has no result in it.
+
+    Where the answer has as many results as there are contacts, and their numbers are in order as far as they say
+    anything, each contact has the one in its place; else each has the one with its number.
+
+    Raises:
+        ValueError: It is not whole, or a result in it says neither success nor failure.
+    """
+    results = plain_results(body) or result_rows(body)
+    if len(results) == len(contacts) and all(
+        _is_mute(result.phone_number) or _same_number(contact.phone_number, result.phone_number)
+        for contact, result in zip(contacts, results, strict=True)
+    ):
+        return [_with_reason(result) for result in results]
+    found = [[row for row in results if _same_number(each.phone_number, row.phone_number)] for each in contacts]
+    return [_with_reason(rows[0]) if len({row.ok for row in rows}) == 1 else None for rows in found]
+
+
+def read_call(body: bytes) -> CallResult:
+    """Read the answer to a request to call.
+
+    Raises:
+        ValueError: It is not whole, or says neither success nor failure.
+    """
+    return single_result(body)
+
+
+# Messages ----------------------------------------------------------------------------------------
+
+
+def _matched(messages: Sequence[Message], answer: Answer) -> list[SmsReceipt | None]:
+    places = {message.id_sms_api: place for place, message in enumerate(messages)}
+    in_line = len(answer.rows) == len(messages)
+    in_order = in_line
+    by_id: dict[int, list[SmsReceipt]] = {}
+    by_place: dict[int, SmsReceipt] = {}
+    for position, row in enumerate(answer.rows):
+        if row is None:
+            continue
+        place = places.get(row.sms_id)
+        if place is None:
+            by_place[position] = row
+            in_order = in_order and _is_at_home(row, messages[position])
+        elif place == position or not _is_placeholder(row.sms_id, position) or not _is_mute(row.phone_number):
+            by_id.setdefault(place, []).append(row)
+            in_order = in_order and place == position
+    matched = [
+        _agreed(message.phone_number, by_id[place])
+        if place in by_id
+        else _in_place(message.phone_number, by_place.get(place), echoed=bool(by_id), in_order=in_order, place=place)
+        if in_line
+        else None
+        for place, message in enumerate(messages)
     ]
+    return _without_mistakable(messages, matched, by_id)
 
 
-def fault_of(receipt: SmsReceipt) -> Refused | OutcomeUnknown | None:
-    """Return why the server did not take the message, or why nobody knows; None if it did."""
-    if receipt.sent and not receipt.errors:
-        return None
-    codes = tuple(filter(is_code, receipt.errors))
-    if receipt.sent and not codes:
-        return OutcomeUnknown("the server says that it sent it, and in the receipt's errors words that are no code")
-    reasons = [f"{code} ({_SEND_ERRORS.get(code, 'undocumented')})" for code in codes]
-    if len(codes) < len(receipt.errors):
-        reasons.append("in words, which stand in the receipt")  # and may repeat what they were told
-    error = AuthenticationFailed if _ABOUT_THE_ACCOUNT.intersection(codes) else Refused
-    return error(f"the server did not send it: {', '.join(reasons) or 'no reason given'}", codes=codes)
+def _is_at_home(row: SmsReceipt, message: Message) -> bool:
+    return not row.phone_number or _same_number(message.phone_number, row.phone_number)
+
+
+def _is_placeholder(sms_id: str, position: int) -> bool:
+    """Say whether it is no id but what the vendor puts in place of one: nothing, 0, or the row's index."""
+    return sms_id in {"", "0", str(position)}
 
 
 def _agreed(number: str, receipts: list[SmsReceipt]) -> SmsReceipt | None:
+    """Return the receipt that has the message's id, unless it is for another number or contradicted by another."""
     if any(_another_number(number, receipt.phone_number) for receipt in receipts):
         return None
-    return receipts[0] if len({type(fault_of(receipt)) for receipt in receipts}) == 1 else None
+    return receipts[0] if len({_kind(receipt) for receipt in receipts}) == 1 else None
 
 
-def _in_position(number: str, receipt: SmsReceipt | None, *, echoed: bool, in_order: bool) -> SmsReceipt | None:
-    if receipt is None or (echoed and receipt.sms_id):
+def _in_place(
+    number: str, receipt: SmsReceipt | None, *, echoed: bool, in_order: bool, place: int
+) -> SmsReceipt | None:
+    """Return the receipt in the message's place if it is the message's.
+
+    In an answer that repeats our ids, a row with another id is of another message. Without a number a row says no more
+    than that a message was refused, if the others are in order.
+    """
+    if receipt is None or (echoed and not _is_placeholder(receipt.sms_id, place)):
         return None
     if not receipt.phone_number:
         return receipt if in_order and not receipt.sent else None
     return receipt if _same_number(number, receipt.phone_number) else None
 
 
-def _result_for(contact: Contact, results: Sequence[ContactResult]) -> ContactResult:
-    for result in results:
-        if _same_number(contact.phone_number, result.phone_number):
-            return result
-    raise ValueError("no result for one of the contacts")
+def _without_mistakable(
+    messages: Sequence[Message], matched: list[SmsReceipt | None], by_id: Iterable[int]
+) -> list[SmsReceipt | None]:
+    """Take the receipts from those whose number another message has too, if it ended otherwise: it may be the other's.
+
+    By id there is no mistaking; by place there is, where a server has an order of its own.
+    """
+    known = set(by_id)
+    kinds: dict[str, set[object]] = {}
+    for place, message in enumerate(messages):
+        if place not in known:
+            kinds.setdefault(message.phone_number, set()).add(_kind(matched[place]))
+    return [
+        receipt if place in known or len(kinds[message.phone_number]) == 1 else None
+        for place, (message, receipt) in enumerate(zip(messages, matched, strict=True))
+    ]
+
+
+def _kind(receipt: SmsReceipt | None) -> object:
+    """Return what tells two endings apart: taken, taken with an error, or refused for whatever reason."""
+    return receipt and (receipt.sent, receipt.sent and bool(receipt.errors))
+
+
+def _any_taken(answer: Answer) -> bool:
+    """Say whether a message may have been taken."""
+    return any(row is None or row.sent for row in answer.rows)
+
+
+def _refusal_of_the_account(answer: Answer, matched: Sequence[SmsReceipt | None]) -> tuple[str, ...]:
+    """Return the codes that say that the account was refused, and with it the whole request.
+
+    They stand around the rows, or in a row that is of no message, where nothing was taken.
+    """
+    if _any_taken(answer):
+        return ()
+    of_a_message = {id(receipt) for receipt in matched}
+    stray = (code for row in answer.rows if row is not None and id(row) not in of_a_message for code in row.errors)
+    return tuple(sorted(_ABOUT_THE_ACCOUNT.intersection((*answer.codes, *stray))))
+
+
+def _fault(receipt: SmsReceipt | None, *, denied: bool, alone: bool) -> Refused | OutcomeUnknown | None:
+    """Return why the server did not take the message, or why nobody knows; None if it did.
+
+    Args:
+        receipt: What the server says of it.
+        denied: Whether the answer as a whole says that something went wrong.
+        alone: Whether no message of the request was taken: then a code about the account means the account.
+    """
+    if receipt is None:
+        return OutcomeUnknown(_NO_RECEIPT)
+    if receipt.sent and receipt.errors:
+        return OutcomeUnknown("the server says that it sent it, and that there was an error")
+    if receipt.sent and denied:
+        return OutcomeUnknown("the server says that it sent it, and of the request that something went wrong")
+    if receipt.sent:
+        return None
+    codes = tuple(filter(is_code, receipt.errors))
+    words = _refusal(codes, more=len(codes) < len(receipt.errors))
+    return (AuthenticationFailed if alone and _ABOUT_THE_ACCOUNT.intersection(codes) else Refused)(words, codes=codes)
+
+
+def _refusal(codes: Sequence[str], *, more: bool = False) -> str:
+    reasons = [f"{code} ({_SEND_ERRORS.get(code, 'undocumented')})" for code in codes]
+    if more:
+        reasons.append("in words, which stand in the receipt")  # and may repeat what they were told
+    return f"the server did not send it: {', '.join(reasons) or 'no reason given'}"
+
+
+# Contacts ----------------------------------------------------------------------------------------
+
+
+def _with_reason(result: ContactResult) -> ContactResult:
+    """Add the error of a contact that was refused."""
+    if result.ok:
+        return result
+    codes = tuple(filter(is_code, result.errors))
+    reasons = ", ".join(f"{code} ({_CONTACT_ERRORS.get(code, 'undocumented')})" for code in codes)
+    refusal = Refused(f"the server did not add the contact: {reasons or 'no code given'}", codes=codes)
+    return replace(result, error=refusal)
+
+
+# Numbers -----------------------------------------------------------------------------------------
+
+
+def _digits(number: str) -> str:
+    """Return the digits of a number as a server writes it: percent-encoded, with a zero in brackets, as a fraction."""
+    number = urllib.parse.unquote(number)
+    number = number.partition(".")[0] if _AS_A_FRACTION(number) else _DIALLED_INSIDE.sub("", number)
+    return _NOT_DIGITS.sub("", number)
+
+
+def _is_mute(number: str) -> bool:
+    """Say whether a number says nothing: it is missing, or masked, as in the vendor's own examples."""
+    return len(_digits(number)) < _SAYS_SOMETHING
 
 
 def _another_number(ours: str, theirs: str) -> bool:
-    digits = _NOT_DIGITS.sub("", theirs)
-    return len(digits) >= 9 and ours[-7:] != digits[-7:]
+    digits = _digits(theirs)
+    return len(digits) >= _WHOLE and ours[-_SAYS_SOMETHING:] != digits[-_SAYS_SOMETHING:]
 
 
 def _same_number(ours: str, theirs: str) -> bool:
-    digits = _NOT_DIGITS.sub("", theirs).lstrip("0")
-    return len(digits) >= 7 and ours.endswith(digits)
+    digits = _digits(theirs).lstrip("0")
+    return len(digits) >= _SAYS_SOMETHING and ours.endswith(digits)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,8 +51,7 @@ class Account:
 
     def messages(self, messages: Sequence[Message]) -> bytes:
         """Encode a request to send."""
-        _encode_into(messages, _kept.buffer)
-        return b"".join((b'{"header":', self._header, b',"messages":', _kept.buffer, b"}"))
+        return b'{"header":%b,"messages":%b}' % (self._header, _encode(messages))
 
     def contacts(self, contacts: Sequence[Contact]) -> bytes:
         """Encode a request to add."""
@@ -67,18 +65,4 @@ class Account:
 
 
 # A subclass of str, such as the templates of web frameworks make, is written as what it says.
-_encoder = msgspec.json.Encoder(enc_hook=str.__str__)
-_encode, _encode_into = _encoder.encode, _encoder.encode_into
-
-
-class _Kept(threading.local):
-    """A buffer that is grown once, and not for each batch anew.
-
-    Each thread has its own: whoever uses a client in the wrong one is refused, but after the body was made.
-    """
-
-    def __init__(self) -> None:
-        self.buffer = bytearray()
-
-
-_kept = _Kept()
+_encode = msgspec.json.Encoder(enc_hook=str.__str__).encode

@@ -132,8 +132,8 @@ _titled = msgspec.json.Decoder(
 )
 _untitled = msgspec.json.Decoder(_documented(DeliveryStatus))
 _FIELDS = 5  # of each documented payload
-_DOCUMENTED = {kind: frozenset(map(_tolerant.fold, names_of(kind).values())) for kind in NAMES}
-_STATUS = frozenset(map(_tolerant.fold, ["status", "date_status"]))
+_DOCUMENTED = {kind: frozenset(names_of(kind).values()) for kind in NAMES}
+_STATUS = _tolerant.spellings("status") | _tolerant.spellings("date_status")
 _DELIVERY: _Meaning = (DeliveryStatus, {})
 _UNKNOWN: _Meaning = (UnknownEvent, {})
 # Without a title nobody knows a call's direction or a qualification's source: those stay unknown.
@@ -315,6 +315,6 @@ def _kind(parameter: str, row: Mapping[str, Any]) -> _Meaning:
     known, _ = _WORDS.read(row)
     if title := known.get("title"):
         return _FOLDED_TITLES.get(_tolerant.fold(title), _UNKNOWN)
-    if _STATUS.intersection(map(_tolerant.fold, row)) and "message" not in known:
+    if _STATUS.intersection(row) and "message" not in known:
         return _DELIVERY
     return _PARAMETERS.get(parameter, UnknownEvent), {}

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 import anyio
 import httpx
 import httpx2
+import httpx_aiohttp
 import trio
 
 from insim_async import (
@@ -63,9 +64,11 @@ class Leg(NamedTuple):
 OWN = Leg("asyncio", "own")
 HTTPX = Leg("asyncio", "httpx")
 HTTPX2 = Leg("asyncio", "httpx2")
+AIOHTTP = Leg("asyncio", "httpx_aiohttp")
 TRIO = Leg("trio", "own")
 TRIO_HTTPX2 = Leg("trio", "httpx2")
 LEGS = [OWN, HTTPX, HTTPX2, TRIO]
+"""Those that announce how far a request has come; ``AIOHTTP`` does not, and can be proven less."""
 
 
 class FakeClock:
@@ -344,8 +347,9 @@ def carrier_of(
     kind: str, slots: int, trust: ssl.SSLContext | None, proxy: str | None, follow_redirects: bool
 ) -> httpx.AsyncClient | httpx2.AsyncClient:
     """Make the client that a user would inject, with no connection to spare."""
-    module: Any = {"httpx": httpx, "httpx2": httpx2}[kind]
-    carrier: httpx.AsyncClient | httpx2.AsyncClient = module.AsyncClient(
+    module: Any = {"httpx": httpx, "httpx2": httpx2, "httpx_aiohttp": httpx}[kind]
+    maker: Any = httpx_aiohttp.HttpxAiohttpClient if kind == "httpx_aiohttp" else module.AsyncClient
+    carrier: httpx.AsyncClient | httpx2.AsyncClient = maker(
         verify=trust or TRUST_NOTHING_NEW,
         proxy=proxy,
         follow_redirects=follow_redirects,

@@ -10,7 +10,7 @@ import pytest
 
 from insim_async import Clock, NotSent, OutcomeUnknown, SmsReceipt
 
-from .bench import Bench, FakeClock, Leg, deadline
+from .bench import AIOHTTP, LEGS, Bench, FakeClock, Leg, deadline
 from .gateway import CLOSE, HEAD, RESET, STALL, TAKE, Listener, Script
 from .pki import HOST, Pki
 
@@ -25,7 +25,8 @@ def secure(bench: Bench, pki: Pki, port: int = 0) -> Listener:
 # The port
 
 
-def test_a_closed_port_is_tried_again(bench: Bench) -> None:
+@pytest.mark.parametrize("leg", [*LEGS, AIOHTTP], ids=str)
+def test_a_closed_port_is_tried_again(bench: Bench, leg: Leg) -> None:
     """Nothing listens; later something does, and the same client reaches it."""
 
     async def scenario() -> None:

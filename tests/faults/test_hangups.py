@@ -10,7 +10,7 @@ import pytest
 
 from insim_async import Contact, OutcomeUnknown, Status
 
-from .bench import Bench, deadline, status_of
+from .bench import AIOHTTP, LEGS, Bench, Leg, deadline, status_of
 from .gateway import BEHAVE, BODY, CLOSE, HEAD, PROCESS, RECEIPTS, RESET, STALL, TAKE, Script
 from .leaks import NUMBER
 from .pki import Pki
@@ -63,7 +63,8 @@ LIMIT = 0.4
 
 
 @pytest.mark.parametrize("fault", HANGUPS, ids=str)
-def test_a_hang_up_leaves_it_unknown(bench: Bench, fault: Fault) -> None:
+@pytest.mark.parametrize("leg", [*LEGS, AIOHTTP], ids=str)
+def test_a_hang_up_leaves_it_unknown(bench: Bench, leg: Leg, fault: Fault) -> None:
     """One attempt, whether the server had acted or not."""
 
     async def scenario() -> None:
@@ -150,8 +151,8 @@ def test_adding_contacts_is_tried_again(bench: Bench, fault: Fault) -> None:
             assert result.ok
             assert listener.report().requests == 2
             listener.script(fault.script, fault.script, fault.script)
-            ending = await bench.ending(insim.add_contacts([Contact(NUMBER, last_name="Lovelace")]))
-            assert isinstance(ending, OutcomeUnknown), ending
+            [result] = await insim.add_contacts([Contact(NUMBER, last_name="Lovelace")])
+            assert isinstance(result.error, OutcomeUnknown), result
             assert listener.report().requests == 5
             await bench.probe(insim, listener)
 
@@ -213,7 +214,7 @@ def test_a_connection_closed_in_the_moment_of_reuse_never_doubles_a_message(benc
             for _ in range(300):
                 ending = await bench.send(insim)
                 assert status_of(ending) is not Status.NOT_SENT, ending
-                assert getattr(ending, "status_code", 408) == 408
+                assert getattr(ending, "status_code", None) in {None, 408}
                 await anyio.sleep(chance.choice([0, 0, 0.0005, 0.001]) * chance.random())
             listener.script()
             await bench.send(insim)  # meets what is left of the last variation

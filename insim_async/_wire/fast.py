@@ -1,0 +1,150 @@
+"""The short way through answers that are as documented. All in this file may be deleted: nothing but speed changes.
+
+Each function returns None where ``answers`` and ``matching`` have to look; what it returns is what they would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import repeat
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+from msgspec.structs import force_setattr
+
+from insim_async._privacy import Unshown
+from insim_async._wire.answers import BLOCKING, json_of, unnamed_fields
+from insim_async._wire.requests import Message
+from insim_async.models import ContactResult, SmsReceipt, Unnamed
+
+__all__ = ["all_sent", "are_all_sent", "documented", "plain_results"]
+
+_Filled = Annotated[str, Meta(min_length=1)]
+
+
+class _Documented(SmsReceipt, frozen=True, kw_only=True, eq=False, gc=False, forbid_unknown_fields=True):
+    """A receipt as documented to the letter."""
+
+    message: _Filled
+    account: _Filled
+    _more: None = field(default=None, name="extra")
+
+
+class _WithMore(SmsReceipt, frozen=True, kw_only=True, eq=False, gc=False):
+    """A receipt with fields that have no name here; one that may mean an error must be null."""
+
+    message: _Filled
+    account: _Filled
+    _more: None = field(default=None, name="extra")
+    _error: None = field(default=None, name="error")
+    _error_capitalized: None = field(default=None, name="Error")
+    _error_in_capitals: None = field(default=None, name="ERROR")
+    _errors_capitalized: None = field(default=None, name="Errors")
+    _errors_in_capitals: None = field(default=None, name="ERRORS")
+
+
+_Documented.__name__ = _WithMore.__name__ = SmsReceipt.__name__  # as it shows
+_to_the_letter = msgspec.json.Decoder(list[_Documented], strict=False)
+_with_more = msgspec.json.Decoder(list[_WithMore], strict=False)
+
+
+class _Unread(Unnamed):
+    """An answer with fields that have no name here, read a second time when somebody asks for them."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__({})
+        self._body = body
+
+    def of(self, receipt: SmsReceipt) -> Mapping[str, Any]:
+        """Return the fields of one of its receipts."""
+        return self._by_id[receipt.sms_id]
+
+    @cached_property
+    def _by_id(self) -> dict[str, dict[str, Any]]:
+        return {row["id_sms_api"]: unnamed_fields(row) for row in json_of(self._body)}
+
+
+def all_sent(messages: Sequence[Message], body: bytes) -> Sequence[SmsReceipt] | None:
+    """Return the receipts if all messages were sent, and nothing is to be looked at."""
+    receipts = documented(body)
+    return receipts if receipts and are_all_sent(messages, receipts) else None
+
+
+def documented(body: bytes) -> Sequence[SmsReceipt] | None:
+    """Read receipts as documented, with or without fields that have no name here."""
+    try:
+        return _to_the_letter.decode(body)
+    except msgspec.ValidationError:
+        pass
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    try:
+        receipts = _with_more.decode(body)
+    except msgspec.ValidationError:
+        return None
+    any(map(force_setattr, receipts, repeat("_more"), repeat(_Unread(body))))  # in C, and none of them says yes
+    return receipts
+
+
+def are_all_sent(messages: Sequence[Message], receipts: Sequence[SmsReceipt]) -> bool:
+    """Say whether there is a receipt for each message, in order, and all were sent without a word of an error."""
+    if len(receipts) != len(messages):
+        return False
+    for message, receipt in zip(messages, receipts, strict=True):
+        if receipt.sms_id != message.id_sms_api or receipt.phone_number != message.phone_number:
+            return False
+        if not receipt.sent or receipt.errors:
+            return False
+    return True
+
+
+_Codes = tuple[Literal["#001", "#002", "#003", "#004"], ...]
+
+
+class _Result(Unshown, frozen=True, forbid_unknown_fields=True, gc=False):
+    """A contact's result, in both documented spellings: that of a success and that of a failure."""
+
+    result: Literal["success", "failed"]
+    adress: str = ""
+    email: str = ""
+    errors: _Codes = ()
+    firstname: str = ""
+    lastname: str = ""
+    phonenumber: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    phone_number: str = ""
+
+
+class _Results(Struct, forbid_unknown_fields=True):
+    contact: list[_Result]
+
+
+class _ResultsAnswer(Struct, forbid_unknown_fields=True):
+    data: _Results
+
+
+_results = msgspec.json.Decoder(_ResultsAnswer)
+
+
+def plain_results(body: bytes) -> list[ContactResult] | None:
+    """Return the results of contacts if each is as documented, in one of the two spellings."""
+    try:
+        rows = _results.decode(body).data.contact
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    results: list[ContactResult] = []
+    add = results.append
+    for row in rows:
+        ok = row.result == "success" and (not row.errors or BLOCKING.isdisjoint(row.errors))
+        if row.phone_number:
+            if row.phonenumber or row.firstname or row.lastname:
+                return None
+            add(ContactResult(row.phone_number, row.first_name, row.last_name, row.adress, row.email, ok, row.errors))
+        elif row.first_name or row.last_name:
+            return None
+        else:
+            add(ContactResult(row.phonenumber, row.firstname, row.lastname, row.adress, row.email, ok, row.errors))
+    return results or None
