@@ -115,19 +115,28 @@ class TestSend:
             ("a [Lien_Tracking] b", "https://example.com", "a https://arsms.co/abababababab b"),
             ("[Link]", "https://example.com", "https://arsms.co/abababababab"),
             ("[link]", "https://example.com", "https://arsms.co/abababababab"),
-            ("[LINK]", "https://example.com", "[LINK]"),
-            ("no placeholder", "https://example.com", "no placeholder"),
+            ("[LINK]", "https://example.com", "[LINK] https://arsms.co/abababababab"),
+            ("no placeholder", "https://example.com", "no placeholder https://arsms.co/abababababab"),
+            ("no placeholder", "", "no placeholder"),
             ("[Lien_Tracking]", "", "[Lien_Tracking]"),
         ],
     )
-    async def test_links(self, api: httpx.AsyncClient, text: str, url: str, expected: str) -> None:
+    async def test_links(self, api: httpx.AsyncClient, sandbox: Sandbox, text: str, url: str, expected: str) -> None:
         [row] = await post(api, "sendsms", sends(sms(text=text, url=url)))
         assert row["message"] == expected
+        assert [sent.link for sent in sandbox.messages] == ["https://arsms.co/abababababab" if url else ""]
+
+    @pytest.mark.parametrize("text", ["Hello", "Hello [Lien_Tracking]"])
+    async def test_the_footer_comes_after_the_link(self, api: httpx.AsyncClient, sandbox: Sandbox, text: str) -> None:
+        sandbox.footer = "Sent for free"
+        [row] = await post(api, "sendsms", sends(sms(text=text, url="https://example.com")))
+        assert row["message"] == "Hello https://arsms.co/abababababab \n \nSent for free"
 
     async def test_counts_parts_of_the_text_as_sent(self, api: httpx.AsyncClient) -> None:
         long = "x" * 145
-        rows = await post(api, "sendsms", sends(sms(text=long), sms(text=f"{long}[link]", url="https://example.com")))
-        assert [row["sms_per_message"] for row in rows] == [1, 2]
+        linked = [sms(text=text, url="https://example.com") for text in (f"{long}[link]", long)]
+        rows = await post(api, "sendsms", sends(sms(text=long), *linked))
+        assert [row["sms_per_message"] for row in rows] == [1, 2, 2]
 
     async def test_ids_are_the_callers_or_made(self, api: httpx.AsyncClient) -> None:
         rows = await post(api, "sendsms", sends(sms(id_sms_api="mine"), sms(id_sms_api=""), sms()))

@@ -103,9 +103,10 @@ def _send(sandbox: Sandbox, request: _SendRequest, processes: bool) -> list[_Row
 
 def _sent(sandbox: Sandbox, message: _Message, now: datetime) -> SentSms:
     text, link = message.message, ""
-    if message.url and _PLACEHOLDER.search(text):
+    if message.url:
         link = f"https://arsms.co/{sandbox.token(6)}"
-        text = _PLACEHOLDER.sub(link, text)
+        text, places = _PLACEHOLDER.subn(link, text)
+        text = text if places else f"{text} {link}"
     if sandbox.footer:
         text = f"{text} \n \n{sandbox.footer}"
     return SentSms(
