@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -29,6 +31,7 @@ from insim_async import AsyncInSim, Retry
 from insim_async.errors import AuthenticationFailed, ConfigurationError, InSimError, OutcomeUnknown, RateLimited
 from insim_async.models import Contact, Priority, Sms
 from insim_async.sandbox import Fault, Sandbox, SentSms, sandbox_app
+from insim_async.sandbox.__main__ import _listen
 from insim_async.sandbox.vendor import answer
 
 pytestmark = pytest.mark.extra("sandbox")
@@ -593,6 +596,22 @@ class TestProcess:
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
         assert done.returncode == 1
         assert re.fullmatch(rf"Cannot listen on 127\.0\.0\.1 port {port}: .+\n", done.stderr)
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+    async def test_an_answer_does_not_wait_for_the_one_before_it_to_be_acknowledged(self, host: str) -> None:
+        """An event loop unties the two (``TCP_NODELAY``) only on sockets that know that they speak TCP."""
+        made: asyncio.Queue[asyncio.BaseTransport] = asyncio.Queue()
+
+        class Accepted(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                made.put_nowait(transport)
+
+        with _listen(host, 0) as listener:
+            server = await asyncio.get_running_loop().create_server(Accepted, sock=listener)
+            async with server:
+                with socket.create_connection(listener.getsockname()[:2]):
+                    connection: socket.socket = (await made.get()).get_extra_info("socket")
+                    assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
     def test_importing_it_serves_nothing(self) -> None:
         assert callable(importlib.import_module("insim_async.sandbox.__main__").main)
