@@ -547,7 +547,7 @@ class TestUvicorn:
         config.load()
         server = uvicorn.Server(config)
         server.lifespan = config.lifespan_class(config)
-        with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_server(("127.0.0.1", 0)) as made, socket.socket(fileno=made.detach()) as listener:
             await server.startup([listener])
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
             await server.shutdown([listener])
@@ -577,7 +577,7 @@ class TestAiohttp:
         app.router.add_get("/insim/{secret}", webhook_handler(WebhookRouter(secret=SECRET)))
         runner = web.AppRunner(app, **limits)
         await runner.setup()
-        with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_server(("127.0.0.1", 0)) as made, socket.socket(fileno=made.detach()) as listener:
             await web.SockSite(runner, listener).start()
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
             await runner.cleanup()
