@@ -252,12 +252,23 @@ def load(name: str) -> ModuleType:
     return module
 
 
+PLUGINS = {
+    "anyio alone": ("", ["-p", "anyio"], {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}),
+    "pytest-asyncio, strict": ("asyncio_mode = strict", [], {}),
+    "pytest-asyncio, auto": ("asyncio_mode = auto", [], {}),
+}
+
+
+@pytest.mark.parametrize("plugins", PLUGINS)
 @pytest.mark.parametrize("names", [["booking"], ["opening_hours", "sms_log"]], ids=lambda names: names[0])
-def test_the_tests_of_the_how_to_pass_where_a_reader_saves_them(names: list[str], tmp_path: Path) -> None:
+def test_the_tests_of_the_how_to_pass_where_a_reader_saves_them(names: list[str], plugins: str, tmp_path: Path) -> None:
+    """Whichever plugin the reader's project lets run its tests."""
+    setting, options, environment = PLUGINS[plugins]
+    tmp_path.joinpath("pytest.ini").write_text(f"[pytest]\n{setting}\n")
     for name in [*names, f"test_{names[0]}"]:
         shutil.copy(EXAMPLES / f"{name}.py", tmp_path)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    run = subprocess.run(command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout
     assert re.search(r"^[1-9]\d* passed in", run.stdout, re.MULTILINE)
 

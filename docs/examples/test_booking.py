@@ -1,6 +1,7 @@
 """Tests of code that sends SMS: no phone, no account, no socket, nothing mocked."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -22,8 +23,8 @@ def sandbox() -> Sandbox:
     return Sandbox("me@example.com", "a-made-up-key")
 
 
-@pytest.fixture
-async def insim(sandbox: Sandbox) -> AsyncIterator[AsyncInSim]:
+@asynccontextmanager
+async def connected(sandbox: Sandbox) -> AsyncIterator[AsyncInSim]:
     transport = httpx.ASGITransport(app=sandbox_app(sandbox))
     async with (
         httpx.AsyncClient(transport=transport) as http_client,
@@ -32,12 +33,14 @@ async def insim(sandbox: Sandbox) -> AsyncIterator[AsyncInSim]:
         yield insim
 
 
-async def test_a_guest_is_told_the_time(sandbox: Sandbox, insim: AsyncInSim) -> None:
-    assert await confirm(insim, "+33639980001", "20 h")
+async def test_a_guest_is_told_the_time(sandbox: Sandbox) -> None:
+    async with connected(sandbox) as insim:
+        assert await confirm(insim, "+33639980001", "20 h")
     assert [sms.message for sms in sandbox.messages] == ["Votre table est réservée pour 20 h."]
 
 
-async def test_a_lost_answer_is_not_sent_twice(sandbox: Sandbox, insim: AsyncInSim) -> None:
+async def test_a_lost_answer_is_not_sent_twice(sandbox: Sandbox) -> None:
     sandbox.order(Fault(lose_answer=True))
-    assert not await confirm(insim, "+33639980001", "20 h")
+    async with connected(sandbox) as insim:
+        assert not await confirm(insim, "+33639980001", "20 h")
     assert len(sandbox.messages) == 1

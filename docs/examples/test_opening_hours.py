@@ -1,6 +1,7 @@
 """Tests of webhook handlers: events as inSIM sends them, and the sandbox to send the replies to."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -33,8 +34,8 @@ def log(tmp_path: Path) -> SmsLog:
     return SmsLog(str(tmp_path / "sms.db"))
 
 
-@pytest.fixture
-async def router(sandbox: Sandbox, log: SmsLog) -> AsyncIterator[WebhookRouter]:
+@asynccontextmanager
+async def listening(sandbox: Sandbox, log: SmsLog) -> AsyncIterator[WebhookRouter]:
     transport = httpx.ASGITransport(app=sandbox_app(sandbox))
     async with (
         httpx.AsyncClient(transport=transport) as http_client,
@@ -44,42 +45,48 @@ async def router(sandbox: Sandbox, log: SmsLog) -> AsyncIterator[WebhookRouter]:
 
 
 async def test_whoever_asks_twice_is_told_twice_but_an_event_that_is_repeated_is_not(
-    sandbox: Sandbox, router: WebhookRouter
+    sandbox: Sandbox, log: SmsLog
 ) -> None:
-    for question in (QUESTION, QUESTION, IncomingSms(phone_number="+33639980001", message="HORAIRES")):
-        await router.dispatch(question)
+    async with listening(sandbox, log) as router:
+        for question in (QUESTION, QUESTION, IncomingSms(phone_number="+33639980001", message="HORAIRES")):
+            await router.dispatch(question)
     assert len(sandbox.messages) == 2
 
 
-async def test_a_reply_that_may_have_left_is_not_sent_again(sandbox: Sandbox, router: WebhookRouter) -> None:
+async def test_a_reply_that_may_have_left_is_not_sent_again(sandbox: Sandbox, log: SmsLog) -> None:
     sandbox.order(Fault(lose_answer=True))
-    await router.dispatch(QUESTION)
-    await router.dispatch(QUESTION)
+    async with listening(sandbox, log) as router:
+        await router.dispatch(QUESTION)
+        await router.dispatch(QUESTION)
     assert len(sandbox.messages) == 1
 
 
-async def test_a_reply_that_did_not_leave_is_sent_when_the_event_comes_again(
-    sandbox: Sandbox, router: WebhookRouter
-) -> None:
+async def test_a_reply_that_did_not_leave_is_sent_when_the_event_comes_again(sandbox: Sandbox, log: SmsLog) -> None:
     sandbox.order(Fault(status=401))
-    with pytest.raises(ExceptionGroup):
+    async with listening(sandbox, log) as router:
+        with pytest.raises(ExceptionGroup):
+            await router.dispatch(QUESTION)
         await router.dispatch(QUESTION)
-    await router.dispatch(QUESTION)
     assert len(sandbox.messages) == 1
 
 
 @pytest.mark.parametrize("order", [("sent", "received"), ("received", "sent"), ("received", "failed", "received")])
 async def test_of_all_reports_the_one_that_says_most_is_kept(
-    order: tuple[str, ...], router: WebhookRouter, log: SmsLog
+    order: tuple[str, ...], sandbox: Sandbox, log: SmsLog
 ) -> None:
-    for status in order:
-        await router.dispatch(DeliveryStatus(sms_id="booking-4711", status=status))
+    async with listening(sandbox, log) as router:
+        for status in order:
+            await router.dispatch(DeliveryStatus(sms_id="booking-4711", status=status))
     assert log.statuses() == {"booking-4711": "received"}
 
 
-async def test_an_event_comes_in_by_http(sandbox: Sandbox, router: WebhookRouter) -> None:
-    transport = httpx.ASGITransport(app=webhook_app(router))
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as inside:
+async def test_an_event_comes_in_by_http(sandbox: Sandbox, log: SmsLog) -> None:
+    async with (
+        listening(sandbox, log) as router,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=webhook_app(router)), base_url="http://localhost"
+        ) as inside,
+    ):
         answer = await inside.get(f"/{SECRET}?{build_webhook(QUESTION)}")
     assert answer.status_code == 200
     assert [sms.phone_number for sms in sandbox.messages] == ["+33639980001"]
