@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import asyncio
 import importlib.util
+import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -23,40 +25,44 @@ import httpx
 import pytest
 
 import insim_async
-from insim_async.webhooks import new_secret
+from insim_async.webhooks import IncomingSms, build_webhook
 
 pytestmark = pytest.mark.extra("sandbox")
 
 PROJECT = Path(__file__).parent.parent
 EXAMPLES = PROJECT / "docs" / "examples"
 PAGES = sorted([PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")])
-FENCE = re.compile(r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(
+    r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$(?:\n\n```text\n(?P<output>.*?)^```$)?", re.MULTILINE | re.DOTALL
+)
 READY = re.compile(r"inSIM sandbox ready at (\S+) login=(\S+) access_key=(\S+)")
 DOCUMENTED = "http://127.0.0.1:8080"
 
 
 class Fenced(NamedTuple):
-    """A fenced block of a page."""
+    """A fenced block of a page, and what a ``text`` block right behind it says that it prints."""
 
     kind: str
     text: str
     line: int
+    output: str
 
 
 def fenced(page: Path) -> list[Fenced]:
     text = page.read_text("utf-8")
     return [
-        Fenced(match["kind"], match["text"], text.count("\n", 0, match.start()) + 2) for match in FENCE.finditer(text)
+        Fenced(match["kind"], match["text"], text.count("\n", 0, match.start()) + 2, match["output"] or "")
+        for match in FENCE.finditer(text)
     ]
 
 
 def commands(page: Path) -> Iterator[tuple[str, str]]:
-    """Yield each command that a page shows, and the output that it shows for it."""
+    """Yield each command that a page shows, as it is pasted, and the output that it shows for it."""
     for block in fenced(page):
-        if block.kind == "console":
-            for entry in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
-                command, _, output = entry.partition("\n")
-                yield re.sub(r"\s+#.*", "", command), output
+        if block.kind == "shell":
+            *others, last = block.text.splitlines()
+            yield from ((command, "") for command in others)
+            yield last, block.output
 
 
 def same(shown: str, printed: str) -> bool:
@@ -118,23 +124,117 @@ def run_block(runner: asyncio.Runner, block: Fenced, page: str, names: dict[str,
         runner.run(result)
 
 
+def exported(text: str, sandbox: Server) -> dict[str, str]:
+    """Paste into a shell what sets the environment, and return it; a sandbox elsewhere stands in for the page's."""
+    lines = [line for line in text.splitlines() if line.startswith("export ") or "webhooks secret" in line]
+    shown = "python -c 'import json, os; print(json.dumps(dict(os.environ)))'"
+    script = "\n".join([*lines, shown]).replace(DOCUMENTED, sandbox.url)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    run = subprocess.run(["sh", "-euc", script], env=os.environ | {"PATH": path}, capture_output=True, check=True)
+    variables: dict[str, str] = json.loads(run.stdout)
+    return {name: value for name, value in variables.items() if name.startswith("INSIM_")}
+
+
+def unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave it to the page to set the environment."""
+    for name in [name for name in os.environ if name.startswith("INSIM_")]:
+        monkeypatch.delenv(name)
+
+
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if any(block.kind == "python" for block in fenced(page))], ids=page_name
 )
 def test_the_python_of_a_page_runs_from_top_to_bottom(
     page: Path, sandbox: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The blocks of a page share their names; a ``text`` block says what the one before it prints."""
-    monkeypatch.setenv("INSIM_WEBHOOK_SECRET", new_secret())
-    blocks = fenced(page)
+    """The blocks of a page share their names, and the environment that its commands set.
+
+    A page that does not start the sandbox is read after one that does.
+    """
+    if any("insim_async.sandbox" in command for command, _ in commands(page)):
+        unset(monkeypatch)
     names: dict[str, Any] = {"__name__": "__main__"}
-    for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+    for block in fenced(page):
+        if block.kind == "shell":
+            for name, value in exported(block.text, sandbox).items():
+                monkeypatch.setenv(name, value)
         if block.kind == "python":
             with asyncio.Runner() as runner:
                 run_block(runner, block, page_name(page), names)
             printed = capsys.readouterr().out
-            if following is not None and following.kind == "text":
-                assert same(following.text, printed), printed
+            assert not block.output or same(block.output, printed), printed
+
+
+def readme() -> Iterator[tuple[str, Fenced]]:
+    """Yield each program of the README and what is pasted into a shell before it."""
+    pasted = ""
+    for block in fenced(PROJECT / "README.md"):
+        if block.kind == "shell":
+            pasted += block.text
+        elif block.kind == "python":
+            yield pasted, block
+
+
+@pytest.mark.parametrize(("pasted", "block"), [*readme()], ids=["send", "bulk", "list", "hooks"])
+def test_each_block_of_the_readme_is_a_program(
+    pasted: str, block: Fenced, sandbox: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unset(monkeypatch)
+    environment = os.environ | exported(pasted, sandbox)
+    run = subprocess.run([sys.executable, "-c", block.text], env=environment, capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert not block.output or same(block.output, run.stdout), run.stdout
+
+
+def hooks() -> tuple[str, str]:
+    """Return the README's webhook app, and what is pasted into a shell before it."""
+    ((pasted, block),) = [(pasted, block) for pasted, block in readme() if "WebhookRouter" in block.text]
+    return block.text, pasted
+
+
+async def test_the_readme_serves_its_webhooks(sandbox: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, pasted = hooks()
+    found = re.search(r"Save it as `(\S+)`, run `(uvicorn .+?)`", (PROJECT / "README.md").read_text("utf-8"))
+    assert found is not None
+    tmp_path.joinpath(found[1]).write_text(code, "utf-8")
+    for name, value in exported(pasted, sandbox).items():
+        monkeypatch.setenv(name, value)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host, port = listener.getsockname()
+        command = ("-m", *found[2].split(), "--app-dir", str(tmp_path), "--fd", str(listener.fileno()))
+        with process(*command, "--log-level", "warning", pass_fds=[listener.fileno()]):
+            query = build_webhook(IncomingSms(phone_number="+33639980001", message="Bonjour !"))
+            async with httpx.AsyncClient(base_url=f"http://{host}:{port}") as inside:
+                answer = await inside.get(f"/{os.environ['INSIM_WEBHOOK_SECRET']}?{query}")
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("app", ["README.md", "webhooks_aiohttp.py", "webhooks_fastapi.py"])
+def test_an_app_without_its_secret_says_how_to_make_one(
+    app: str, sandbox: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("INSIM_WEBHOOK_SECRET", raising=False)
+    command = ["-c", hooks()[0]] if app == "README.md" else [str(EXAMPLES / app)]
+    run = subprocess.run([sys.executable, *command], capture_output=True, text=True)
+    assert run.returncode == 1
+    last = run.stderr.splitlines()[-1]
+    assert last.startswith("insim_async.errors.ConfigurationError: secret: it is missing"), last
+    assert "python -m insim_async.webhooks secret makes one" in last
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_commands_can_be_pasted_into_any_shell(page: Path) -> None:
+    """There is no prompt before them and no comment behind them, which an interactive zsh would run."""
+    assert {block.kind for block in fenced(page)} & {"bash", "console", "sh", "zsh"} == set()
+    shown = [command for command, _ in commands(page)]
+    assert [command for command in shown if command.startswith(("$", "%", ">"))] == []
+    assert [command for command in shown if shlex.split(command) != shlex.split(command, comments=True)] == []
+
+
+def test_before_there_is_an_environment_python_is_python3() -> None:
+    shown = [command for page in PAGES for command, _ in commands(page) if "-m venv" in command]
+    assert shown != []
+    assert [command for command in shown if not command.startswith("python3 -m venv .venv")] == []
 
 
 RUN_BY_NAME = [
@@ -154,7 +254,7 @@ def test_an_example_prints_what_the_page_shows(page: Path, command: str, shown: 
 
 def test_the_sandbox_announces_itself_as_the_pages_show(sandbox: Server) -> None:
     shown = [output for page in PAGES for command, output in commands(page) if "insim_async.sandbox" in command]
-    assert set(shown) == {sandbox.ready.replace(sandbox.url, DOCUMENTED)}
+    assert {output for output in shown if output} == {sandbox.ready.replace(sandbox.url, DOCUMENTED)}
 
 
 def test_the_pages_set_the_environment_that_the_sandbox_asks_for(sandbox: Server) -> None:
@@ -166,7 +266,7 @@ def test_the_pages_set_the_environment_that_the_sandbox_asks_for(sandbox: Server
 
 
 def test_the_chores_that_the_pages_name_exist() -> None:
-    named = {command.split()[-1] for page in PAGES for command, _ in commands(page) if "nox -s" in command}
+    named = {name for page in PAGES for name in re.findall(r"nox -s (\w+)", page.read_text("utf-8"))}
     defined = re.findall(r"^@nox\.session.*\ndef (\w+)", (PROJECT / "noxfile.py").read_text("utf-8"), re.MULTILINE)
     assert named <= set(defined)
     assert {"demo", "tests"} <= named

@@ -13,7 +13,7 @@ from insim_async.webhooks.inbox import Inbox
 
 insim = AsyncInSim()
 inbox = Inbox.open("inbox.db")
-router = create_router(os.environ["INSIM_WEBHOOK_SECRET"], insim, SmsLog("sms.db"))
+router = create_router(os.environ.get("INSIM_WEBHOOK_SECRET", ""), insim, SmsLog("sms.db"))
 
 
 async def run_handlers(_: web.Application) -> AsyncIterator[None]:

@@ -2,7 +2,7 @@
 
 ::
 
-    router = WebhookRouter(secret=os.environ["INSIM_WEBHOOK_SECRET"])
+    router = WebhookRouter(secret=os.environ.get("INSIM_WEBHOOK_SECRET", ""))
 
     @router.on(IncomingSms)
     async def reply(event: IncomingSms) -> None: ...
