@@ -171,7 +171,7 @@ def readme() -> Iterator[tuple[str, Fenced]]:
     for block in fenced(PROJECT / "README.md"):
         if block.kind == "shell":
             pasted += block.text
-        elif block.kind == "python":
+        else:
             yield pasted, block
 
 
