@@ -6,7 +6,6 @@ A verdict is a value, never an exception, so that one bad row stops nothing else
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 
 from msgspec import UNSET, Struct
@@ -16,14 +15,13 @@ from insim_async._wire import PLACEHOLDER, Message
 from insim_async.errors import InvalidMessage
 from insim_async.models import Contact, Priority, Sms
 
-__all__ = ["Ids", "Rules", "check_contact", "check_sms", "plain_messages"]
+__all__ = ["Ids", "Rules", "check_contact", "check_sms"]
 
 MAX_PARTS = 255
 """How many parts one SMS can have: the concatenation header counts them in one octet (3GPP TS 23.040, 9.2.3.24.1)."""
 MAX_URL = 2000
 REMEMBERED_IDS = 100_000
-_ALWAYS_FITS = 67 * MAX_PARTS // 2
-_are_e164 = re.compile(r"(?:\+[1-9][0-9]{6,14}(?:\n|\Z))++").fullmatch
+ALWAYS_FITS = 67 * MAX_PARTS // 2
 _ID = re.compile(r"[A-Za-z0-9._~:/@+=-]{1,128}").fullmatch
 _URL = re.compile(r"https?://[^\s\x00-\x1f]+", re.IGNORECASE).fullmatch
 
@@ -55,42 +53,6 @@ class Ids:
             self._new, self._old = set(), self._new
         self._new.add(sms_id)
         return True
-
-
-def plain_messages(batch: Sequence[Sms], rules: Rules, ids: Iterable[str]) -> list[Message] | None:
-    """Return a whole batch as it goes out if nothing about it needs a closer look, as is most often so; else None.
-
-    It asks of all messages at once what ``check_sms`` asks of each, in a third of the time.
-    """
-    normal = Priority.NORMAL  # looking up a member costs as much as the rest of a line
-    special = [
-        sms
-        for sms in batch
-        if sms.__class__ is not Sms
-        or sms.sms_id is not None
-        or sms.url != ""
-        or sms.send_at is not None
-        or sms.priority is not normal
-    ]
-    if special or rules.region is not None:
-        return None
-    found = [sms.phone_number for sms in batch]
-    texts = [sms.message for sms in batch]
-    try:
-        lines, joined = "\n".join(found), "".join(texts)
-        joined.encode()
-    except (TypeError, UnicodeEncodeError):
-        return None
-    plain = (
-        _are_e164(lines)
-        and lines.count("\n") == len(batch) - 1
-        and "\0" not in joined
-        and "[" not in joined
-        and all(texts)
-        and not any(map(str.isspace, texts))
-        and max(map(len, texts)) <= _ALWAYS_FITS
-    )
-    return list(map(Message, found, texts, ids)) if plain else None
 
 
 def check_sms(sms: object, rules: Rules, fresh_id: str, ids: Ids) -> Message | InvalidMessage:
@@ -143,7 +105,7 @@ def _fault_of_text(text: str) -> InvalidMessage | None:
         return InvalidMessage("message", reason)
     if not text or text.isspace():
         return InvalidMessage("message", "it is empty")
-    if len(text) > _ALWAYS_FITS and (parts := segments.count(text).parts) > MAX_PARTS:
+    if len(text) > ALWAYS_FITS and (parts := segments.count(text).parts) > MAX_PARTS:
         return InvalidMessage("message", f"it needs {parts} parts, and an SMS has at most {MAX_PARTS}: split the text")
     return None
 

@@ -12,7 +12,8 @@ from itertools import repeat
 
 from insim_async import _wire
 from insim_async._http import Call, Connection
-from insim_async._sending.checks import Ids, Rules, check_sms, plain_messages
+from insim_async._sending.checks import Ids, Rules, check_sms
+from insim_async._sending.fast import plain_messages
 from insim_async._wire import Account, Message
 from insim_async.errors import (
     AuthenticationFailed,

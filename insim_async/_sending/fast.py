@@ -1,0 +1,71 @@
+"""Ways to the same verdicts in less time. All in here may be deleted: nothing changes but speed.
+
+None always means "ask the slow way", and is the answer wherever there is any doubt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from insim_async._sending.checks import ALWAYS_FITS, Rules
+from insim_async._wire import Message
+from insim_async.models import Priority, Sms
+
+__all__ = ["plain_messages"]
+
+_are_e164 = re.compile(r"(?:\+[1-9][0-9]{6,14}+\n)*+\+[1-9][0-9]{6,14}").fullmatch
+
+
+def plain_messages(batch: Sequence[Sms], rules: Rules, ids: Iterable[str]) -> list[Message] | None:
+    """Return a whole batch as it goes out if nothing about it needs a closer look, as is most often so; else None.
+
+    It asks of all messages at once what ``check_sms`` asks of each, in a third of the time.
+    """
+    if rules.region is not None or _has_special(batch):
+        return None
+    found = [sms.phone_number for sms in batch]
+    texts = [sms.message for sms in batch]
+    return list(map(Message, found, texts, ids)) if _are_numbers(found) and _are_texts(texts) else None
+
+
+def _has_special(batch: Sequence[Sms]) -> bool:
+    """Say whether a message has more than number and text, or is no plain Sms of plain strings.
+
+    By type and identity alone: to compare what a caller gave may do anything. An empty ``url`` that is another object
+    than ours only goes the slow way.
+    """
+    normal, empty = Priority.NORMAL, ""  # looking up a member costs as much as the rest of a line
+    special = [
+        sms
+        for sms in batch
+        if type(sms) is not Sms
+        or type(sms.phone_number) is not str
+        or type(sms.message) is not str
+        or sms.sms_id is not None
+        or sms.url is not empty
+        or sms.send_at is not None
+        or sms.priority is not normal
+    ]
+    return bool(special)
+
+
+def _are_numbers(found: list[str]) -> bool:
+    """Say whether all are E.164: as many lines as numbers, so that none holds a line break."""
+    lines = "\n".join(found)
+    return _are_e164(lines) is not None and lines.count("\n") == len(found) - 1
+
+
+def _are_texts(texts: list[str]) -> bool:
+    joined = "".join(texts)
+    try:
+        joined.encode()
+    except UnicodeEncodeError:
+        return False
+    return (
+        "\0" not in joined
+        and "[" not in joined
+        and all(texts)
+        and not any(map(str.isspace, texts))
+        and max(map(len, texts)) <= ALWAYS_FITS
+    )
