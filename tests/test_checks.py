@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec import UNSET
 
-from insim_async import Contact, InvalidMessage, Priority, Sms
+from insim_async import AsyncInSim, Contact, InvalidMessage, Priority, Sms, Status
 from insim_async._sending.checks import Ids, Rules, check_contact, check_sms
 from insim_async._wire import Message
+from tests.conftest import Gateway
 
 NUMBER = "+33639980001"
 PARIS = ZoneInfo("Europe/Paris")
@@ -24,6 +25,44 @@ class NotATime(datetime):
 
     def __ne__(self, other: object) -> bool:
         return True
+
+
+def touchy(*_: object) -> NoReturn:
+    raise TypeError("boolean value of NA is ambiguous")
+
+
+class Touchy:
+    """A stand-in for pandas' NA, which refuses to be compared; this one refuses to be looked at in other ways too."""
+
+    __eq__ = __ne__ = __lt__ = __gt__ = __le__ = __ge__ = __bool__ = __hash__ = __len__ = __contains__ = touchy
+    __index__ = __int__ = __str__ = __repr__ = __iter__ = touchy
+
+
+class TouchyText(str):
+    """A text that is one, whatever its class makes of looking at it."""
+
+    __slots__ = ()
+    __eq__ = __ne__ = __bool__ = __hash__ = __len__ = __contains__ = __str__ = __iter__ = touchy
+    encode = isspace = isascii = strip = index = touchy  # type: ignore[assignment]
+
+
+class TouchyDate(datetime):
+    """A date that refuses to be compared."""
+
+    __eq__ = __ne__ = touchy
+
+
+class TouchyZone(tzinfo):
+    """A zone that does not say its offset."""
+
+    utcoffset = dst = tzname = touchy
+
+
+class Strange:
+    """It does not even say what it is."""
+
+    def __getattribute__(self, name: str) -> NoReturn:
+        touchy()
 
 
 @pytest.mark.parametrize(
@@ -68,6 +107,8 @@ BAD: list[tuple[Any, str, str]] = [
     (Sms(NUMBER, "Hi", priority=9), "priority", "expected Priority"),  # type: ignore[arg-type]
     (Sms(NUMBER, "Hi", priority="high"), "priority", "expected Priority"),  # type: ignore[arg-type]
     (Sms(NUMBER, "Hi", priority=[]), "priority", "expected Priority"),  # type: ignore[arg-type]
+    (Sms(NUMBER, "Hi", priority=True), "priority", "expected Priority"),  # type: ignore[arg-type]
+    (Sms(NUMBER, "Hi", priority=-1), "priority", "expected Priority"),  # type: ignore[arg-type]
     (Sms(NUMBER, "Hi", sms_id=""), "sms_id", "1 to 128"),
     (Sms(NUMBER, "Hi", sms_id="a b"), "sms_id", "1 to 128"),
     (Sms(NUMBER, "Hi", sms_id="é"), "sms_id", "1 to 128"),
@@ -86,6 +127,61 @@ def test_a_bad_message_is_told_apart_without_repeating_it(sms: Any, field: str, 
     assert fault.field == field
     assert reason in fault.reason
     assert "0639980001" not in str(fault)
+
+
+TOUCHY: list[Any] = [Touchy, Strange]
+
+
+@pytest.mark.parametrize("field", Sms.__struct_fields__)
+@pytest.mark.parametrize("kind", TOUCHY)
+@pytest.mark.parametrize("text", ["Hi", LINKED])
+def test_a_field_that_cannot_be_compared_is_that_message_s_fault(field: str, kind: Any, text: str) -> None:
+    sms = Sms(**{"phone_number": NUMBER, "message": text, "url": URL if text == LINKED else ""} | {field: kind()})
+    fault = check_sms(sms, Rules(), "fresh", Ids())
+    assert isinstance(fault, InvalidMessage)
+    assert fault.field == field
+
+
+@pytest.mark.parametrize(
+    ("send_at", "reason"),
+    [
+        (datetime(2031, 1, 1, tzinfo=TouchyZone()), "looking at it raises TypeError"),
+        (TouchyDate(2031, 1, 1), "looking at it raises TypeError"),
+    ],
+)
+def test_so_is_a_date_that_cannot_be_read(send_at: datetime, reason: str) -> None:
+    fault = check_sms(Sms(NUMBER, "Hi", send_at=send_at), Rules(timezone=PARIS), "fresh", Ids())
+    assert isinstance(fault, InvalidMessage)
+    assert (fault.field, reason in fault.reason) == ("send_at", True)
+
+
+def test_a_text_of_any_kind_goes_out_as_what_it_says() -> None:
+    sms = Sms(*map(TouchyText, [NUMBER, LINKED]), url=TouchyText(URL), sms_id=TouchyText("a"))
+    message = check_sms(sms, Rules(), "fresh", Ids())
+    assert message == Message(NUMBER, LINKED, "a", URL)
+    assert {type(getattr(message, name)) for name in ("phone_number", "message", "id_sms_api", "url")} == {str}
+
+
+@pytest.mark.parametrize("field", Contact.__struct_fields__)
+@pytest.mark.parametrize("kind", TOUCHY)
+def test_a_field_that_cannot_be_compared_is_that_contact_s_fault(field: str, kind: Any) -> None:
+    fault = check_contact(Contact(**{"phone_number": NUMBER, field: kind()}), Rules())
+    assert isinstance(fault, InvalidMessage)
+    assert fault.field == field
+
+
+@pytest.mark.parametrize("kind", TOUCHY)
+def test_what_is_no_message_at_all_is_its_own_fault_too(kind: Any) -> None:
+    assert isinstance(check_sms(kind(), Rules(), "fresh", Ids()), InvalidMessage)
+    assert isinstance(check_contact(kind(), Rules()), InvalidMessage)
+
+
+async def test_one_that_cannot_be_compared_costs_no_report(insim: AsyncInSim, gateway: Gateway) -> None:
+    wrong: dict[str, Any] = {field: Touchy() for field in Sms.__struct_fields__}
+    bad = [Sms(**{"phone_number": NUMBER, "message": "Hi"} | {field: value}) for field, value in wrong.items()]
+    report = await insim.send_many([Sms(NUMBER, "a"), *bad, Sms(NUMBER, "b")])
+    assert [o.status for o in report.outcomes] == [Status.SENT, *[Status.NOT_SENT] * len(bad), Status.SENT]
+    assert [getattr(outcome.error, "field", None) for outcome in report.outcomes[1:-1]] == list(wrong)
 
 
 NAIVE = datetime(2026, 7, 1, 9, 30, 15)  # noqa: DTZ001 - the account's own zone
@@ -147,6 +243,13 @@ def test_a_good_contact_gets_its_number_normalised() -> None:
     assert check_contact(contact, Rules()) == Contact(
         NUMBER, first_name="A", last_name="B", address="C", email="pas d'email"
     )
+
+
+def test_a_contact_s_texts_of_any_kind_are_what_they_say() -> None:
+    contact = check_contact(Contact(TouchyText(NUMBER), first_name=TouchyText("A"), email=TouchyText("b")), Rules())
+    assert contact == Contact(NUMBER, first_name="A", email="b")
+    assert isinstance(contact, Contact)
+    assert {type(getattr(contact, name)) for name in Contact.__struct_fields__} == {str}
 
 
 @pytest.mark.extra("phone")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import example, given, settings
@@ -46,7 +46,16 @@ def test_a_plain_batch_goes_the_fast_way() -> None:
     ]
 
 
-ODD: list[Any] = [None, 5, True, 1.5, b"Hi", [], object()]
+class Touchy:
+    """A stand-in for pandas' NA, which refuses to be compared."""
+
+    def __eq__(self, other: object) -> NoReturn:
+        raise TypeError("boolean value of NA is ambiguous")
+
+    __ne__ = __bool__ = __hash__ = __eq__  # type: ignore[assignment]
+
+
+ODD: list[Any] = [None, 5, True, 1.5, b"Hi", [], object(), Touchy()]
 ODD_TEXTS: list[Any] = ["", " ", "\n", "a\0", "\ud800", "[Lien_Tracking]", "a" * 39_016, Text("Hi"), Text(""), *ODD]
 ODD_NUMBERS: list[Any] = [
     "",

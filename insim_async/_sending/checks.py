@@ -5,10 +5,12 @@ A verdict is a value, never an exception, so that one bad row stops nothing else
 
 from __future__ import annotations
 
+import operator
 import re
 from datetime import UTC, datetime, tzinfo
+from typing import SupportsIndex
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from insim_async import numbers, segments
 from insim_async._wire import PLACEHOLDER, Message
@@ -23,7 +25,8 @@ MAX_URL = 2000
 REMEMBERED_IDS = 100_000
 ALWAYS_FITS = 67 * MAX_PARTS // 2
 _ID = re.compile(r"[A-Za-z0-9._~:/@+=-]{1,128}").fullmatch
-_URL = re.compile(r"https?://[^\s\x00-\x1f]+", re.IGNORECASE).fullmatch
+_LEVELS = frozenset(map(int, Priority))
+_URL = re.compile(r"https?://[^\s\x00-\x1f\ud800-\udfff]+", re.IGNORECASE).fullmatch
 
 
 class Rules(Struct, frozen=True):
@@ -64,103 +67,151 @@ def check_sms(sms: object, rules: Rules, fresh_id: str, ids: Ids) -> Message | I
         fresh_id: For a message that brings none.
         ids: Those that were brought before, by messages of the same call.
     """
-    if not isinstance(sms, Sms):
-        return InvalidMessage("message", f"expected an Sms, got {type(sms).__name__}: write Sms(phone_number, message)")
-    number = numbers.check(sms.phone_number, rules.region)
-    if isinstance(number, InvalidMessage):
-        return number
-    date = "" if sms.send_at is None else _date(sms.send_at, rules.timezone)
-    if isinstance(date, InvalidMessage):
-        return date
-    fault = _fault_of_text(sms.message) or _fault_of_link(sms) or _fault_of_rest(sms)
-    if fault is not None:
-        return fault
-    if sms.sms_id is not None and not ids.add(sms.sms_id):
-        return InvalidMessage("sms_id", "an earlier message of the same call has it, and receipts go by it")
-    priority = UNSET if sms.priority is Priority.NORMAL else int(sms.priority)
-    return Message(number, sms.message, sms.sms_id or fresh_id, sms.url or UNSET, priority, date or UNSET)
+    field = "message"
+    try:
+        if not isinstance(sms, Sms):
+            raise _Unfit(f"expected an Sms, got {type(sms).__name__}: write Sms(phone_number, message)")
+        field = "phone_number"
+        number = _number(sms.phone_number, rules)
+        field = "send_at"
+        date = _date(sms.send_at, rules)
+        field = "message"
+        text = _message(sms.message)
+        field = "url"
+        url = _url(sms.url, text)
+        field = "priority"
+        priority = _priority(sms.priority)
+        field = "sms_id"
+        sms_id = _new(sms.sms_id, ids)
+    except Exception as error:  # noqa: BLE001 - see _fault
+        return _fault(field, error)
+    return Message(number, text, sms_id or fresh_id, url, priority, date)
 
 
 def check_contact(contact: object, rules: Rules) -> Contact | InvalidMessage:
     """Return the contact with its number in E.164, or what is wrong with it."""
-    if not isinstance(contact, Contact):
-        return InvalidMessage("contact", f"expected a Contact, got {type(contact).__name__}")
-    number = numbers.check(contact.phone_number, rules.region)
-    if isinstance(number, InvalidMessage):
-        return number
-    for field in ("first_name", "last_name", "address", "email"):
-        if (reason := _unwritable(getattr(contact, field))) is not None:
-            return InvalidMessage(field, reason)
-    return Contact(
-        number,
-        first_name=contact.first_name,
-        last_name=contact.last_name,
-        address=contact.address,
-        email=contact.email,
-    )
+    field = "contact"
+    try:
+        if not isinstance(contact, Contact):
+            raise _Unfit(f"expected a Contact, got {type(contact).__name__}")
+        field = "phone_number"
+        number = _number(contact.phone_number, rules)
+        written: dict[str, str] = {}
+        for field in ("first_name", "last_name", "address", "email"):
+            written[field] = _text(getattr(contact, field))
+    except Exception as error:  # noqa: BLE001 - see _fault
+        return _fault(field, error)
+    return Contact(number, **written)
 
 
-def _fault_of_text(text: str) -> InvalidMessage | None:
-    if (reason := _unwritable(text)) is not None:
-        return InvalidMessage("message", reason)
-    if not text or text.isspace():
-        return InvalidMessage("message", "it is empty")
-    if len(text) > ALWAYS_FITS and (parts := segments.count(text).parts) > MAX_PARTS:
-        return InvalidMessage("message", f"it needs {parts} parts, and an SMS has at most {MAX_PARTS}: split the text")
-    return None
+class _Unfit(Exception):
+    """A reason why something cannot go out; it never leaves this module."""
 
 
-def _fault_of_link(sms: Sms) -> InvalidMessage | None:
-    tracked = PLACEHOLDER in sms.message
-    if not sms.url:
-        return InvalidMessage("url", f"the text holds {PLACEHOLDER}, so it needs a url to link to") if tracked else None
-    if not tracked:
-        return InvalidMessage("url", f"it is linked where the text holds {PLACEHOLDER}, and the text does not")
-    if not isinstance(sms.url, str) or len(sms.url) > MAX_URL or not _URL(sms.url) or _unwritable(sms.url):
-        return InvalidMessage("url", f"expected http:// or https:// and at most {MAX_URL} characters without spaces")
-    return None
+def _fault(field: str, error: Exception) -> InvalidMessage:
+    """Name the field that was being looked at.
+
+    Whatever is raised there is the fault of that one message. A field may hold anything, such as a ``pandas.NA``, which
+    refuses to be compared, or a ``tzinfo`` that raises; its error must not end the call and cost the report of all
+    messages that were sent before. It is named by its kind alone, since its words may repeat what it is about.
+    """
+    if isinstance(error, _Unfit):
+        return InvalidMessage(field, str(error))
+    return InvalidMessage(field, f"it cannot be read: looking at it raises {type(error).__name__}")
 
 
-def _fault_of_rest(sms: Sms) -> InvalidMessage | None:
-    if sms.priority.__class__ is not Priority and sms.priority not in tuple(Priority):
-        return InvalidMessage("priority", "expected Priority.LOW, NORMAL or HIGH")
-    if sms.sms_id is not None and not (isinstance(sms.sms_id, str) and _ID(sms.sms_id)):
-        return InvalidMessage("sms_id", "expected 1 to 128 characters of A-Z a-z 0-9 . _ ~ : / @ + = -")
-    return None
+def _plain(value: object) -> object:
+    """Return a text as a ``str`` proper, whatever its own class makes of comparing, and all else as it is."""
+    if type(value) is str or not isinstance(value, str):
+        return value
+    return str.__str__(value)
 
 
-def _unwritable(text: object) -> str | None:
+def _text(given: object) -> str:
+    text = _plain(given)
     if not isinstance(text, str):
-        return f"expected text, got {type(text).__name__}"
+        raise _Unfit(f"expected text, got {type(given).__name__}")
     if "\0" in text:
-        return f"it holds a NUL character, at position {text.index(chr(0)) + 1}"
+        raise _Unfit(f"it holds a NUL character, at position {text.index(chr(0)) + 1}")
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            return f"it holds half of a surrogate pair, at position {error.start + 1}"
-    return None
+            raise _Unfit(f"it holds half of a surrogate pair, at position {error.start + 1}") from None
+    return text
 
 
-def _date(send_at: object, zone: tzinfo | None) -> str | InvalidMessage:
+def _number(given: object, rules: Rules) -> str:
+    number = numbers.check(_plain(given), rules.region)
+    if isinstance(number, InvalidMessage):
+        raise _Unfit(number.reason)
+    return number
+
+
+def _message(given: object) -> str:
+    text = _text(given)
+    if not text or text.isspace():
+        raise _Unfit("it is empty")
+    if len(text) > ALWAYS_FITS and (parts := segments.count(text).parts) > MAX_PARTS:
+        raise _Unfit(f"it needs {parts} parts, and an SMS has at most {MAX_PARTS}: split the text")
+    return text
+
+
+def _url(given: object, text: str) -> str | UnsetType:
+    url, tracked = _plain(given), PLACEHOLDER in text
+    if url is None or (isinstance(url, str) and not url):
+        if tracked:
+            raise _Unfit(f"the text holds {PLACEHOLDER}, so it needs a url to link to")
+        return UNSET
+    if not tracked:
+        raise _Unfit(f"it is linked where the text holds {PLACEHOLDER}, and the text does not")
+    if not isinstance(url, str) or len(url) > MAX_URL or not _URL(url):
+        raise _Unfit(f"expected http:// or https:// and at most {MAX_URL} characters without spaces")
+    return url
+
+
+def _priority(given: object) -> int | UnsetType:
+    if given is Priority.NORMAL:
+        return UNSET
+    if isinstance(given, SupportsIndex) and not isinstance(given, bool):
+        level = operator.index(given)  # a plain int, whatever the type of a number is
+        if level in _LEVELS:
+            return level
+    raise _Unfit("expected Priority.LOW, NORMAL or HIGH")
+
+
+def _new(given: object, ids: Ids) -> str | None:
+    sms_id = _plain(given)
+    if sms_id is None:
+        return None
+    if not (isinstance(sms_id, str) and _ID(sms_id)):
+        raise _Unfit("expected 1 to 128 characters of A-Z a-z 0-9 . _ ~ : / @ + = -")
+    if not ids.add(sms_id):
+        raise _Unfit("an earlier message of the same call has it, and receipts go by it")
+    return sms_id
+
+
+def _date(send_at: object, rules: Rules) -> str | UnsetType:
     """Write a date as the API reads it, which has no way to name a zone."""
-    if not isinstance(send_at, datetime) or send_at != send_at:  # as pandas' "not a time" is
-        return InvalidMessage("send_at", f"expected a datetime, got {type(send_at).__name__}")
-    if zone is None and send_at.tzinfo is not None:
-        return InvalidMessage("send_at", "it names a time zone: give the client the account's own with timezone=...")
+    if send_at is None:
+        return UNSET
+    if not isinstance(send_at, datetime) or (type(send_at) is not datetime and send_at != send_at):  # as pandas' NaT
+        raise _Unfit(f"expected a datetime, got {type(send_at).__name__}")
+    if rules.timezone is None and send_at.tzinfo is not None:
+        raise _Unfit("it names a time zone: give the client the account's own with timezone=...")
     try:
-        return _local(send_at, zone)
+        return _local(send_at, rules.timezone)
     except OverflowError:
-        return InvalidMessage("send_at", "it is too early or too late for a time zone")
+        raise _Unfit("it is too early or too late for a time zone") from None
 
 
-def _local(send_at: datetime, zone: tzinfo | None) -> str | InvalidMessage:
+def _local(send_at: datetime, zone: tzinfo | None) -> str:
     local = send_at if send_at.tzinfo is None else send_at.astimezone(zone)
     wall = local.replace(tzinfo=None, fold=0)
     if zone is not None:
         first, second = (wall.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
         if first != second and wall.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None) != wall:
-            return InvalidMessage("send_at", "clocks are put forward over that time: it does not exist in the zone")
+            raise _Unfit("clocks are put forward over that time: it does not exist in the zone")
         if first != second and send_at.tzinfo is not None:
-            return InvalidMessage("send_at", "clocks are put back over that time: the API cannot tell which is meant")
+            raise _Unfit("clocks are put back over that time: the API cannot tell which is meant")
     return wall.isoformat(" ", "seconds")
