@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import re
 import urllib.parse
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator, Mapping, Sized
 from typing import Any
 
 import msgspec
@@ -71,11 +71,16 @@ class Unshown(Private, frozen=True):
 
 
 def _shown(name: str, value: Any) -> object:
-    if not value or isinstance(value, Private):
+    if isinstance(value, Private) or _is_empty(value):
         return value
     if name == "errors":
         return tuple(error if is_code(error) else _masked(error) for error in value)
     return _masked(value) if name in _HIDDEN else value
+
+
+def _is_empty(value: object) -> bool:
+    """Ask only what is known to answer: there are values that refuse to be true or false, such as ``pandas.NA``."""
+    return value is None or (isinstance(value, str | int | float | tuple | list | Mapping) and not value)
 
 
 def _masked(value: object) -> object:

@@ -63,6 +63,18 @@ def test_a_repr_says_what_is_safe_to_say() -> None:
     )
 
 
+class NotAvailable:
+    """A stand-in for pandas' NA, which is neither true nor false."""
+
+    def __bool__(self) -> bool:
+        raise TypeError("boolean value of NA is ambiguous")
+
+
+def test_a_repr_asks_no_value_whether_it_is_true() -> None:
+    held: Any = {name: NotAvailable() for name in Sms.__struct_fields__}
+    assert repr(Sms(**held)).startswith("Sms(phone_number=<NotAvailable>, message=<NotAvailable>, url=<NotAvailable>, ")
+
+
 def test_a_receipt_equals_another_with_the_same_facts() -> None:
     one, same, other = (
         SmsReceipt(**RECEIPT),
