@@ -64,8 +64,9 @@ class Sms(_Addressed, frozen=True, kw_only=True, gc=False):
     Args:
         phone_number: The recipient, ``+`` and country code first; spaces, dots, dashes and brackets do not matter.
             In national format only with a client that was given a ``region``.
-        message: The text. ``[Lien_Tracking]`` in it becomes a tracked short link to ``url``.
-        url: The link to track, ``http`` or ``https``; needs the placeholder in ``message``.
+        message: The text. ``[Lien_Tracking]`` in it becomes a tracked short link to ``url``, and needs one.
+        url: The link to track, ``http`` or ``https``. Without the placeholder in the text it goes out as given: the
+            vendor documents it as an "optional URL to include in the message".
         priority: How urgently the phone takes it.
         send_at: When to send. Naive: goes out as it is, in the account's own zone. Aware: only with a client that
             was given the account's ``timezone``.

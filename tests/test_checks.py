@@ -71,6 +71,8 @@ class Strange:
         (Sms(NUMBER, "Hi"), Message(NUMBER, "Hi", "fresh")),
         (Sms("+33 (6).39-98.00 01\N{NO-BREAK SPACE}", "Hi"), Message(NUMBER, "Hi", "fresh")),
         (Sms(NUMBER, LINKED, url=URL), Message(NUMBER, LINKED, "fresh", URL)),
+        (Sms(NUMBER, "Hi", url=URL), Message(NUMBER, "Hi", "fresh", URL)),
+        (Sms(NUMBER, "Hi", url=None), Message(NUMBER, "Hi", "fresh")),  # type: ignore[arg-type]
         (
             Sms(NUMBER, "Hi", priority=Priority.HIGH, sms_id="A-1._~:/@+="),
             Message(NUMBER, "Hi", "A-1._~:/@+=", UNSET, 2),
@@ -98,7 +100,7 @@ BAD: list[tuple[Any, str, str]] = [
     (Sms(NUMBER, "a" * 39_016), "message", "it needs 256 parts"),
     (Sms(NUMBER, "\N{GRINNING FACE}" * 8_600), "message", "at most 255"),
     (Sms(NUMBER, LINKED), "url", "it needs a url"),
-    (Sms(NUMBER, "Hi", url=URL), "url", "where the text holds"),
+    (Sms(NUMBER, "Hi", url="ftp://example.com"), "url", "expected http"),
     (Sms(NUMBER, LINKED, url="ftp://example.com"), "url", "expected http"),
     (Sms(NUMBER, LINKED, url="https://example.com/a b"), "url", "without spaces"),
     (Sms(NUMBER, LINKED, url="https://" + "a" * 2000), "url", "at most 2000"),

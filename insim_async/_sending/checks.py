@@ -158,13 +158,11 @@ def _message(given: object) -> str:
 
 
 def _url(given: object, text: str) -> str | UnsetType:
-    url, tracked = _plain(given), PLACEHOLDER in text
+    url = _plain(given)
     if url is None or (isinstance(url, str) and not url):
-        if tracked:
+        if PLACEHOLDER in text:
             raise _Unfit(f"the text holds {PLACEHOLDER}, so it needs a url to link to")
         return UNSET
-    if not tracked:
-        raise _Unfit(f"it is linked where the text holds {PLACEHOLDER}, and the text does not")
     if not isinstance(url, str) or len(url) > MAX_URL or not _URL(url):
         raise _Unfit(f"expected http:// or https:// and at most {MAX_URL} characters without spaces")
     return url
