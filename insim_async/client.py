@@ -9,7 +9,7 @@ from datetime import datetime, tzinfo
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
-from insim_async import _wire, numbers
+from insim_async import _wire, numbers, segments
 from insim_async._http import Call, Connection, Gate, HttpClient, Injected, Transport
 from insim_async._sending import Bulk, Rules
 from insim_async._settings import account_of, check_base_url, check_counts, check_numbers, check_ssl_context, zone_of
@@ -58,6 +58,8 @@ class AsyncInSim:
         max_rate: Messages a second, for all callers together, without bursts; a batch then holds no more than a
             second's worth. None for no limit.
         retry: How often to try again where it is proven that nothing was sent.
+        max_parts: SMS parts that one text may take, at most; each costs as much as an SMS. A text that needs more is
+            refused before anything is sent. 255 is the most that the standard knows.
         region: Where numbers in national format are from (``"FR"``); needs the extra ``phone``. By default they are
             refused.
         timezone: The account's own zone (a name or a ``tzinfo``), to which aware ``send_at`` are converted.
@@ -82,6 +84,7 @@ class AsyncInSim:
         max_concurrency: int = 8,
         max_rate: float | None = None,
         retry: Retry = Retry(),  # noqa: B008 - frozen
+        max_parts: int = 20,
         region: str | None = None,
         timezone: tzinfo | str | None = None,
         dry_run: bool = False,
@@ -92,7 +95,9 @@ class AsyncInSim:
         if isinstance(account, ConfigurationError):
             raise account
         check_numbers(timeout=timeout, max_rate=1.0 if max_rate is None else max_rate)
-        check_counts(batch_size=batch_size, max_concurrency=max_concurrency)
+        check_counts(batch_size=batch_size, max_concurrency=max_concurrency, max_parts=max_parts)
+        if max_parts > segments.MAX_PARTS:
+            raise ConfigurationError(f"max_parts: expected at most {segments.MAX_PARTS}, got {max_parts!r}")
         if not isinstance(retry, Retry):
             raise ConfigurationError(f"retry: expected a Retry, got {type(retry).__name__}")
         retry.check()
@@ -107,7 +112,7 @@ class AsyncInSim:
         if ssl_context is not None:
             check_ssl_context(ssl_context)
         self._account = account
-        self._rules = Rules(region, zone_of(timezone))
+        self._rules = Rules(region, zone_of(timezone), max_parts)
         host = check_base_url(os.environ.get("INSIM_BASE_URL") or BASE_URL if base_url is None else base_url)
         self._connection = Connection(
             host,

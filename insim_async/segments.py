@@ -12,6 +12,12 @@ from msgspec import Struct
 
 __all__ = ["Segments", "count"]
 
+MAX_PARTS = 255
+"""How many parts one SMS can have: the concatenation header counts them in one octet (3GPP TS 23.040, 9.2.3.24.1)."""
+
+FIT_ANY_PART = 33
+"""So many characters fit into each part of a long text, whatever they are: 67 UTF-16 units are 33 surrogate pairs."""
+
 _BASIC = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"

@@ -99,9 +99,10 @@ async def test_a_slow_async_iterable_is_not_kept_waiting(insim: AsyncInSim, gate
 
 
 async def test_a_batch_never_has_a_body_that_is_too_long(
-    insim: AsyncInSim, gateway: Gateway, router: respx.MockRouter
+    hours: Hours, gateway: Gateway, router: respx.MockRouter
 ) -> None:
-    report = await insim.send_many([Sms(NUMBER, "a" * 20_000) for _ in range(100)])
+    async with client(hours, max_parts=255) as insim:
+        report = await insim.send_many([Sms(NUMBER, "a" * 20_000) for _ in range(100)])
     assert report.sent == 100
     assert len(gateway.batches) == 4
     assert all(len(call.request.content) <= delivery.BODY_CAP for call in router.calls)

@@ -78,8 +78,6 @@ class Strange:
             Message(NUMBER, "Hi", "A-1._~:/@+=", UNSET, 2),
         ),
         (Sms(NUMBER, "Hi", priority=0), Message(NUMBER, "Hi", "fresh", UNSET, 0)),  # type: ignore[arg-type]
-        (Sms(NUMBER, "é" * 8000), Message(NUMBER, "é" * 8000, "fresh")),
-        (Sms(NUMBER, "a" * 39_015), Message(NUMBER, "a" * 39_015, "fresh")),
     ],
 )
 def test_a_good_message_goes_out_as_it_was_given(sms: Sms, message: Message) -> None:
@@ -97,8 +95,7 @@ BAD: list[tuple[Any, str, str]] = [
     (Sms(NUMBER, float("nan")), "message", "expected text, got float"),  # type: ignore[arg-type]
     (Sms(NUMBER, "a\0b"), "message", "a NUL character, at position 2"),
     (Sms(NUMBER, "ab\ud83d"), "message", "half of a surrogate pair, at position 3"),
-    (Sms(NUMBER, "a" * 39_016), "message", "it needs 256 parts"),
-    (Sms(NUMBER, "\N{GRINNING FACE}" * 8_600), "message", "at most 255"),
+    (Sms(NUMBER, "a" * 3_061), "message", "it needs 21 parts"),
     (Sms(NUMBER, LINKED), "url", "it needs a url"),
     (Sms(NUMBER, "Hi", url="ftp://example.com"), "url", "expected http"),
     (Sms(NUMBER, LINKED, url="ftp://example.com"), "url", "expected http"),
@@ -129,6 +126,43 @@ def test_a_bad_message_is_told_apart_without_repeating_it(sms: Any, field: str, 
     assert fault.field == field
     assert reason in fault.reason
     assert "0639980001" not in str(fault)
+
+
+FACE = "\N{GRINNING FACE}"
+LONG = {
+    "a part": ("a" * 160, 1),
+    "two": ("a" * 161, 2),
+    "twenty": ("a" * 3_060, 20),
+    "one more": ("a" * 3_061, 21),
+    "characters that count twice": ("€" * 1_520, 20),
+    "one more of them": ("€" * 1_521, 21),
+    "UCS-2": ("ł" * 1_340, 20),
+    "one more in UCS-2": ("ł" * 1_341, 21),
+    "pairs": (FACE * 660, 20),
+    "one more pair": (FACE * 661, 21),
+    "all that a standard SMS has": ("a" * 39_015, 255),
+    "all in pairs": (FACE * 8_415, 255),
+}
+
+
+@pytest.mark.parametrize(("text", "parts"), LONG.values(), ids=LONG)
+def test_a_text_takes_as_many_parts_as_the_client_was_told(text: str, parts: int) -> None:
+    sms = Sms(NUMBER, text)
+    assert check_sms(sms, Rules(max_parts=parts), "fresh", Ids()) == Message(NUMBER, text, "fresh")
+    if parts > 1:
+        fault = check_sms(sms, Rules(max_parts=parts - 1), "fresh", Ids())
+        assert isinstance(fault, InvalidMessage)
+        assert f"it needs {parts} parts" in fault.reason
+        assert f"at most {parts - 1}: split or shorten it, or give the client max_parts={parts}" in fault.reason
+
+
+@pytest.mark.parametrize("text", ["a" * 39_016, FACE * 8_416])
+def test_no_setting_lets_a_text_pass_that_no_sms_can_hold(text: str) -> None:
+    fault = check_sms(Sms(NUMBER, text), Rules(max_parts=255), "fresh", Ids())
+    assert isinstance(fault, InvalidMessage)
+    assert "it needs 256 parts" in fault.reason
+    assert "no SMS has more than 255: split or shorten it" in fault.reason
+    assert "max_parts" not in fault.reason
 
 
 TOUCHY: list[Any] = [Touchy, Strange]

@@ -21,6 +21,7 @@ from insim_async import (
     Priority,
     Refused,
     Retry,
+    Sms,
 )
 from tests.conftest import BASE_URL, KEY, LOGIN, Gateway, receipt
 
@@ -58,6 +59,8 @@ UNVERIFIED.check_hostname = False
         ({"max_rate": 0.0}, "max_rate"),
         ({"batch_size": 0}, "batch_size: expected a whole number of 1 or more, got 0"),
         ({"batch_size": 2.5}, "batch_size"),
+        ({"max_parts": 0}, "max_parts: expected a whole number of 1 or more, got 0"),
+        ({"max_parts": 256}, "max_parts: expected at most 255, got 256"),
         ({"max_concurrency": -3}, "max_concurrency"),
         ({"retry": Retry(attempts=0)}, "retry"),
         ({"retry": 3}, "retry: expected a Retry, got int"),
@@ -135,6 +138,21 @@ async def test_a_message_that_cannot_be_sent_raises_before_a_byte(insim: AsyncIn
     with pytest.raises(InvalidMessage, match="message: it is empty"):
         await insim.send_sms(NUMBER, "")
     assert gateway.requests == []
+
+
+async def test_a_text_of_many_parts_costs_nothing_unless_that_is_allowed(gateway: Gateway) -> None:
+    text = "a" * 20_000
+    async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL) as insim:
+        with pytest.raises(InvalidMessage, match="it needs 131 parts"):
+            await insim.send_sms(NUMBER, text)
+        report = await insim.send_many([Sms(NUMBER, text), Sms(NUMBER, "a" * 3_060)])
+    assert (report.sent, report.not_sent) == (1, 1)
+    async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL, max_parts=131) as insim:
+        await insim.send_sms(NUMBER, text)
+    assert [len(message["message"]) for request in gateway.requests for message in request["messages"]] == [
+        3_060,
+        20_000,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from insim_async._wire import Message
 from tests.conftest import Gateway
 
 NUMBER = "+33639980001"
-RULES = [Rules()]
+RULES = [Rules(), Rules(max_parts=1), Rules(max_parts=255)]
 
 
 class Text(str):
@@ -56,7 +56,8 @@ class Touchy:
 
 
 ODD: list[Any] = [None, 5, True, 1.5, b"Hi", [], object(), Touchy()]
-ODD_TEXTS: list[Any] = ["", " ", "\n", "a\0", "\ud800", "[Lien_Tracking]", "a" * 39_016, Text("Hi"), Text(""), *ODD]
+LONG = [sign * (count + more) for sign in "a€łé😀" for count in (33, 70, 160, 660, 3_060, 8_415) for more in (0, 1)]
+ODD_TEXTS: list[Any] = ["", " ", "\n", "a\0", "\ud800", "[Lien_Tracking]", *LONG, Text("Hi"), Text(""), *ODD]
 ODD_NUMBERS: list[Any] = [
     "",
     "+",

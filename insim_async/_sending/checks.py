@@ -19,11 +19,8 @@ from insim_async.models import Contact, Priority, Sms
 
 __all__ = ["Ids", "Rules", "check_contact", "check_sms"]
 
-MAX_PARTS = 255
-"""How many parts one SMS can have: the concatenation header counts them in one octet (3GPP TS 23.040, 9.2.3.24.1)."""
 MAX_URL = 2000
 REMEMBERED_IDS = 100_000
-ALWAYS_FITS = 67 * MAX_PARTS // 2
 _ID = re.compile(r"[A-Za-z0-9._~:/@+=-]{1,128}").fullmatch
 _LEVELS = frozenset(map(int, Priority))
 _URL = re.compile(r"https?://[^\s\x00-\x1f\ud800-\udfff]+", re.IGNORECASE).fullmatch
@@ -35,10 +32,17 @@ class Rules(Struct, frozen=True):
     Args:
         region: Where numbers in national format are from, such as ``"FR"``; None refuses them.
         timezone: The account's own zone; None refuses aware dates.
+        max_parts: SMS that one text may take, at most.
     """
 
     region: str | None = None
     timezone: tzinfo | None = None
+    max_parts: int = 20
+
+    @property
+    def always_fits(self) -> int:
+        """How many characters surely do not take more parts than they may; only longer texts need to be counted."""
+        return segments.FIT_ANY_PART * self.max_parts
 
 
 class Ids:
@@ -76,7 +80,7 @@ def check_sms(sms: object, rules: Rules, fresh_id: str, ids: Ids) -> Message | I
         field = "send_at"
         date = _date(sms.send_at, rules)
         field = "message"
-        text = _message(sms.message)
+        text = _message(sms.message, rules)
         field = "url"
         url = _url(sms.url, text)
         field = "priority"
@@ -148,13 +152,20 @@ def _number(given: object, rules: Rules) -> str:
     return number
 
 
-def _message(given: object) -> str:
+def _message(given: object, rules: Rules) -> str:
     text = _text(given)
     if not text or text.isspace():
         raise _Unfit("it is empty")
-    if len(text) > ALWAYS_FITS and (parts := segments.count(text).parts) > MAX_PARTS:
-        raise _Unfit(f"it needs {parts} parts, and an SMS has at most {MAX_PARTS}: split the text")
+    if len(text) > rules.always_fits and (parts := segments.count(text).parts) > rules.max_parts:
+        raise _Unfit(_too_long(parts, rules.max_parts))
     return text
+
+
+def _too_long(parts: int, most: int) -> str:
+    needs = f"it needs {parts} parts, each of which costs as much as an SMS"
+    if parts > segments.MAX_PARTS:
+        return f"{needs}, and no SMS has more than {segments.MAX_PARTS}: split or shorten it"
+    return f"{needs}, and this client sends at most {most}: split or shorten it, or give the client max_parts={parts}"
 
 
 def _url(given: object, text: str) -> str | UnsetType:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from insim_async._sending.checks import ALWAYS_FITS, Rules
+from insim_async._sending.checks import Rules
 from insim_async._wire import Message
 from insim_async.models import Priority, Sms
 
@@ -26,7 +26,7 @@ def plain_messages(batch: Sequence[Sms], rules: Rules, ids: Iterable[str]) -> li
         return None
     found = [sms.phone_number for sms in batch]
     texts = [sms.message for sms in batch]
-    return list(map(Message, found, texts, ids)) if _are_numbers(found) and _are_texts(texts) else None
+    return list(map(Message, found, texts, ids)) if _are_numbers(found) and _are_texts(texts, rules) else None
 
 
 def _has_special(batch: Sequence[Sms]) -> bool:
@@ -56,7 +56,7 @@ def _are_numbers(found: list[str]) -> bool:
     return _are_e164(lines) is not None and lines.count("\n") == len(found) - 1
 
 
-def _are_texts(texts: list[str]) -> bool:
+def _are_texts(texts: list[str], rules: Rules) -> bool:
     joined = "".join(texts)
     try:
         joined.encode()
@@ -67,5 +67,5 @@ def _are_texts(texts: list[str]) -> bool:
         and "[" not in joined
         and all(texts)
         and not any(map(str.isspace, texts))
-        and max(map(len, texts)) <= ALWAYS_FITS
+        and max(map(len, texts)) <= rules.always_fits
     )
