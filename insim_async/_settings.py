@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import os
 import urllib.parse
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from insim_async._wire import Account
+from insim_async._zones import REMEDY, standard_zone, zone_named
 from insim_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -67,17 +68,33 @@ def check_ssl_context(context: ssl.SSLContext) -> None:
 
 
 def zone_of(timezone: tzinfo | str | None) -> tzinfo | None:
-    """Return the zone; raise ConfigurationError if there is none of that name."""
-    if timezone is None or isinstance(timezone, tzinfo):
-        return timezone
-    if not isinstance(timezone, str):
-        raise ConfigurationError(f"timezone: expected a name or a tzinfo, got {type(timezone).__name__}")
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # slow to import, and seldom needed
+    """Return the zone as the standard library has it.
 
+    Raises:
+        ConfigurationError: There is none of that name, or it cannot say its offset.
+    """
+    if timezone is None:
+        return None
+    if not isinstance(timezone, str | tzinfo):
+        raise ConfigurationError(f"timezone: expected a name or a tzinfo, got {type(timezone).__name__}")
+    if timezone == "":
+        raise ConfigurationError("timezone: it is empty: expected a name such as 'Europe/Paris', or None")
+    zone = zone_named(timezone) if isinstance(timezone, str) else standard_zone(timezone)
+    if zone is None:
+        raise ConfigurationError(
+            f"timezone: {str(timezone)!r} is not known on this machine: look at its name ({REMEDY})"
+        )
+    _require_offset(zone)
+    return zone
+
+
+def _require_offset(zone: tzinfo) -> None:
     try:
-        return ZoneInfo(timezone)
-    except (ValueError, OSError, ZoneInfoNotFoundError):
-        raise ConfigurationError(f"timezone: {timezone!r} is not known on this machine") from None
+        offset = datetime(2031, 1, 1, tzinfo=zone).utcoffset()
+    except Exception as error:  # noqa: BLE001 - it is the caller's, and may raise anything
+        raise ConfigurationError(f"timezone: asked for its offset, it raises {type(error).__name__}") from None
+    if offset is None:
+        raise ConfigurationError("timezone: it does not say its offset from UTC")
 
 
 def check_numbers(**given: Any) -> None:

@@ -112,7 +112,7 @@ class AsyncInSim:
         if ssl_context is not None:
             check_ssl_context(ssl_context)
         self._account = account
-        self._rules = Rules(region, zone_of(timezone), max_parts)
+        self._rules = Rules(region, zone_of(timezone), max_parts, clock)
         host = check_base_url(os.environ.get("INSIM_BASE_URL") or BASE_URL if base_url is None else base_url)
         self._connection = Connection(
             host,

@@ -69,7 +69,7 @@ class Sms(_Addressed, frozen=True, kw_only=True, gc=False):
             vendor documents it as an "optional URL to include in the message".
         priority: How urgently the phone takes it.
         send_at: When to send. Naive: goes out as it is, in the account's own zone. Aware: only with a client that
-            was given the account's ``timezone``.
+            was given the account's ``timezone``, and not more than a day ago.
         sms_id: Your own id, 1 to 128 characters of ``A-Z a-z 0-9 . _ ~ : / @ + = -``; receipts, clicks and delivery
             reports carry it. By default a random one is made.
     """

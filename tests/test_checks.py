@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
@@ -218,43 +218,6 @@ async def test_one_that_cannot_be_compared_costs_no_report(insim: AsyncInSim, ga
     report = await insim.send_many([Sms(NUMBER, "a"), *bad, Sms(NUMBER, "b")])
     assert [o.status for o in report.outcomes] == [Status.SENT, *[Status.NOT_SENT] * len(bad), Status.SENT]
     assert [getattr(outcome.error, "field", None) for outcome in report.outcomes[1:-1]] == list(wrong)
-
-
-NAIVE = datetime(2026, 7, 1, 9, 30, 15)  # noqa: DTZ001 - the account's own zone
-CASES = {
-    "naive goes out as given": (NAIVE, None, "2026-07-01 09:30:15"),
-    "in the past too": (NAIVE.replace(year=1999), None, "1999-07-01 09:30:15"),
-    "naive is already in the account's zone": (NAIVE, PARIS, "2026-07-01 09:30:15"),
-    "fractions are cut": (NAIVE.replace(microsecond=999_999), None, "2026-07-01 09:30:15"),
-    "aware is converted": (datetime(2026, 7, 1, 7, 30, tzinfo=UTC), PARIS, "2026-07-01 09:30:00"),
-    "by the rules of the day": (datetime(2026, 1, 1, 7, 30, tzinfo=UTC), PARIS, "2026-01-01 08:30:00"),
-    "from any zone": (datetime(2026, 7, 1, 7, 30, tzinfo=timezone(timedelta(hours=-5))), PARIS, "2026-07-01 14:30:00"),
-    "naive, when clocks are put back": (datetime(2026, 10, 25, 2, 30), PARIS, "2026-10-25 02:30:00"),  # noqa: DTZ001
-}
-
-
-@pytest.mark.parametrize(("send_at", "zone", "written"), CASES.values(), ids=CASES)
-def test_a_date_is_written_in_the_account_s_own_zone(send_at: datetime, zone: ZoneInfo | None, written: str) -> None:
-    message = check_sms(Sms(NUMBER, "Hi", send_at=send_at), Rules(timezone=zone), "fresh", Ids())
-    assert isinstance(message, Message)
-    assert message.date_to_send == written
-
-
-@pytest.mark.parametrize(
-    ("send_at", "reason"),
-    [
-        (datetime(2026, 3, 29, 2, 30), "does not exist"),  # noqa: DTZ001
-        (datetime(2026, 3, 29, 2, 30, tzinfo=PARIS), "does not exist"),
-        (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "cannot tell which"),
-        (datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "cannot tell which"),
-        (datetime.max.replace(tzinfo=UTC), "too early or too late"),
-        (datetime.min.replace(tzinfo=timezone(timedelta(hours=14))), "too early or too late"),
-    ],
-)
-def test_a_time_that_does_not_exist_or_exists_twice_is_refused(send_at: datetime, reason: str) -> None:
-    fault = check_sms(Sms(NUMBER, "Hi", send_at=send_at), Rules(timezone=PARIS), "fresh", Ids())
-    assert isinstance(fault, InvalidMessage)
-    assert reason in fault.reason
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import ssl
 import traceback
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import httpx
@@ -15,6 +15,7 @@ import respx
 from insim_async import (
     AsyncInSim,
     AuthenticationFailed,
+    Clock,
     ConfigurationError,
     InvalidMessage,
     OutcomeUnknown,
@@ -23,7 +24,7 @@ from insim_async import (
     Retry,
     Sms,
 )
-from tests.conftest import BASE_URL, KEY, LOGIN, Gateway, receipt
+from tests.conftest import BASE_URL, KEY, LOGIN, Gateway, Hours, receipt
 
 NUMBER = "+33639980001"
 
@@ -36,6 +37,31 @@ def _no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 UNVERIFIED = ssl.create_default_context()
 UNVERIFIED.check_hostname = False
+
+
+class OldZone(tzinfo):
+    """A zone as those of pytz are; this one knows its name and nothing else."""
+
+    def __init__(self, zone: str | None) -> None:
+        self.zone = zone
+
+    def __str__(self) -> str:
+        return f"{self.zone}"
+
+    def utcoffset(self, _: datetime | None) -> timedelta | None:
+        raise NotImplementedError
+
+    dst = utcoffset
+
+    def tzname(self, _: datetime | None) -> str | None:
+        return self.zone
+
+
+class Silent(OldZone):
+    """A zone that says nothing."""
+
+    def utcoffset(self, _: datetime | None) -> None:
+        return None
 
 
 @pytest.mark.parametrize(
@@ -66,7 +92,11 @@ UNVERIFIED.check_hostname = False
         ({"retry": 3}, "retry: expected a Retry, got int"),
         ({"timezone": 1}, "timezone: expected a name or a tzinfo, got int"),
         ({"timezone": "Mars/Olympus"}, "timezone: 'Mars/Olympus'"),
-        ({"timezone": "../etc"}, "timezone"),
+        ({"timezone": "../etc"}, "timezone: '../etc' is not known on this machine: .*pip install tzdata"),
+        ({"timezone": ""}, "timezone: it is empty"),
+        ({"timezone": OldZone("Mars/Olympus")}, "timezone: 'Mars/Olympus' is not known .*pip install tzdata"),
+        ({"timezone": OldZone(None)}, "timezone: asked for its offset, it raises NotImplementedError"),
+        ({"timezone": Silent(None)}, "timezone: it does not say its offset"),
         ({"http_client": httpx.Client()}, "http_client: expected an httpx.AsyncClient"),
         ({"http_client": httpx.AsyncClient(), "ssl_context": ssl.create_default_context()}, "ssl_context"),
         ({"ssl_context": UNVERIFIED}, "always checked"),
@@ -106,7 +136,7 @@ async def test_everything_that_can_be_said_of_a_message_goes_out(gateway: Gatewa
             "See [Lien_Tracking]",
             url="https://example.com",
             priority=Priority.HIGH,
-            send_at=datetime(2026, 7, 1, 7, 30, tzinfo=UTC),
+            send_at=datetime(2031, 7, 1, 7, 30, tzinfo=UTC),
             sms_id="order-7",
         )
     assert answer.sms_id == "order-7"
@@ -120,7 +150,7 @@ async def test_everything_that_can_be_said_of_a_message_goes_out(gateway: Gatewa
                     "id_sms_api": "order-7",
                     "url": "https://example.com",
                     "priorite": 2,
-                    "date_to_send": "2026-07-01 09:30:00",
+                    "date_to_send": "2031-07-01 09:30:00",
                 }
             ],
         }
@@ -153,6 +183,22 @@ async def test_a_text_of_many_parts_costs_nothing_unless_that_is_allowed(gateway
         3_060,
         20_000,
     ]
+
+
+async def test_a_zone_of_pytz_has_the_gaps_of_the_place_that_it_names(gateway: Gateway, hours: Hours) -> None:
+    zone = OldZone("Europe/Paris")
+    async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL, timezone=zone, clock=hours.clock) as insim:
+        with pytest.raises(InvalidMessage, match="does not exist"):
+            await insim.send_sms(NUMBER, "Hi", send_at=datetime(2026, 3, 29, 2, 30))  # noqa: DTZ001
+        await insim.send_sms(NUMBER, "Hi", send_at=datetime(2026, 7, 1, 7, 30, tzinfo=UTC))
+    assert gateway.requests[0]["messages"][0]["date_to_send"] == "2026-07-01 09:30:00"
+
+
+async def test_the_client_s_clock_says_what_is_past(insim: AsyncInSim, gateway: Gateway) -> None:
+    async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL, timezone="UTC", clock=Clock(wall=lambda: 0.0)) as insim:
+        await insim.send_sms(NUMBER, "Hi", send_at=datetime(1970, 1, 1, tzinfo=UTC))
+        with pytest.raises(InvalidMessage, match="more than a day in the past"):
+            await insim.send_sms(NUMBER, "Hi", send_at=datetime(1969, 12, 30, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(

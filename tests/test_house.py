@@ -43,7 +43,7 @@ FRONT_DOOR = [
     "Status",
 ]
 
-GROUND = {"errors", "timing", "segments", "_privacy", "_tasks", "_tolerant"}
+GROUND = {"errors", "timing", "segments", "_privacy", "_tasks", "_tolerant", "_zones"}
 WINGS = {"_http", "_wire", "_sending"}
 """Folders of which one imports only the face from outside; those on one level never ask each other."""
 
@@ -53,6 +53,7 @@ CORE: dict[str, set[str]] = {
     "_privacy": set(),
     "_tasks": set(),
     "_tolerant": set(),
+    "_zones": set(),
     "timing": {"errors"},
     "models": {"_privacy", "errors"},
     "numbers": {"errors"},
@@ -60,7 +61,7 @@ CORE: dict[str, set[str]] = {
     "_http": {*GROUND, "models"},
     "_wire": {*GROUND, "models"},
     "_sending": {*GROUND, "models", "numbers", "_http", "_wire"},
-    "_settings": {"_wire", "errors"},
+    "_settings": {"_wire", "_zones", "errors"},
     "recipients": {"numbers", "models", "errors"},
     "client": {*GROUND, "models", "numbers", "_http", "_wire", "_sending", "_settings"},
 }

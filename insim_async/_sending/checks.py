@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import operator
 import re
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import SupportsIndex
 
 from msgspec import UNSET, Struct, UnsetType
 
 from insim_async import numbers, segments
+from insim_async._sending.dates import UnfitDate, local_date
 from insim_async._wire import PLACEHOLDER, Message
 from insim_async.errors import InvalidMessage
 from insim_async.models import Contact, Priority, Sms
+from insim_async.timing import Clock
 
 __all__ = ["Ids", "Rules", "check_contact", "check_sms"]
 
@@ -33,11 +35,13 @@ class Rules(Struct, frozen=True):
         region: Where numbers in national format are from, such as ``"FR"``; None refuses them.
         timezone: The account's own zone; None refuses aware dates.
         max_parts: SMS that one text may take, at most.
+        clock: Tells which dates are long past.
     """
 
     region: str | None = None
     timezone: tzinfo | None = None
     max_parts: int = 20
+    clock: Clock = Clock()
 
     @property
     def always_fits(self) -> int:
@@ -119,7 +123,7 @@ def _fault(field: str, error: Exception) -> InvalidMessage:
     refuses to be compared, or a ``tzinfo`` that raises; its error must not end the call and cost the report of all
     messages that were sent before. It is named by its kind alone, since its words may repeat what it is about.
     """
-    if isinstance(error, _Unfit):
+    if isinstance(error, _Unfit | UnfitDate):
         return InvalidMessage(field, str(error))
     return InvalidMessage(field, f"it cannot be read: looking at it raises {type(error).__name__}")
 
@@ -200,27 +204,9 @@ def _new(given: object, ids: Ids) -> str | None:
     return sms_id
 
 
-def _date(send_at: object, rules: Rules) -> str | UnsetType:
-    """Write a date as the API reads it, which has no way to name a zone."""
-    if send_at is None:
+def _date(given: object, rules: Rules) -> str | UnsetType:
+    if given is None:
         return UNSET
-    if not isinstance(send_at, datetime) or (type(send_at) is not datetime and send_at != send_at):  # as pandas' NaT
-        raise _Unfit(f"expected a datetime, got {type(send_at).__name__}")
-    if rules.timezone is None and send_at.tzinfo is not None:
-        raise _Unfit("it names a time zone: give the client the account's own with timezone=...")
-    try:
-        return _local(send_at, rules.timezone)
-    except OverflowError:
-        raise _Unfit("it is too early or too late for a time zone") from None
-
-
-def _local(send_at: datetime, zone: tzinfo | None) -> str:
-    local = send_at if send_at.tzinfo is None else send_at.astimezone(zone)
-    wall = local.replace(tzinfo=None, fold=0)
-    if zone is not None:
-        first, second = (wall.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
-        if first != second and wall.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None) != wall:
-            raise _Unfit("clocks are put forward over that time: it does not exist in the zone")
-        if first != second and send_at.tzinfo is not None:
-            raise _Unfit("clocks are put back over that time: the API cannot tell which is meant")
-    return wall.isoformat(" ", "seconds")
+    if not isinstance(given, datetime) or (type(given) is not datetime and given != given):  # as pandas' NaT
+        raise _Unfit(f"expected a datetime, got {type(given).__name__}")
+    return local_date(given, rules.timezone, rules.clock.wall())
