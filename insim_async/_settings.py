@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import urllib.parse
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
+from insim_async import numbers
 from insim_async._wire import Account
 from insim_async._zones import REMEDY, standard_zone, zone_named
 from insim_async.errors import ConfigurationError
@@ -15,25 +17,37 @@ from insim_async.errors import ConfigurationError
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["account_of", "check_base_url", "check_counts", "check_numbers", "check_ssl_context", "zone_of"]
+__all__ = [
+    "account_of",
+    "check_base_url",
+    "check_counts",
+    "check_http_client",
+    "check_numbers",
+    "check_region",
+    "check_ssl_context",
+    "zone_of",
+]
 
 
-def account_of(login: str | None, access_key: str | None, *, dry_run: bool) -> Account | ConfigurationError:
+def account_of(login: str | None, access_key: str | None, *, dry_run: object) -> Account | ConfigurationError:
     """Return the account, or what is wrong; raised, it would show this frame to a traceback with locals."""
-    login = login or os.environ.get("INSIM_LOGIN")
-    access_key = access_key or os.environ.get("INSIM_ACCESS_KEY")
-    given: dict[str, object] = {"login": login, "access_key": access_key}
+    given: dict[str, object] = {
+        "login": os.environ.get("INSIM_LOGIN") if login is None else login,
+        "access_key": os.environ.get("INSIM_ACCESS_KEY") if access_key is None else access_key,
+    }
     for name, value in given.items():
-        if not value:
-            return ConfigurationError(
-                f"no {name} (INSIM_{name.upper()}): give AsyncInSim a login and an access_key, "
-                "or set INSIM_LOGIN and INSIM_ACCESS_KEY"
-            )
-        if not isinstance(value, str):
+        if value is not None and not isinstance(value, str):
             return ConfigurationError(f"{name}: expected text, got {type(value).__name__}")
+        if not value or value.isspace():
+            return ConfigurationError(
+                f"no {name} (INSIM_{name.upper()}): {'it is empty; ' if value is not None else ''}"
+                "give AsyncInSim a login and an access_key, or leave both out and set INSIM_LOGIN and INSIM_ACCESS_KEY"
+            )
         if not value.isprintable():
             return ConfigurationError(f"{name}: it holds a character that cannot be printed, such as a line break")
-    return Account(str(login), str(access_key), dry_run=dry_run)
+    if not isinstance(dry_run, bool):  # "0" and "false" are true
+        return ConfigurationError(f"dry_run: expected True or False, got {type(dry_run).__name__}")
+    return Account(str(given["login"]), str(given["access_key"]), dry_run=dry_run)
 
 
 def check_base_url(base_url: str) -> str:
@@ -65,6 +79,22 @@ def check_ssl_context(context: ssl.SSLContext) -> None:
         raise ConfigurationError(f"ssl_context: expected an ssl.SSLContext, got {type(context).__name__}")
     if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname:
         raise ConfigurationError("ssl_context: certificates and host names are always checked")
+
+
+def check_http_client(client: object) -> None:
+    """Raise ConfigurationError unless it is an object that speaks as httpx does, and asynchronously."""
+    speaks = inspect.iscoroutinefunction(getattr(client, "send", None)) and hasattr(client, "build_request")
+    if isinstance(client, type) or not (speaks and hasattr(client, "is_closed")):
+        raise ConfigurationError(
+            f"http_client: expected an httpx.AsyncClient or httpx2.AsyncClient, got {_kind_of(client)}"
+        )
+
+
+def check_region(region: object) -> None:
+    """Raise ConfigurationError unless numbers of this region can be understood."""
+    if not isinstance(region, str):
+        raise ConfigurationError(f'region: expected two capital letters, such as "FR", got {type(region).__name__}')
+    numbers.require_region(region)
 
 
 def zone_of(timezone: tzinfo | str | None) -> tzinfo | None:
@@ -100,15 +130,19 @@ def _require_offset(zone: tzinfo) -> None:
 def check_numbers(**given: Any) -> None:
     """Raise ConfigurationError unless all are numbers above 0."""
     for name, value in given.items():
-        if not (isinstance(value, int | float) and 0 < value < math.inf):
+        if not (isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf):
             raise ConfigurationError(f"{name}: expected a number above 0, got {value!r}")
 
 
 def check_counts(**given: Any) -> None:
     """Raise ConfigurationError unless all are whole numbers of 1 or more."""
     for name, value in given.items():
-        if not isinstance(value, int) or value < 1:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ConfigurationError(f"{name}: expected a whole number of 1 or more, got {value!r}")
+
+
+def _kind_of(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
 def _is_loopback(host: str) -> bool:

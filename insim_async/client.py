@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Self, cast
 from insim_async import _wire, numbers, segments
 from insim_async._http import Call, Connection, Gate, HttpClient, Injected, Transport
 from insim_async._sending import Bulk, Rules
-from insim_async._settings import account_of, check_base_url, check_counts, check_numbers, check_ssl_context, zone_of
+from insim_async._settings import (
+    account_of,
+    check_base_url,
+    check_counts,
+    check_http_client,
+    check_numbers,
+    check_region,
+    check_ssl_context,
+    zone_of,
+)
 from insim_async.errors import ConfigurationError, InSimError, InvalidMessage
 from insim_async.models import (
     BulkReport,
@@ -103,10 +112,11 @@ class AsyncInSim:
         retry.check()
         if not isinstance(clock, Clock):
             raise ConfigurationError(f"clock: expected a Clock, got {type(clock).__name__}")
+        clock.check()
         if region is not None:
-            numbers.require_region(region)
-        if http_client is not None and not inspect.iscoroutinefunction(getattr(http_client, "send", None)):
-            raise ConfigurationError("http_client: expected an httpx.AsyncClient or httpx2.AsyncClient")
+            check_region(region)
+        if http_client is not None:
+            check_http_client(http_client)
         if http_client is not None and ssl_context is not None:
             raise ConfigurationError("ssl_context: an http_client brings its own")
         if ssl_context is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable
 
@@ -34,6 +35,12 @@ class Clock(Struct, frozen=True, kw_only=True):
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     random: Callable[[], float] = _chance
 
+    def check(self) -> None:
+        """Raise ConfigurationError unless all can be called."""
+        for name in self.__struct_fields__:
+            if not callable(getattr(self, name)):
+                raise ConfigurationError(f"clock: {name} must be something to call")
+
 
 class Retry(Struct, frozen=True):
     """How often to try again where nothing was sent, and how long to wait before: full jitter, doubling.
@@ -50,9 +57,10 @@ class Retry(Struct, frozen=True):
 
     def check(self) -> None:
         """Raise ConfigurationError unless the numbers make sense."""
-        numbers = isinstance(self.attempts, int) and isinstance(self.base, int | float)
-        if not (numbers and isinstance(self.cap, int | float) and self.attempts > 0 and 0 <= self.base <= self.cap):
-            raise ConfigurationError("retry: attempts must be 1 or more, and 0 <= base <= cap")
+        numbers = (self.attempts, self.base, self.cap)
+        known = isinstance(self.attempts, int) and all(isinstance(number, int | float) for number in numbers)
+        if bool in map(type, numbers) or not (known and self.attempts > 0 and 0 <= self.base <= self.cap < math.inf):
+            raise ConfigurationError("retry: attempts must be 1 or more, and 0 <= base <= cap, all of them numbers")
 
     def wait_after(self, attempt: int, chance: float) -> float | None:
         """Return the seconds to wait after the ``attempt``-th try (from 1), or None if it was the last."""

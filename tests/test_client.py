@@ -101,6 +101,21 @@ class Silent(OldZone):
         ({"http_client": httpx.AsyncClient(), "ssl_context": ssl.create_default_context()}, "ssl_context"),
         ({"ssl_context": UNVERIFIED}, "always checked"),
         ({"ssl_context": False}, "ssl_context: expected an ssl.SSLContext, got bool"),
+        ({"http_client": httpx.AsyncClient}, "http_client: expected an httpx.AsyncClient .*got the class AsyncClient"),
+        ({"http_client": "https://proxy.test"}, "http_client: expected an httpx.AsyncClient .*got str"),
+        ({"region": 33}, "region: expected two capital letters"),
+        ({"clock": Clock(wall=5)}, "clock: wall must be something to call"),  # type: ignore[arg-type]
+        ({"clock": Clock}, "clock: expected a Clock"),
+        ({"dry_run": "0"}, "dry_run: expected True or False, got str"),
+        ({"dry_run": 1}, "dry_run: expected True or False, got int"),
+        ({"dry_run": None}, "dry_run: expected True or False, got NoneType"),
+        ({"timeout": True}, "timeout: expected a number above 0, got True"),
+        ({"max_rate": True}, "max_rate: expected a number above 0, got True"),
+        ({"batch_size": True}, "batch_size: expected a whole number of 1 or more, got True"),
+        ({"max_concurrency": True}, "max_concurrency: expected a whole number of 1 or more, got True"),
+        ({"max_parts": True}, "max_parts: expected a whole number of 1 or more, got True"),
+        ({"retry": Retry(attempts=True)}, "retry: attempts"),
+        ({"retry": Retry}, "retry: expected a Retry"),
         ({"clock": 3}, "clock: expected a Clock, got int"),
     ],
     ids=lambda value: ascii(value) if isinstance(value, str) else next(iter(value)),
@@ -110,6 +125,23 @@ def test_a_setting_that_cannot_work_is_refused(settings: dict[str, Any], words: 
         AsyncInSim(**({"login": LOGIN, "access_key": KEY} | settings))
     shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
     assert KEY not in shown.partition('insim_async/client.py"')[2]
+
+
+@pytest.mark.parametrize("name", ["login", "access_key"])
+@pytest.mark.parametrize("empty", ["", " ", 0, False])
+def test_an_empty_argument_is_a_mistake_and_no_wish_for_the_environment(
+    name: str, empty: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INSIM_LOGIN", "env@example.com")
+    monkeypatch.setenv("INSIM_ACCESS_KEY", "env-key")
+    with pytest.raises(ConfigurationError, match=f"{name}.*: (it is empty|expected text)"):
+        AsyncInSim(**{name: empty})
+
+
+@pytest.mark.extra("phone")
+def test_an_empty_region_is_none_that_exists() -> None:
+    with pytest.raises(ConfigurationError, match="unknown region ''"):
+        AsyncInSim(LOGIN, KEY, region="")
 
 
 async def test_the_environment_fills_in(monkeypatch: pytest.MonkeyPatch, gateway: Gateway) -> None:

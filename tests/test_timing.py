@@ -32,6 +32,11 @@ def test_there_may_be_any_number_of_attempts() -> None:
         Retry(attempts="3"),  # type: ignore[arg-type]
         Retry(base="1"),  # type: ignore[arg-type]
         Retry(cap=None),  # type: ignore[arg-type]
+        Retry(attempts=True),
+        Retry(base=False),
+        Retry(cap=True),
+        Retry(attempts=2.5),  # type: ignore[arg-type]
+        Retry(base=1.0, cap=float("inf")),
     ],
 )
 def test_a_retry_that_makes_no_sense_is_refused(retry: Retry) -> None:
