@@ -7,26 +7,60 @@ import math
 import os
 import urllib.parse
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from insim_async import numbers
+from insim_async import numbers, segments
+from insim_async._privacy import Unshown
 from insim_async._wire import Account
 from insim_async._zones import REMEDY, standard_zone, zone_named
 from insim_async.errors import ConfigurationError
+from insim_async.timing import Clock, Retry
 
 if TYPE_CHECKING:
     import ssl
 
-__all__ = [
-    "account_of",
-    "check_base_url",
-    "check_counts",
-    "check_http_client",
-    "check_numbers",
-    "check_region",
-    "check_ssl_context",
-    "zone_of",
-]
+    from insim_async._http import HttpClient
+
+__all__ = ["Settings", "account_of", "base_url_of", "check_base_url", "check_ssl_context", "zone_of"]
+
+BASE_URL = "https://www.insim.app"
+
+
+class Settings(Unshown, frozen=True, kw_only=True):
+    """What a client was told, but for its account; there are none that cannot work.
+
+    Raises:
+        ConfigurationError: It names the argument at fault.
+    """
+
+    base_url: str
+    http_client: HttpClient | None
+    ssl_context: ssl.SSLContext | None
+    timeout: float
+    batch_size: int
+    max_concurrency: int
+    max_rate: float | None
+    retry: Retry
+    max_parts: int
+    region: str | None
+    timezone: tzinfo | None
+    clock: Clock
+
+    def __post_init__(self) -> None:
+        _check_number("timeout", self.timeout)
+        if self.max_rate is not None:
+            _check_number("max_rate", self.max_rate)
+        _check_count("batch_size", self.batch_size)
+        _check_count("max_concurrency", self.max_concurrency)
+        _check_count("max_parts", self.max_parts, most=segments.MAX_PARTS)
+        _check_kind("retry", self.retry, Retry)
+        _check_kind("clock", self.clock, Clock)
+        self.retry.check()
+        self.clock.check()
+        if self.region is not None:
+            _check_kind("region", self.region, str)
+            numbers.require_region(self.region)
+        _check_connections(self.http_client, self.ssl_context)
 
 
 def account_of(login: str | None, access_key: str | None, *, dry_run: object) -> Account | ConfigurationError:
@@ -50,6 +84,11 @@ def account_of(login: str | None, access_key: str | None, *, dry_run: object) ->
     return Account(str(given["login"]), str(given["access_key"]), dry_run=dry_run)
 
 
+def base_url_of(base_url: str | None) -> str:
+    """Return the host that was given, or the environment's, or inSIM's own, if it may be called; see check_base_url."""
+    return check_base_url(os.environ.get("INSIM_BASE_URL") or BASE_URL if base_url is None else base_url)
+
+
 def check_base_url(base_url: str) -> str:
     """Return the URL without a slash at the end.
 
@@ -69,32 +108,6 @@ def check_base_url(base_url: str) -> str:
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ConfigurationError("base_url: http:// would show the access key to the network; use https://")
     return base_url.rstrip("/").removesuffix("/api/v1")
-
-
-def check_ssl_context(context: ssl.SSLContext) -> None:
-    """Raise ConfigurationError if the context lets an unchecked certificate pass."""
-    import ssl  # slow to import, and seldom needed
-
-    if not isinstance(context, ssl.SSLContext):
-        raise ConfigurationError(f"ssl_context: expected an ssl.SSLContext, got {type(context).__name__}")
-    if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname:
-        raise ConfigurationError("ssl_context: certificates and host names are always checked")
-
-
-def check_http_client(client: object) -> None:
-    """Raise ConfigurationError unless it is an object that speaks as httpx does, and asynchronously."""
-    speaks = inspect.iscoroutinefunction(getattr(client, "send", None)) and hasattr(client, "build_request")
-    if isinstance(client, type) or not (speaks and hasattr(client, "is_closed")):
-        raise ConfigurationError(
-            f"http_client: expected an httpx.AsyncClient or httpx2.AsyncClient, got {_kind_of(client)}"
-        )
-
-
-def check_region(region: object) -> None:
-    """Raise ConfigurationError unless numbers of this region can be understood."""
-    if not isinstance(region, str):
-        raise ConfigurationError(f'region: expected two capital letters, such as "FR", got {type(region).__name__}')
-    numbers.require_region(region)
 
 
 def zone_of(timezone: tzinfo | str | None) -> tzinfo | None:
@@ -127,18 +140,49 @@ def _require_offset(zone: tzinfo) -> None:
         raise ConfigurationError("timezone: it does not say its offset from UTC")
 
 
-def check_numbers(**given: Any) -> None:
-    """Raise ConfigurationError unless all are numbers above 0."""
-    for name, value in given.items():
-        if not (isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf):
-            raise ConfigurationError(f"{name}: expected a number above 0, got {value!r}")
+def _check_kind(name: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise ConfigurationError(f"{name}: expected a {kind.__name__}, got {type(value).__name__}")
 
 
-def check_counts(**given: Any) -> None:
-    """Raise ConfigurationError unless all are whole numbers of 1 or more."""
-    for name, value in given.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ConfigurationError(f"{name}: expected a whole number of 1 or more, got {value!r}")
+def _check_number(name: str, value: object) -> None:
+    if not (isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf):
+        raise ConfigurationError(f"{name}: expected a number above 0, got {value!r}")
+
+
+def _check_count(name: str, value: object, most: int | None = None) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigurationError(f"{name}: expected a whole number of 1 or more, got {value!r}")
+    if most is not None and value > most:
+        raise ConfigurationError(f"{name}: expected at most {most}, got {value!r}")
+
+
+def _check_connections(http_client: object, ssl_context: object) -> None:
+    if http_client is not None:
+        _check_http_client(http_client)
+        if ssl_context is not None:
+            raise ConfigurationError("ssl_context: an http_client brings its own")
+    elif ssl_context is not None:
+        check_ssl_context(ssl_context)
+
+
+def _check_http_client(client: object) -> None:
+    """Require an object that speaks as httpx does, and asynchronously."""
+    speaks = inspect.iscoroutinefunction(getattr(client, "send", None)) and hasattr(client, "build_request")
+    if isinstance(client, type) or not (speaks and hasattr(client, "is_closed")):
+        raise ConfigurationError(
+            f"http_client: expected an httpx.AsyncClient or httpx2.AsyncClient, got {_kind_of(client)}"
+        )
+
+
+def check_ssl_context(context: object) -> None:
+    """Raise ConfigurationError if the context lets an unchecked certificate pass."""
+    import ssl  # slow to import, and seldom needed
+
+    if not isinstance(context, ssl.SSLContext):
+        raise ConfigurationError(f"ssl_context: expected an ssl.SSLContext, got {type(context).__name__}")
+    if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname:
+        raise ConfigurationError("ssl_context: certificates and host names are always checked")
 
 
 def _kind_of(value: object) -> str:

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from datetime import datetime, tzinfo
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
-from insim_async import _wire, numbers, segments
+from insim_async import _wire, numbers
 from insim_async._http import Call, Connection, Gate, HttpClient, Injected, Transport
 from insim_async._sending import Bulk, Rules
-from insim_async._settings import (
-    account_of,
-    check_base_url,
-    check_counts,
-    check_http_client,
-    check_numbers,
-    check_region,
-    check_ssl_context,
-    zone_of,
-)
+from insim_async._settings import Settings, account_of, base_url_of, zone_of
 from insim_async.errors import ConfigurationError, InSimError, InvalidMessage
 from insim_async.models import (
     BulkReport,
@@ -40,8 +30,6 @@ if TYPE_CHECKING:
     import ssl  # slow to import
 
 __all__ = ["AsyncInSim"]
-
-BASE_URL = "https://www.insim.app"
 
 
 class AsyncInSim:
@@ -103,30 +91,25 @@ class AsyncInSim:
         del access_key  # a traceback with locals would show it
         if isinstance(account, ConfigurationError):
             raise account
-        check_numbers(timeout=timeout, max_rate=1.0 if max_rate is None else max_rate)
-        check_counts(batch_size=batch_size, max_concurrency=max_concurrency, max_parts=max_parts)
-        if max_parts > segments.MAX_PARTS:
-            raise ConfigurationError(f"max_parts: expected at most {segments.MAX_PARTS}, got {max_parts!r}")
-        if not isinstance(retry, Retry):
-            raise ConfigurationError(f"retry: expected a Retry, got {type(retry).__name__}")
-        retry.check()
-        if not isinstance(clock, Clock):
-            raise ConfigurationError(f"clock: expected a Clock, got {type(clock).__name__}")
-        clock.check()
-        if region is not None:
-            check_region(region)
-        if http_client is not None:
-            check_http_client(http_client)
-        if http_client is not None and ssl_context is not None:
-            raise ConfigurationError("ssl_context: an http_client brings its own")
-        if ssl_context is not None:
-            check_ssl_context(ssl_context)
+        told = Settings(
+            base_url=base_url_of(base_url),
+            http_client=http_client,
+            ssl_context=ssl_context,
+            timeout=timeout,
+            batch_size=batch_size,
+            max_concurrency=max_concurrency,
+            max_rate=max_rate,
+            retry=retry,
+            max_parts=max_parts,
+            region=region,
+            timezone=zone_of(timezone),
+            clock=clock,
+        )
         self._account = account
-        self._rules = Rules(region, zone_of(timezone), max_parts, clock)
-        host = check_base_url(os.environ.get("INSIM_BASE_URL") or BASE_URL if base_url is None else base_url)
+        self._rules = Rules(region, told.timezone, max_parts, clock)
         self._connection = Connection(
-            host,
-            _own_connections(host, ssl_context) if http_client is None else Injected(http_client),
+            told.base_url,
+            _own_connections(told.base_url, ssl_context) if http_client is None else Injected(http_client),
             timeout=timeout,
             gate=Gate(max_concurrency, max_rate, clock),
             retry=retry,

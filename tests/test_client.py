@@ -103,7 +103,7 @@ class Silent(OldZone):
         ({"ssl_context": False}, "ssl_context: expected an ssl.SSLContext, got bool"),
         ({"http_client": httpx.AsyncClient}, "http_client: expected an httpx.AsyncClient .*got the class AsyncClient"),
         ({"http_client": "https://proxy.test"}, "http_client: expected an httpx.AsyncClient .*got str"),
-        ({"region": 33}, "region: expected two capital letters"),
+        ({"region": 33}, "region: expected a str, got int"),
         ({"clock": Clock(wall=5)}, "clock: wall must be something to call"),  # type: ignore[arg-type]
         ({"clock": Clock}, "clock: expected a Clock"),
         ({"dry_run": "0"}, "dry_run: expected True or False, got str"),

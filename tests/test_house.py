@@ -61,7 +61,7 @@ CORE: dict[str, set[str]] = {
     "_http": {*GROUND, "models"},
     "_wire": {*GROUND, "models"},
     "_sending": {*GROUND, "models", "numbers", "_http", "_wire"},
-    "_settings": {"_wire", "_zones", "errors", "numbers"},
+    "_settings": {*GROUND, "_wire", "numbers"},
     "recipients": {"numbers", "models", "errors"},
     "client": {*GROUND, "models", "numbers", "_http", "_wire", "_sending", "_settings"},
 }
