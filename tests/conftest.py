@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import msgspec
@@ -32,6 +32,17 @@ def receipt(message: dict[str, Any], **changes: object) -> dict[str, Any]:
         "message": message["message"],
         "sent": 1,
     } | changes
+
+
+def touchy(*_: object) -> NoReturn:
+    """Refuse to be looked at."""
+    raise TypeError("boolean value of NA is ambiguous")
+
+
+class NotAvailable:
+    """A stand-in for pandas' NA, which refuses to be compared."""
+
+    __eq__ = __ne__ = __bool__ = __hash__ = touchy
 
 
 class Gateway:

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from insim_async import AsyncInSim, Contact, InvalidMessage, Priority, Sms, Status
 from insim_async._sending.checks import Ids, Rules, check_contact, check_sms
 from insim_async._wire import Message
-from tests.conftest import Gateway
+from tests.conftest import Gateway, touchy
 
 NUMBER = "+33639980001"
 PARIS = ZoneInfo("Europe/Paris")
@@ -27,12 +27,8 @@ class NotATime(datetime):
         return True
 
 
-def touchy(*_: object) -> NoReturn:
-    raise TypeError("boolean value of NA is ambiguous")
-
-
 class Touchy:
-    """A stand-in for pandas' NA, which refuses to be compared; this one refuses to be looked at in other ways too."""
+    """A value that refuses to be looked at in any way."""
 
     __eq__ = __ne__ = __lt__ = __gt__ = __le__ = __ge__ = __bool__ = __hash__ = __len__ = __contains__ = touchy
     __index__ = __int__ = __str__ = __repr__ = __iter__ = touchy

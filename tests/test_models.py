@@ -27,6 +27,7 @@ from insim_async.errors import (
     Refused,
 )
 from insim_async.models import Unnamed
+from tests.conftest import NotAvailable
 
 NUMBER = "+33639980001"
 RECEIPT: dict[str, Any] = {
@@ -61,13 +62,6 @@ def test_a_repr_says_what_is_safe_to_say() -> None:
     assert repr(Sms(NUMBER, "Hi", sms_id="a1")) == (
         "Sms(phone_number=<12>, message=<2>, url='', priority=<Priority.NORMAL: 1>, send_at=None, sms_id='a1')"
     )
-
-
-class NotAvailable:
-    """A stand-in for pandas' NA, which is neither true nor false."""
-
-    def __bool__(self) -> bool:
-        raise TypeError("boolean value of NA is ambiguous")
 
 
 def test_a_repr_asks_no_value_whether_it_is_true() -> None:
