@@ -85,11 +85,13 @@ ANY_MESSAGE = st.one_of(
     st.just(Reminder(NUMBER, "Hi")),
     st.sampled_from(["+33639980001", None, {"phone_number": NUMBER}]),
 )
+PLAIN = st.lists(st.builds(Sms, st.just(NUMBER), st.text(min_size=1, max_size=5)), max_size=3)
+ONE_AMONG_PLAIN = st.tuples(PLAIN, ANY_MESSAGE, PLAIN).map(lambda three: [*three[0], three[1], *three[2]])
 
 
 @settings(max_examples=500, deadline=None)
 @example(batch_of({}, {"phone_number": ""}))
-@given(st.lists(ANY_MESSAGE, max_size=4))
+@given(PLAIN | ONE_AMONG_PLAIN | st.lists(ANY_MESSAGE, max_size=4))
 def test_whatever_the_fast_way_returns_is_what_the_slow_way_says(batch: list[Any]) -> None:
     for rules in RULES:
         fast = plain_messages(batch, rules, ids(len(batch)))
