@@ -25,6 +25,7 @@ from insim_async import (
     BulkInterrupted,
     ConfigurationError,
     Contact,
+    InvalidMessage,
     NotSent,
     OutcomeUnknown,
     Progress,
@@ -505,6 +506,21 @@ class TestContacts:
         ]
         assert "country code" in results[7].errors[0]
         assert route.call_count == 3
+
+    async def test_one_that_cannot_be_read_costs_no_other_its_result(
+        self, insim: AsyncInSim, router: respx.MockRouter
+    ) -> None:
+        class Odd(Contact, frozen=True):
+            def __getattribute__(self, name: str) -> object:
+                if name == "email":
+                    raise LookupError
+                return super().__getattribute__(name)
+
+        router.post("/api/v1/contact").mock(side_effect=self.answer)
+        results = await insim.add_contacts([Contact(NUMBER), Odd(NUMBER), Contact(5)])  # type: ignore[arg-type]
+        assert [result.ok for result in results] == [True, False, False]
+        assert [result.phone_number for result in results] == [NUMBER, NUMBER, ""]
+        assert all(isinstance(result.error, InvalidMessage) for result in results[1:])
 
     async def test_only_bad_ones_make_no_request(self, insim: AsyncInSim, router: respx.MockRouter) -> None:
         route = router.post("/api/v1/contact").mock(side_effect=self.answer)

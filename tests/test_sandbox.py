@@ -28,7 +28,14 @@ pytest.importorskip("uvicorn")
 
 import insim_async.sandbox
 from insim_async import AsyncInSim, Retry
-from insim_async.errors import AuthenticationFailed, ConfigurationError, InSimError, OutcomeUnknown, RateLimited
+from insim_async.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    InSimError,
+    OutcomeUnknown,
+    RateLimited,
+    Refused,
+)
 from insim_async.models import Contact, Priority, Sms
 from insim_async.sandbox import Fault, Sandbox, SentSms, sandbox_app
 from insim_async.sandbox.__main__ import _listen
@@ -510,7 +517,9 @@ class TestClient:
             (Fault(status=503), OutcomeUnknown, 0),
             (Fault(body="<html>"), OutcomeUnknown, 0),
             (Fault(status=429, retry_after=0), RateLimited, 0),
-            (Fault(status=403), AuthenticationFailed, 0),
+            (Fault(status=401), AuthenticationFailed, 0),
+            (Fault(status=403, body="{}"), AuthenticationFailed, 0),
+            (Fault(status=403), Refused, 0),
             (Fault(status=404), ConfigurationError, 0),
         ],
     )

@@ -68,11 +68,27 @@ class Contacts:
 
 
 def _refused(contact: object, fault: InvalidMessage) -> ContactResult:
-    given = contact if isinstance(contact, Contact) else Contact("")
-    return _failed(given, fault, errors=(str(fault),))
+    return ContactResult(
+        _text_of(contact, "phone_number"),
+        _text_of(contact, "first_name"),
+        _text_of(contact, "last_name"),
+        _text_of(contact, "address"),
+        _text_of(contact, "email"),
+        errors=(str(fault),),
+        error=fault,
+    )
 
 
-def _failed(contact: Contact, error: InSimError, errors: tuple[str, ...] = ()) -> ContactResult:
+def _text_of(contact: object, name: str) -> str:
+    """Return a field of what was given for a contact, if it is a text and lets itself be read."""
+    try:
+        value = getattr(contact, name, "")
+    except Exception:  # noqa: BLE001 - a property of the caller's
+        return ""
+    return value if type(value) is str else ""
+
+
+def _failed(contact: Contact, error: InSimError) -> ContactResult:
     if isinstance(error, ConfigurationError):
         error = NotSent(str(error))
     return ContactResult(
@@ -81,6 +97,5 @@ def _failed(contact: Contact, error: InSimError, errors: tuple[str, ...] = ()) -
         contact.last_name,
         contact.address,
         contact.email,
-        errors=errors,
         error=error,
     )
