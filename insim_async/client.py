@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
 from insim_async import _wire, numbers
-from insim_async._http import Call, Connection, Gate, HttpClient, Injected, Transport
+from insim_async._http import Call, Connection, Gate, HttpClient, Transport
 from insim_async._sending import Bulk, Rules
 from insim_async._settings import Settings, account_of, base_url_of, zone_of
 from insim_async.errors import ConfigurationError, InSimError, InvalidMessage
@@ -106,14 +106,14 @@ class AsyncInSim:
             clock=clock,
         )
         self._account = account
-        self._rules = Rules(region, told.timezone, max_parts, clock)
+        self._rules = Rules(told.region, told.timezone, told.max_parts, told.clock)
+        self._transport = _transport(told)
         self._connection = Connection(
-            told.base_url,
-            _own_connections(told.base_url, ssl_context) if http_client is None else Injected(http_client),
-            timeout=timeout,
-            gate=Gate(max_concurrency, max_rate, clock),
-            retry=retry,
-            clock=clock,
+            self._transport,
+            timeout=told.timeout,
+            gate=Gate(told.max_concurrency, told.max_rate, told.clock),
+            retry=told.retry,
+            clock=told.clock,
         )
         self._bulk = Bulk(
             self._connection,
@@ -123,6 +123,16 @@ class AsyncInSim:
             workers=max_concurrency,
             clock=clock,
         )
+
+    @property
+    def http_client(self) -> HttpClient:
+        """The one ``httpx.AsyncClient`` behind this client: the one that was given to it, or its own.
+
+        Event hooks, headers, parameters and instrumentation that are put on it hold for all calls. Its own is for the
+        host of ``base_url`` alone, has a connection for each request under way, takes no cookies, and is closed with
+        this client.
+        """
+        return cast(HttpClient, self._transport.client)
 
     async def __aenter__(self) -> Self:
         self._connection.open()
@@ -242,7 +252,7 @@ class AsyncInSim:
         del phone_number
         if isinstance(number, InvalidMessage):
             raise number
-        call = Call(_wire.CALL, self._account.call(number), _wire.read_call)
+        call = Call(path=_wire.CALL, body=self._account.call(number), decode=_wire.read_call)
         del number
         result = await self._connection.post(call)
         if isinstance(result, InSimError):
@@ -250,7 +260,9 @@ class AsyncInSim:
         return result
 
 
-def _own_connections(base_url: str, ssl_context: ssl.SSLContext | None) -> Transport:
-    from insim_async._http.own import OwnConnections  # brings httpx, which is slow to import and not always needed
+def _transport(told: Settings) -> Transport:
+    if told.http_client is not None:
+        return Transport(told.http_client, told.base_url, own=False)
+    from insim_async._http.own import own_transport  # brings httpx, which is slow to import and not always needed
 
-    return OwnConnections(base_url, ssl_context)
+    return own_transport(told.base_url, told.ssl_context)

@@ -71,7 +71,7 @@ MAP: dict[str, set[str]] = {
     "sandbox": {"_privacy", "models", "numbers", "segments"},
     "webhooks": {"_database", "timing", "_privacy", "_tasks", "_tolerant", "models", "errors"},
 }
-LAZY = {"insim_async._http.own.OwnConnections"}
+LAZY = {"insim_async._http.own.own_transport"}
 """What stays out of a face, since it is slow to import and not always needed."""
 ONLY_FOR = {"httpx": {"_http/own"}, "httpx2": set(), "phonenumbers": {"numbers"}, "starlette": {"sandbox"}}
 ONLY_FOR |= {"uvicorn": {"sandbox"}, "trio": set(), "sqlite3": {"_database", "webhooks"}}

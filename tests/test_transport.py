@@ -1,18 +1,19 @@
-"""The client's own HTTP client finds its proxy and its authorities by itself."""
+"""The one HTTP client behind a client: its own, with a connection for each slot, or one that was injected."""
 
 from __future__ import annotations
 
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 import anyio
 import httpx
 import pytest
 
-from insim_async import ConfigurationError
+from insim_async import AsyncInSim, ConfigurationError
 from insim_async._http import own
-from insim_async._http.own import KEEPALIVE, OwnConnections, proxy_for
+from insim_async._http.own import KEEPALIVE, SlotTransport, own_transport, proxy_for
 from insim_async._http.transport import Trail
 
 
@@ -23,17 +24,21 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.lower(), raising=False)
 
 
-class Transport(httpx.AsyncBaseTransport):
+class Slot(httpx.AsyncBaseTransport):
     """Answers, and counts."""
 
     def __init__(self) -> None:
         self.requests = 0
         self.closed = False
+        self.gone = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.requests += 1
         await anyio.lowlevel.checkpoint()
-        return httpx.Response(200)
+        return httpx.Response(200, stream=httpx.ByteStream(b"[]"))
+
+    def is_reusable(self) -> bool:
+        return not self.gone
 
     async def aclose(self) -> None:
         self.closed = True
@@ -76,7 +81,7 @@ def test_a_proxy_that_cannot_be_used_is_told_before_anything_is_sent(
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     monkeypatch.setitem(sys.modules, "socksio", None)
     with pytest.raises(ConfigurationError, match=r"environment names (is none|needs a package)") as caught:
-        OwnConnections("https://insim.test", None)
+        own_transport("https://insim.test", None)
     assert "s3cr" not in str(caught.value)
 
 
@@ -86,34 +91,79 @@ def test_authorities_that_cannot_be_read_are_told(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
     own._usual_authorities.cache_clear()
     with pytest.raises(ConfigurationError, match=r"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: .+"):
-        OwnConnections("https://insim.test", None)
+        own_transport("https://insim.test", None)
 
 
 def test_a_host_that_cannot_be_is_told_before_anything_is_sent() -> None:
     with pytest.raises(ConfigurationError, match=r"^base_url: \w+"):
-        OwnConnections("https://-insim-.t\u200dest", None)
+        own_transport("https://-insim-.t\u200dest", None)
 
 
-async def test_connections_that_nobody_used_lately_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    client, made = OwnConnections("https://insim.test", None), list[Transport]()
-    client._connect = lambda: made.append(Transport()) or made[-1]  # type: ignore[assignment, func-returns-value]
-    with anyio.CancelScope() as scope:
-        trail = Trail(scope)
-        request = client.request("https://insim.test", b"", trail)
-        async with anyio.create_task_group() as group:
-            for _ in range(3):
-                group.start_soon(client.exchange, request, trail)
-        now = time.monotonic()
-        await client.exchange(request, trail)
-        assert [transport.requests for transport in made] == [1, 1, 2]
-        monkeypatch.setattr(time, "monotonic", lambda: now + KEEPALIVE + 1)
-        await client.exchange(request, trail)
-        assert [transport.requests for transport in made] == [1, 1, 2, 1]
-        assert [transport.closed for transport in made] == [True, True, True, False]
-    await client.aclose()
-    assert made[-1].closed
+@pytest.fixture
+def slots(monkeypatch: pytest.MonkeyPatch) -> list[Slot]:
+    """The connections that are made."""
+    made: list[Slot] = []
+
+    def make(*_: object) -> Slot:
+        made.append(Slot())
+        return made[-1]
+
+    monkeypatch.setattr(own, "_slots", lambda *_: make)
+    return made
+
+
+async def test_connections_that_nobody_used_lately_are_closed(
+    monkeypatch: pytest.MonkeyPatch, slots: list[Slot]
+) -> None:
+    transport, trail = own_transport("https://insim.test", None), Trail()
+    request = transport.request("/", b"", trail)
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(transport.exchange, request, trail)
+    now = time.monotonic()
+    await transport.exchange(request, trail)
+    assert [slot.requests for slot in slots] == [1, 1, 2]
+    monkeypatch.setattr(time, "monotonic", lambda: now + KEEPALIVE + 1)
+    await transport.exchange(request, trail)
+    assert [slot.requests for slot in slots] == [1, 1, 2, 1]
+    assert [slot.closed for slot in slots] == [True, True, True, False]
+    await transport.aclose()
+    assert slots[-1].closed
+    assert transport.is_closed
+
+
+async def test_a_connection_that_the_server_has_closed_is_not_used_again(slots: list[Slot]) -> None:
+    client = httpx.AsyncClient(transport=SlotTransport("https://insim.test", None))
+    async with client:
+        await client.get("https://insim.test")
+        slots[0].gone = True
+        await client.get("https://insim.test")
+    assert [(slot.requests, slot.closed) for slot in slots] == [(1, True), (1, True)]
+
+
+async def test_an_answer_that_is_not_read_to_its_end_costs_its_connection(slots: list[Slot]) -> None:
+    client = httpx.AsyncClient(transport=SlotTransport("https://insim.test", None))
+    async with client:
+        async with client.stream("GET", "https://insim.test") as response:
+            await response.aclose()
+        await response.aclose()
+        await client.get("https://insim.test")
+    assert [slot.requests for slot in slots] == [1, 1]
 
 
 def test_clients_share_the_authorities() -> None:
-    contexts = {OwnConnections("https://insim.test", None)._connect.keywords["verify"] for _ in range(2)}
-    assert len(contexts) == 1
+    assert own._usual_authorities() is own._usual_authorities()
+
+
+@pytest.mark.parametrize("url", ["http://insim.test", "https://insim.test:8443", "https://other.test"])
+async def test_the_own_client_is_for_one_host(url: str) -> None:
+    """It would send the others' requests there."""
+    async with AsyncInSim("me", "key", base_url="https://insim.test") as insim:
+        with pytest.raises(httpx.UnsupportedProtocol, match=r"this client is for https://insim\.test alone"):
+            await cast(httpx.AsyncClient, insim.http_client).get(url)
+
+
+def test_the_own_client_keeps_no_cookies() -> None:
+    client = cast(httpx.AsyncClient, AsyncInSim("me", "key").http_client)
+    with pytest.raises(AttributeError, match="keeps no cookies"):
+        client.cookies = {"a": "b"}

@@ -3,7 +3,6 @@
 from insim_async._http.calls import Call
 from insim_async._http.connection import Connection
 from insim_async._http.gate import Gate
-from insim_async._http.injected import HttpClient, Injected
-from insim_async._http.transport import Transport
+from insim_async._http.transport import HttpClient, Transport
 
-__all__ = ["Call", "Connection", "Gate", "HttpClient", "Injected", "Transport"]
+__all__ = ["Call", "Connection", "Gate", "HttpClient", "Transport"]

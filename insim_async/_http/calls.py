@@ -1,4 +1,11 @@
-"""A call to make, and what its answer means: a value, or why there is none and whether another attempt is safe."""
+"""A call to make, and what becomes of it: what an answer means, what a failure proves, whether to try again.
+
+All of it is decided here, by functions without I/O: "why was this not retried?" is answered in this file.
+
+"Not sent" is provable only up to the first byte of our own request. httpcore announces that byte through the ``trace``
+extension. A transport that announces nothing (a mock, another HTTP stack) proves nothing by its silence, and nothing by
+the class of what it raises: ``httpx_aiohttp`` raises ``ConnectTimeout`` when a server hangs up after the whole body.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +19,28 @@ import msgspec
 from msgspec import Struct
 
 from insim_async._http.transport import Answer
-from insim_async._privacy import excerpt
+from insim_async._privacy import Unshown, excerpt
 from insim_async.errors import (
     AuthenticationFailed,
     ConfigurationError,
     InSimError,
+    NotSent,
     OutcomeUnknown,
     RateLimited,
     Refused,
 )
-from insim_async.timing import Clock
+from insim_async.timing import Clock, Retry
 
-__all__ = ["Again", "Call", "Failure", "judge"]
+__all__ = ["Again", "Call", "Failure", "chain_of", "decide", "judge", "loss", "proves_itself", "words_of"]
 
 T = TypeVar("T")
 
+_RAISED_BEFORE_SENDING = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
+_RAISED_BY_MOCKS = {"SideEffectError"}  # what respx puts around an error that a test ordered
 
-class Call(Generic[T]):
-    """One request to make. A plain class, whose ``repr`` shows nothing of its body.
+
+class Call(Unshown, Generic[T], frozen=True, kw_only=True):
+    """One request to make.
 
     Args:
         path: Behind the base URL.
@@ -37,28 +48,16 @@ class Call(Generic[T]):
         decode: Makes the value of a 2xx answer; raises ValueError where the answer is not what it should be.
         count: How many messages it carries, for the pace.
         repeatable: Whether doing it twice does no harm, so that it is tried again whatever happened.
-        patient: Whether waiting for a slot, the pace or a pause is no part of the deadline, which then holds for each
-            attempt: what bulk calls need, where waiting is the point.
+        waits_are_free: Whether waiting for a slot, the pace or a pause is no part of the deadline, which then holds for
+            each attempt: what bulk calls need, where waiting is the point.
     """
 
-    __slots__ = ("body", "count", "decode", "path", "patient", "repeatable")
-
-    def __init__(
-        self,
-        path: str,
-        body: bytes,
-        decode: Callable[[bytes], T],
-        *,
-        count: int = 0,
-        repeatable: bool = False,
-        patient: bool = False,
-    ) -> None:
-        self.path: str = path
-        self.body: bytes = body
-        self.decode: Callable[[bytes], T] = decode
-        self.count: int = count
-        self.repeatable: bool = repeatable
-        self.patient: bool = patient
+    path: str
+    body: bytes
+    decode: Callable[[bytes], T]
+    count: int = 0
+    repeatable: bool = False
+    waits_are_free: bool = False
 
 
 class Again(enum.Enum):
@@ -76,6 +75,23 @@ class Failure(Struct, frozen=True):
     again: Again
 
 
+def decide(failure: Failure, attempt: int, call: Call[T], retry: Retry, chance: float) -> float | None:
+    """Return how many seconds to wait for the next attempt; None if there is none.
+
+    Args:
+        failure: How the last one ended.
+        attempt: Which that was, from 1.
+        call: What is to be done.
+        retry: How often, and how long between.
+        chance: From 0 up to 1.
+    """
+    safe = failure.again is Again.SAFE or (failure.again is Again.IF_REPEATABLE and call.repeatable)
+    return retry.wait_after(attempt, chance) if safe else None
+
+
+# Answers -----------------------------------------------------------------------------------------
+
+
 def judge(answer: Answer, call: Call[T], clock: Clock) -> T | Failure:
     """Say what an answer means; the body of a 2xx is the call's own to read.
 
@@ -90,9 +106,8 @@ def judge(answer: Answer, call: Call[T], clock: Clock) -> T | Failure:
     if status == 429:
         return Failure(RateLimited(said, retry_after=_retry_after(answer.headers, clock)), Again.SAFE)
     if status == 401 or (status == 403 and _is_json(answer)):
-        return Failure(
-            AuthenticationFailed(f"{said} (are login and access key right?)", status_code=status), Again.NEVER
-        )
+        refusal = AuthenticationFailed(f"{said} (are login and access key right?)", status_code=status)
+        return Failure(refusal, Again.NEVER)
     if status in {404, 405} or (status < 400 and status != 303):
         return Failure(ConfigurationError(f"{said} (is base_url right? redirects are not followed)"), Again.NEVER)
     if 400 <= status < 500:
@@ -138,3 +153,57 @@ def _http_date(value: str) -> float | None:
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+# Failures without an answer ----------------------------------------------------------------------
+
+
+def loss(error: Exception, call: Call[T], host: str, *, unsent: bool) -> Failure:
+    """Say what an exception means that came in place of an answer.
+
+    Args:
+        error: Whatever the transport raised.
+        call: What was to be done; its words are kept out of ours.
+        host: Where it was to go.
+        unsent: Whether it is proven that nothing was sent.
+    """
+    import ssl  # slow to import, and seldom needed
+
+    what = words_of(error, call)
+    if not unsent:
+        return Failure(OutcomeUnknown(f"it may have been sent: {what}"), Again.IF_REPEATABLE)
+    not_trusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain_of(error))
+    return Failure(NotSent(f"nothing was sent to {host}: {what}"), Again.NEVER if not_trusted else Again.SAFE)
+
+
+def proves_itself(error: Exception) -> bool:
+    """Say whether an exception proves by itself that nothing was sent, though its transport announces nothing.
+
+    So does the operating system's own refusal, where it is the first cause of all; and what a mock raises bare, with
+    no other cause than its like. A transport that turns whatever happened into a ``ConnectError`` has a cause.
+    """
+    import socket  # slow to import, and seldom needed
+    import ssl
+
+    chain = chain_of(error)
+    refusals = (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)
+    return isinstance(chain[-1], refusals) or all(map(_is_raised_before_sending, chain))
+
+
+def _is_raised_before_sending(error: BaseException) -> bool:
+    return any(cls.__name__ in _RAISED_BEFORE_SENDING | _RAISED_BY_MOCKS for cls in type(error).__mro__)
+
+
+def chain_of(error: BaseException | None) -> list[BaseException]:
+    """Return an exception and what caused it, outermost first."""
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+def words_of(error: BaseException, call: Call[T]) -> str:
+    """Say what an exception says, without what it repeats of the request."""
+    words = next(filter(None, map(str, chain_of(error))), "")
+    return excerpt(f"{type(error).__name__}: {words}".encode(errors="replace"), call.body).rstrip(": ")

@@ -1,4 +1,7 @@
-"""The client's own connections. The only room that imports an HTTP library, and that only when it is needed."""
+"""The client's own HTTP client, on one connection per slot. The only room that imports an HTTP library.
+
+And that only when it is needed: importing it takes longer than importing all the rest.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +12,23 @@ import time
 import urllib.parse
 import urllib.request
 from collections import deque
-from collections.abc import AsyncIterable
-from typing import cast
+from collections.abc import AsyncIterable, Callable
+from typing import Self, cast
 
 import anyio
+import httpcore
 import httpx
 
-from insim_async._http.transport import CONNECT_TIMEOUT, HEADERS, Answer, Trail, read
+from insim_async._http.transport import HEADERS, Transport
 from insim_async.errors import ConfigurationError
 
-__all__ = ["OwnConnections"]
+__all__ = ["own_transport"]
 
 KEEPALIVE = 2.0
-_HEADERS = httpx.Headers({**HEADERS, "User-Agent": "insim_async"})
-_TIMEOUT = {"connect": CONNECT_TIMEOUT, "read": None, "write": None, "pool": None}
 
 
-class OwnConnections:
-    """A connection for each request under way, to one host, thrown away unless its answer was read to the end.
-
-    httpx's own pool loses a slot for ever when a request is cancelled natively, and costs O(n²) above some fifty
-    connections. How many there are is the gate's business.
+def own_transport(base_url: str, ssl_context: ssl.SSLContext | None) -> Transport:
+    """Make an HTTP client of our own, and what takes requests to it.
 
     Args:
         base_url: What it is for.
@@ -38,72 +37,216 @@ class OwnConnections:
     Raises:
         ConfigurationError: Nothing can be reached there, or not through the proxy that the environment names.
     """
+    return Transport(_Client(SlotTransport(base_url, ssl_context)), base_url, own=True, auth=httpx.Auth())
+
+
+class _NoCookies(httpx.Cookies):
+    """Takes none: what a gateway sets for one call is nothing to the next."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        pass
+
+
+_NO_COOKIES = _NoCookies()
+
+
+class _Client(httpx.AsyncClient):
+    """Looks nothing up in the environment (the transport does), and keeps no cookies."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        super().__init__(transport=transport, headers=HEADERS | {"User-Agent": "insim_async"}, trust_env=False)
+
+    @property
+    def cookies(self) -> httpx.Cookies:
+        return _NO_COOKIES
+
+    @cookies.setter
+    def cookies(self, _: object) -> None:
+        raise AttributeError("this client keeps no cookies: give AsyncInSim an http_client that does")
+
+
+class SlotTransport(httpx.AsyncBaseTransport):
+    """A connection for each request under way, to one host, thrown away unless its answer was read to the end.
+
+    httpx's own pool loses a slot for ever when a request is cancelled natively, and costs O(n²) above some fifty
+    connections. How many there are at a time is the gate's business.
+
+    Args:
+        base_url: What it is for.
+        ssl_context: None for the usual authorities.
+
+    Raises:
+        ConfigurationError: As for ``own_transport``.
+    """
 
     def __init__(self, base_url: str, ssl_context: ssl.SSLContext | None) -> None:
-        self.is_closed = False
-        self._urls: dict[str, httpx.URL] = {}
         try:
-            httpx.URL(base_url)
+            self._host = httpx.URL(base_url)
         except httpx.InvalidURL as error:
             raise ConfigurationError(f"base_url: {error}") from None
         try:
             authorities = ssl_context or _usual_authorities()
         except OSError as error:
             raise ConfigurationError(f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: {error.strerror}") from None
-        self._connect = functools.partial(
-            httpx.AsyncHTTPTransport,
-            verify=authorities,
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE),
-            proxy=proxy_for(base_url),
-            trust_env=False,
-        )
-        try:
-            self._connect()
-        except ImportError:
-            raise ConfigurationError("the proxy that the environment names needs a package: socksio") from None
-        except (ValueError, httpx.InvalidURL):  # its words may hold a password
-            raise ConfigurationError(
-                "the proxy that the environment names is none: expected http://, https:// or socks5://, "
-                "and a password with its special characters percent-encoded"
-            ) from None
-        self._idle: deque[tuple[float, httpx.AsyncHTTPTransport]] = deque()
+        self._new_slot = _slots(self._host, authorities, proxy_for(base_url))
+        self._idle: _Idle = deque()
 
-    def request(self, url: str, body: bytes, trail: Trail) -> httpx.Request:
-        """Make a request."""
-        if (parsed := self._urls.get(url)) is None:
-            parsed = self._urls[url] = httpx.URL(url)
-        return httpx.Request(
-            "POST", parsed, headers=_HEADERS, content=body, extensions={"trace": trail, "timeout": _TIMEOUT}
-        )
-
-    async def exchange(self, request: httpx.Request, trail: Trail) -> Answer:  # noqa: ARG002 - the request has it
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send it over a connection that nobody else uses meanwhile."""
-        await self._close_until(time.monotonic() - KEEPALIVE)
-        transport = self._idle.pop()[1] if self._idle else self._connect()
-        whole = False
+        if (request.url.scheme, request.url.host, request.url.port) != (
+            self._host.scheme,
+            self._host.host,
+            self._host.port,
+        ):
+            raise httpx.UnsupportedProtocol(f"this client is for {self._host} alone", request=request)
+        slot = await self._slot()
         try:
-            response = await transport.handle_async_request(request)
-            body = await read(cast(AsyncIterable[bytes], response.stream))
-            await response.aclose()
-            whole = True
-        finally:
-            if whole:
-                self._idle.append((time.monotonic(), transport))
-            else:
-                with anyio.CancelScope(shield=True):
-                    await transport.aclose()
-        return Answer(response.status_code, response.headers, body)
+            response = await slot.handle_async_request(request)
+        except BaseException:
+            await _close(slot)
+            raise
+        response.stream = _Answering(response.stream, slot, self._idle)
+        return response
 
     async def aclose(self) -> None:
-        """Close all connections."""
-        self.is_closed = True
+        """Close all connections that are idle; the others are closed by those who use them."""
         await self._close_until(math.inf)
+
+    async def _slot(self) -> _AnySlot:
+        await self._close_until(time.monotonic() - KEEPALIVE)
+        while self._idle:
+            _, slot = self._idle.pop()
+            if slot.is_reusable():
+                return slot
+            await _close(slot)
+        return self._new_slot()
 
     async def _close_until(self, past: float) -> None:
         """Close the connections that nobody has used since then."""
         while self._idle and self._idle[0][0] < past:
-            with anyio.CancelScope(shield=True):
-                await self._idle.popleft()[1].aclose()
+            await _close(self._idle.popleft()[1])
+
+
+class _Slot(httpx.AsyncBaseTransport):
+    """One connection."""
+
+    def __init__(self, host: httpx.URL, authorities: ssl.SSLContext) -> None:
+        self._url = httpcore.URL(scheme=host.raw_scheme, host=host.raw_host, port=host.port, target=b"/")
+        self._connection = httpcore.AsyncHTTPConnection(
+            self._url.origin, ssl_context=authorities, keepalive_expiry=KEEPALIVE
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        url = self._url
+        try:
+            response = await self._connection.handle_async_request(
+                httpcore.Request(
+                    request.method,
+                    httpcore.URL(scheme=url.scheme, host=url.host, port=url.port, target=request.url.raw_path),
+                    headers=request.headers.raw,
+                    content=cast(AsyncIterable[bytes], request.stream),
+                    extensions=request.extensions,
+                )
+            )
+        except _OF_HTTPCORE as error:
+            raise _of_httpx(error) from error
+        return httpx.Response(
+            response.status,
+            headers=response.headers,
+            stream=cast(httpx.AsyncByteStream, response.stream),
+            extensions=response.extensions,
+        )
+
+    def is_reusable(self) -> bool:
+        """Whether it is open yet, as far as can be seen."""
+        return self._connection.is_idle() and not self._connection.has_expired()
+
+    async def aclose(self) -> None:
+        await self._connection.aclose()
+
+
+class _ProxiedSlot(httpx.AsyncHTTPTransport):
+    """One connection by way of a proxy."""
+
+    def __init__(self, proxy: str, authorities: ssl.SSLContext) -> None:
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE)
+        super().__init__(verify=authorities, limits=limits, proxy=proxy, trust_env=False)
+
+    def is_reusable(self) -> bool:
+        """Whether it can be used again; it connects anew by itself."""
+        return True
+
+
+_AnySlot = _Slot | _ProxiedSlot
+_Idle = deque[tuple[float, _AnySlot]]
+
+
+def _slots(host: httpx.URL, authorities: ssl.SSLContext, proxy: str | None) -> Callable[[], _AnySlot]:
+    """Return what makes slots; one is made to see whether the proxy is any good."""
+    if proxy is None:
+        return functools.partial(_Slot, host, authorities)
+    new_slot = functools.partial(_ProxiedSlot, proxy, authorities)
+    try:
+        new_slot()
+    except ImportError:
+        raise ConfigurationError("the proxy that the environment names needs a package: socksio") from None
+    except (ValueError, httpx.InvalidURL):  # its words may hold a password
+        raise ConfigurationError(
+            "the proxy that the environment names is none: expected http://, https:// or socks5://, "
+            "and a password with its special characters percent-encoded"
+        ) from None
+    return new_slot
+
+
+class _Answering(httpx.AsyncByteStream):
+    """An answer that gives its slot back, if it was read to the end."""
+
+    def __init__(self, stream: object, slot: _AnySlot, idle: _Idle) -> None:
+        self._stream = cast(httpx.AsyncByteStream, stream)
+        self._slot: _AnySlot | None = slot
+        self._idle = idle
+        self._whole = False
+
+    def __aiter__(self) -> Self:
+        self._chunks = aiter(self._stream)
+        return self
+
+    async def __anext__(self) -> bytes:  # no generator, which would be left half-way where reading is cut off
+        try:
+            return await anext(self._chunks)
+        except StopAsyncIteration:
+            self._whole = True
+            raise
+        except _OF_HTTPCORE as error:
+            raise _of_httpx(error) from error
+
+    async def aclose(self) -> None:
+        slot, self._slot = self._slot, None
+        if slot is None:
+            return
+        whole = False
+        try:
+            await self._stream.aclose()
+            whole = self._whole
+        finally:
+            if whole:
+                self._idle.append((time.monotonic(), slot))
+            else:
+                await _close(slot)
+
+
+_OF_HTTPCORE = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, httpcore.UnsupportedProtocol)
+
+
+def _of_httpx(error: Exception) -> httpx.TransportError:
+    """Return what httpx has for an error of httpcore, by the same name."""
+    kind: type[httpx.TransportError] = getattr(httpx, type(error).__name__, httpx.TransportError)
+    return kind(str(error))
+
+
+async def _close(slot: httpx.AsyncBaseTransport) -> None:
+    with anyio.CancelScope(shield=True):
+        await slot.aclose()
 
 
 @functools.cache

@@ -1,55 +1,88 @@
-"""What takes a request to the server, how far it has come, and the answer: what all ways of carrying it share."""
+"""A request on its way: the HTTP client that takes it, how far it has come, and the answer.
+
+There is one HTTP client behind an ``AsyncInSim``, its own (``own``) or one that was injected, and one way through it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Mapping
+import contextlib
+import enum
+from collections.abc import AsyncIterable, Awaitable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import anyio
 
+from insim_async._http.injected import sheltered
 from insim_async._privacy import Unshown
 
-__all__ = ["CONNECT_TIMEOUT", "HEADERS", "Answer", "Trail", "Transport", "read"]
+__all__ = [
+    "CONNECT_TIMEOUT",
+    "HEADERS",
+    "Answer",
+    "Fate",
+    "HttpClient",
+    "Trail",
+    "Transport",
+    "answer_in",
+    "is_of_another",
+]
 
 ANSWER_CAP = 8 * 1024 * 1024
 CONNECT_TIMEOUT = 10.0
 """Seconds; all else is bounded as a whole."""
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
+_TIMEOUT = {"connect": CONNECT_TIMEOUT, "read": None, "write": None, "pool": None}
 
 
-class Transport(Protocol):
-    """What takes requests to the server: the client's own connections, or an HTTP client that was injected."""
+class HttpClient(Protocol):
+    """What is asked of an HTTP client: ``httpx.AsyncClient`` and ``httpx2.AsyncClient`` have it."""
 
     @property
     def is_closed(self) -> bool:
         """Whether it can still be used."""
         ...
 
-    def request(self, url: str, body: bytes, trail: Trail) -> Any:
-        """Make a request that tells the trail how far it has come."""
+    def build_request(self, *args: Any, **kwargs: Any) -> Any:
+        """Make a request, with the client's own headers and the like."""
         ...
 
-    async def exchange(self, request: Any, trail: Trail) -> Answer:
-        """Send it once, and read the answer; cancelled, it leaves nothing behind."""
+    def send(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+        """Send it."""
         ...
 
-    async def aclose(self) -> None:
-        """Close what is ours."""
-        ...
+
+class Fate(enum.Enum):
+    """What is known of the requests of a call so far.
+
+    ::
+
+        WAITING ──▶ TRYING ──▶ LEFT ──▶ DOUBTFUL
+           ▲           │         │
+           └───────────┴─────────┘  proven unsent, or put off by the server
+    """
+
+    WAITING = "nothing has been tried, or it is proven that nothing was done"
+    TRYING = "a request is being made; that its first byte has left was not announced"
+    LEFT = "the first byte has left"
+    DOUBTFUL = "an attempt ended, and may have arrived; it stays so, whatever later attempts come to"
 
 
 class Trail:
-    """How far a request has come; httpcore calls it at each step (the ``trace`` extension)."""
+    """How far a call has come. A transport calls it at each step (httpcore's ``trace`` extension).
 
-    __slots__ = ("_socket", "announced", "doubtful", "guard", "scope", "started", "trying")
+    Attributes:
+        fate: What is known.
+        announced: Whether the transport said anything of the present attempt.
+        guard: Holds off cancellation where it would cost an injected client's pool a connection.
+    """
 
-    def __init__(self, scope: anyio.CancelScope) -> None:
-        self.scope: anyio.CancelScope = scope
+    __slots__ = ("_socket", "announced", "fate", "guard")
+
+    def __init__(self) -> None:
+        self.fate = Fate.WAITING
+        self.announced = False
         self.guard: anyio.CancelScope | None = None
-        self.trying: bool = False
-        self.announced: bool = False
-        self.started: bool = False
-        self.doubtful: bool = False  # an attempt before this one may have arrived
         self._socket: Any = None
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
@@ -57,12 +90,25 @@ class Trail:
         if self.guard is not None:  # a connection that is cancelled between being made and being used is lost
             self.guard.shield = event.endswith(("connect_tcp.complete", "start_tls.complete"))
         if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
-            self.started = True
+            self._advance(Fate.LEFT)
         elif event.endswith("connect_tcp.complete"):
             self._socket = info["return_value"]
         elif event.endswith("start_tls.failed") and self._socket is not None:
             with anyio.CancelScope(shield=True):
                 await self._socket.aclose()  # httpcore forgets it where the handshake was cancelled
+
+    def begin(self) -> None:
+        """An attempt begins."""
+        self.announced = False
+        self._advance(Fate.TRYING)
+
+    def end(self, *, unsent: bool) -> None:
+        """An attempt has ended without success."""
+        self._advance(Fate.WAITING if unsent else Fate.DOUBTFUL)
+
+    def _advance(self, fate: Fate) -> None:
+        if self.fate is not Fate.DOUBTFUL:
+            self.fate = fate
 
 
 class Answer(Unshown, frozen=True):
@@ -73,7 +119,63 @@ class Answer(Unshown, frozen=True):
     body: bytes = b""
 
 
-async def read(chunks: AsyncIterable[bytes]) -> bytes:
+class Transport:
+    """Takes requests to the server by way of an HTTP client.
+
+    Args:
+        client: Speaks as httpx does.
+        base_url: Without a slash at the end.
+        own: Whether the client is ours to close, has our headers, and connections that stand any cancellation. An
+            injected one is its owner's to close, and is sheltered from cancellation.
+        options: What ``send`` is told besides.
+    """
+
+    def __init__(self, client: HttpClient, base_url: str, *, own: bool, **options: Any) -> None:
+        self.client: Any = client
+        self.base_url = base_url
+        self._own = own
+        self._headers = None if own else HEADERS
+        self._options = options
+        self._urls: dict[str, Any] = {}
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the client can still be used."""
+        return bool(self.client.is_closed)
+
+    def request(self, path: str, body: bytes, trail: Trail) -> Any:
+        """Make a request, with the client's own headers and parameters, that tells the trail how far it has come."""
+        if (url := self._urls.get(path)) is None:
+            url = self._urls[path] = self._parsed(self.base_url + path)
+        extensions = {"trace": trail, "timeout": _TIMEOUT}
+        return self.client.build_request("POST", url, content=body, headers=self._headers, extensions=extensions)
+
+    async def exchange(self, request: Any, trail: Trail) -> Answer:
+        """Send a request once, and read the answer; cancelled, it leaves nothing behind."""
+        if self._own:
+            return await self._exchange(request)
+        return await sheltered(partial(self._exchange, request), trail)
+
+    async def aclose(self) -> None:
+        """Close the client, if it is ours."""
+        if self._own:
+            await self.client.aclose()
+
+    def _parsed(self, url: str) -> Any:
+        """Parse a URL once, since that takes longer than all else about a request."""
+        return type(self.client.build_request("POST", url).url)(url)
+
+    async def _exchange(self, request: Any) -> Answer:
+        response = await self.client.send(request, stream=True, follow_redirects=False, **self._options)
+        try:
+            read_before = response.is_stream_consumed  # it came with its content, or a hook has read it
+            body = response.content if read_before else await _read(response.stream)
+        finally:
+            await response.aclose()
+        return Answer(response.status_code, response.headers, body)
+
+
+async def _read(chunks: AsyncIterable[bytes]) -> bytes:
     """Read an answer to its end, or to as much as any answer may have."""
     body, size = [], 0
     async for chunk in chunks:
@@ -82,3 +184,22 @@ async def read(chunks: AsyncIterable[bytes]) -> bytes:
         if size > ANSWER_CAP:
             raise OverflowError(f"the answer has more than {ANSWER_CAP >> 20} MiB")
     return b"".join(body)
+
+
+def answer_in(error: Exception, request: object) -> Answer | None:
+    """Return the answer that an exception is about, as a hook raises it that wants no other answers than 2xx.
+
+    A hook may talk to other servers as well: what they say proves nothing.
+    """
+    with contextlib.suppress(Exception):  # attributes that raise
+        response: Any = getattr(error, "response", None)
+        if response.request is request and not 200 <= response.status_code < 300:
+            return Answer(response.status_code, response.headers)
+    return None
+
+
+def is_of_another(error: Any, request: Any) -> bool:
+    """Say whether an exception is provably about another request than ours."""
+    with contextlib.suppress(Exception):
+        return str(error.request.url) != str(request.url)
+    return False

@@ -51,7 +51,7 @@ class Bulk:
 
     async def send_one(self, sms: Sms) -> Outcome:
         """Send one message, within the deadline of one call."""
-        (outcome,) = await self._delivery(patient=False).send([sms])
+        (outcome,) = await self._delivery(waits_are_free=False).send([sms])
         return outcome
 
     async def stream(self, messages: Iterable[Sms] | AsyncIterable[Sms]) -> AsyncGenerator[Outcome, None]:
@@ -110,8 +110,8 @@ class Bulk:
             f"expected a list, generator or other iterable, got {type(items).__name__}: put a single one into a list"
         )
 
-    def _delivery(self, *, patient: bool = True) -> Delivery:
-        return Delivery(self._connection, self._account, self._rules, patient=patient)
+    def _delivery(self, *, waits_are_free: bool = True) -> Delivery:
+        return Delivery(self._connection, self._account, self._rules, waits_are_free=waits_are_free)
 
 
 class _Tally:

@@ -39,9 +39,6 @@ class Contacts:
     async def _post(self, contacts: list[Contact]) -> list[ContactResult]:
         if self.stopped is not None:
             return [_failed(contact, not_sent_after(self.stopped)) for contact in contacts]
-        body = self._account.contacts(contacts)
-        if len(body) > BODY_CAP and len(contacts) > 1:
-            return await self._in_halves(contacts)
         found: list[ContactResult | None] = [None] * len(contacts)
 
         def decode(body: bytes) -> list[ContactResult]:
@@ -52,7 +49,16 @@ class Contacts:
                 raise ValueError("no result for one of the contacts")
             return [result for result in found if result is not None]
 
-        result = await self._connection.post(Call(_wire.CONTACTS, body, decode, repeatable=True, patient=True))
+        call = Call(
+            path=_wire.CONTACTS,
+            body=self._account.contacts(contacts),
+            decode=decode,
+            repeatable=True,
+            waits_are_free=True,
+        )
+        if len(call.body) > BODY_CAP and len(contacts) > 1:
+            return await self._in_halves(contacts)
+        result = await self._connection.post(call)
         if not isinstance(result, InSimError):
             return result
         if is_too_large(result) and len(contacts) > 1:

@@ -39,12 +39,12 @@ class Delivery:
         stopped: What every later request would end in as well; None as long as there is hope.
     """
 
-    def __init__(self, connection: Connection, account: Account, rules: Rules, *, patient: bool) -> None:
+    def __init__(self, connection: Connection, account: Account, rules: Rules, *, waits_are_free: bool) -> None:
         self.stopped: InSimError | None = None
         self._connection = connection
         self._account = account
         self._rules = rules
-        self._patient = patient
+        self._waits_are_free = waits_are_free
         import secrets  # slow to import
 
         self._prefix = secrets.token_urlsafe(16)
@@ -70,11 +70,15 @@ class Delivery:
     async def _deliver(self, batch: list[Sms], messages: list[Message]) -> list[Outcome]:
         if self.stopped is not None:
             return [Outcome(sms, None, not_sent_after(self.stopped)) for sms in batch]
-        body = self._account.messages(messages)
-        if len(body) > BODY_CAP and len(batch) > 1:
+        call = Call(
+            path=_wire.MESSAGES,
+            body=self._account.messages(messages),
+            decode=functools.partial(_wire.read_receipts, messages),
+            count=len(messages),
+            waits_are_free=self._waits_are_free,
+        )
+        if len(call.body) > BODY_CAP and len(batch) > 1:
             return await self._in_halves(batch, messages)
-        decode = functools.partial(_wire.read_receipts, messages)
-        call = Call(_wire.MESSAGES, body, decode, count=len(messages), patient=self._patient)
         result = await self._connection.post(call)
         if isinstance(result, InSimError):
             if is_too_large(result) and len(batch) > 1:
