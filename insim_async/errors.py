@@ -19,7 +19,8 @@ No error holds the access key, a phone number or a text.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import copy
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,9 @@ __all__ = [
     "RateLimited",
     "Refused",
 ]
+
+
+E = TypeVar("E", bound=Exception)
 
 
 class InSimError(Exception):
@@ -145,6 +149,13 @@ class InvalidWebhook(InSimError):
 
 class InboxUnavailable(InSimError):
     """The inbox could not be read or written: its disk is full, its file is locked or damaged; nothing was stored."""
+
+
+def afresh(error: E) -> E:
+    """Return an exception with the same words and facts, to be raised: raising one again and again makes it grow."""
+    again = copy.copy(error)
+    again.__cause__ = error.__cause__
+    return again
 
 
 def _bulk_interrupted(message: str, report: BulkReport) -> BulkInterrupted:

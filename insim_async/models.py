@@ -8,12 +8,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from msgspec import Struct, field
 
 from insim_async._privacy import Private
-from insim_async.errors import InSimError, OutcomeUnknown, Refused
+from insim_async.errors import InSimError, OutcomeUnknown, Refused, afresh
 
 __all__ = [
     "BulkReport",
@@ -37,8 +37,8 @@ class Priority(enum.IntEnum):
     HIGH = 2
 
 
-class Status(enum.Enum):
-    """How a message ended; each ends in exactly one of these."""
+class Status(enum.StrEnum):
+    """How a message ended; each ends in exactly one of these, which equals its text: ``"sent"`` and so on."""
 
     SENT = "sent"
     """The server says that it took it to be sent."""
@@ -229,6 +229,19 @@ class Outcome(Private, frozen=True):
                 return Status.UNKNOWN
             case _:
                 return Status.NOT_SENT
+
+    def unwrap(self) -> SmsReceipt:
+        """Return the receipt of a message that was sent, or raise why it was not.
+
+        What is raised equals ``error`` in kind, words and facts, but is an exception of its own each time: messages
+        that travelled together may share an error, and an exception that is raised again and again keeps every frame.
+
+        Raises:
+            InSimError: What ``send_sms`` would have raised.
+        """
+        if self.error is not None:
+            raise afresh(self.error)
+        return cast(SmsReceipt, self.receipt)
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         return [("status", self.status), *super().__rich_repr__()]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import gc
 import importlib
+import json
 import pickle
 import pkgutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import Struct
 
@@ -119,6 +121,35 @@ def test_the_error_tells_how_a_message_ended(error: InSimError | None, status: S
     outcome = Outcome(Sms(NUMBER, "Hi"), None, error)
     assert outcome.status is status
     assert repr(outcome).startswith(f"Outcome(status={status!r}, sms=Sms(")
+
+
+def test_a_status_is_its_text() -> None:
+    assert [f"{status}" for status in Status] == ["sent", "refused", "not_sent", "unknown"]
+    assert Outcome(Sms(NUMBER, "Hi")).status == "sent"
+    assert repr(Status.SENT) == "<Status.SENT: 'sent'>"
+    assert msgspec.json.decode(msgspec.json.encode(Status.UNKNOWN), type=Status) is Status.UNKNOWN
+    assert json.dumps(Status.UNKNOWN) == '"unknown"'
+
+
+def test_an_outcome_unwraps_to_its_receipt() -> None:
+    receipt = SmsReceipt(**RECEIPT)
+    assert Outcome(Sms(NUMBER, "Hi"), receipt).unwrap() is receipt
+
+
+def test_an_outcome_unwraps_to_an_error_of_its_own_each_time() -> None:
+    """Messages that travelled together share one, and raising the same again and again would make it grow."""
+    cause = LookupError("why")
+    shared = AuthenticationFailed("no", codes=("#002",), status_code=401)
+    shared.__cause__ = cause
+    raised = []
+    for _ in range(2):
+        with pytest.raises(AuthenticationFailed, match="no") as caught:
+            Outcome(Sms(NUMBER, "Hi"), None, shared).unwrap()
+        raised.append(caught.value)
+    assert raised[0] is not raised[1]
+    assert [vars(error) for error in raised] == [vars(shared)] * 2
+    assert [error.__cause__ for error in raised] == [cause] * 2
+    assert shared.__traceback__ is None
 
 
 def test_an_outcome_that_was_sent_costs_the_garbage_collector_nothing() -> None:

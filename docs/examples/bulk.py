@@ -24,7 +24,7 @@ async def main() -> None:
     print(f"{report.not_sent} not sent, {report.unknown} unknown")
     for outcome in report.outcomes:
         if outcome.status is not Status.SENT:
-            print(f"{outcome.sms.sms_id}: {outcome.status.value}: {outcome.error}")
+            print(f"{outcome.sms.sms_id}: {outcome.status}: {outcome.error}")
 
 
 if __name__ == "__main__":

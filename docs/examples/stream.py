@@ -18,7 +18,7 @@ async def main() -> None:
             if outcome.status is Status.SENT:
                 sent += 1
             else:
-                print(outcome.sms.phone_number, outcome.status.value, outcome.error)
+                print(outcome.sms.phone_number, outcome.status, outcome.error)
     print(f"{sent} of {len(people)} sent")
 
 
