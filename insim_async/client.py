@@ -234,8 +234,8 @@ class AsyncInSim:
             contacts: Any iterable or async iterable, but not endless.
 
         Raises:
+            BulkInterrupted: ``contacts`` raised; ``results`` has those of all that came before.
             InSimError: A request failed for good; some contacts may have been added.
-            Exception: Whatever ``contacts`` raises.
         """
         return await self._bulk.add_contacts(contacts)
 

@@ -10,7 +10,7 @@
     ├── Refused                 the server said no: read ``codes`` and ``status_code``
     │   └── AuthenticationFailed  login or access key: nothing else will pass either
     ├── OutcomeUnknown          it may have been sent: look before sending again
-    ├── BulkInterrupted         the input of a bulk call failed: read ``report``, mend the input
+    ├── BulkInterrupted         the input of a bulk call failed: read ``report`` or ``results``, mend the input
     ├── InvalidWebhook          a request that is not an event of inSIM
     └── InboxUnavailable        the inbox's file is full, locked or damaged: nothing was stored, let it come again
 
@@ -20,11 +20,10 @@ No error holds the access key, a phone number or a text.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from insim_async.models import BulkReport, ContactResult
 
 __all__ = [
@@ -129,18 +128,22 @@ class OutcomeUnknown(InSimError):
 
 
 class BulkInterrupted(InSimError):
-    """The iterable given to ``send_many`` raised; its exception is the ``__cause__``.
+    """The iterable given to ``send_many`` or ``add_contacts`` raised; its exception is the ``__cause__``.
+
+    Where the client was closed before an asynchronous input came to its end, that is a ``ConfigurationError``.
 
     Attributes:
-        report: The outcomes of all messages that came before it; they are final.
+        report: The outcomes of all messages that came before it; they are final. Empty for ``add_contacts``.
+        results: The results of all contacts that came before it. Empty for ``send_many``.
     """
 
-    def __init__(self, message: str, *, report: BulkReport) -> None:
+    def __init__(self, message: str, *, report: BulkReport, results: Sequence[ContactResult] = ()) -> None:
         super().__init__(message)
         self.report = report
+        self.results = results
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _bulk_interrupted, (str(self), self.report)
+        return _bulk_interrupted, (str(self), self.report, self.results)
 
 
 class InvalidWebhook(InSimError):
@@ -158,5 +161,5 @@ def afresh(error: E) -> E:
     return again
 
 
-def _bulk_interrupted(message: str, report: BulkReport) -> BulkInterrupted:
-    return BulkInterrupted(message, report=report)
+def _bulk_interrupted(message: str, report: BulkReport, results: Sequence[ContactResult]) -> BulkInterrupted:
+    return BulkInterrupted(message, report=report, results=results)

@@ -464,13 +464,16 @@ class TestAnInputThatRaises:
         anyio.run(scenario, backend=backend)
         assert seen == ["the caller's"]
 
-    async def test_contacts_raise_it(self, insim: AsyncInSim) -> None:
+    async def test_the_results_of_contacts_survive_it(self, hours: Hours) -> None:
         def failing() -> Iterator[Contact]:
-            yield Contact("x")
+            yield from (Contact(f"x{number}") for number in range(25))
             raise LookupError
 
-        with pytest.raises(LookupError):
-            await insim.add_contacts(failing())
+        async with client(hours, batch_size=10) as insim:
+            with pytest.raises(BulkInterrupted) as caught:
+                await insim.add_contacts(failing())
+        assert [result.phone_number for result in caught.value.results] == [f"x{number}" for number in range(25)]
+        assert isinstance(caught.value.__cause__, LookupError)
 
     @pytest.mark.parametrize("given", [None, 5, Sms(NUMBER, "Hi"), NUMBER, b"x", {NUMBER: "Hi"}], ids=repr)
     async def test_what_is_no_iterable_of_messages_is_refused(self, insim: AsyncInSim, given: Any) -> None:

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from insim_async import BulkInterrupted, BulkReport, errors
+from insim_async import BulkInterrupted, BulkReport, ContactResult, errors
 
 ERRORS = [
     errors.InSimError("why"),
@@ -19,6 +19,7 @@ ERRORS = [
     errors.OutcomeUnknown("why"),
     errors.InvalidWebhook("why"),
     BulkInterrupted("why", report=BulkReport([], sent=3)),
+    BulkInterrupted("why", report=BulkReport([]), results=[ContactResult("+33639980001", ok=True)]),
 ]
 
 

@@ -26,6 +26,8 @@ __all__ = ["Bulk"]
 T = TypeVar("T")
 logger: logging.Logger = logging.getLogger("insim_async")
 
+_INTERRUPTED = "the input was not read to its end; what became of all up to there is kept here"
+
 
 class Bulk:
     """The ways to send more than one, over one connection.
@@ -78,9 +80,7 @@ class Bulk:
                 tally.add(outcomes)
         report = tally.report([outcome for number in sorted(ended) for outcome in ended[number]])
         if source.error is not None:
-            raise BulkInterrupted("the input failed; the outcomes up to there are in report", report=report) from (
-                source.error
-            )
+            raise BulkInterrupted(_INTERRUPTED, report=report) from source.error
         return report
 
     async def add_contacts(self, contacts: Iterable[Contact] | AsyncIterable[Contact]) -> list[ContactResult]:
@@ -89,15 +89,15 @@ class Bulk:
         adding = Contacts(self._connection, self._account, self._rules)
         ended: dict[int, list[ContactResult]] = {}
         async with aclosing(Pipeline(source, adding.add, self._workers).run()) as batches:
-            async for number, results in batches:
-                ended[number] = results  # noqa: PERF403 - an async comprehension would not read better
-        if source.error is not None:
-            raise source.error
-        found = [result for number in sorted(ended) for result in ended[number]]
+            async for number, some in batches:
+                ended[number] = some  # noqa: PERF403 - an async comprehension would not read better
+        results = [result for number in sorted(ended) for result in ended[number]]
         if adding.stopped is not None:
-            adding.stopped.results = found
+            adding.stopped.results = results
             raise adding.stopped
-        return found
+        if source.error is not None:
+            raise BulkInterrupted(_INTERRUPTED, report=BulkReport([]), results=results) from source.error
+        return results
 
     def _source(self, items: Iterable[T] | AsyncIterable[T]) -> Source[T]:
         if (misuse := self._connection.misuse()) is not None:
