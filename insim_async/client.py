@@ -8,6 +8,8 @@ from datetime import datetime, tzinfo
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
+import anyio
+
 from insim_async import _wire, numbers
 from insim_async._http import Call, Connection, Gate, HttpClient, Transport
 from insim_async._sending import Bulk, Rules
@@ -147,12 +149,18 @@ class AsyncInSim:
         """Close the client, as the end of ``async with`` does; a second time does nothing.
 
         Calls that wait for a slot end as ``NotSent``. Those under way have five seconds, then they end as
-        ``OutcomeUnknown``. Cancelled, it ends them at once.
+        ``OutcomeUnknown``. Cancelled, it ends them at once. No task of a ``stream`` is left, even if nobody goes on
+        with it; who does all the same gets the outcomes of what was read, then a ``ConfigurationError``.
 
         Raises:
             ConfigurationError: It was opened in another event loop, thread or process.
         """
-        await self._connection.aclose()
+        try:
+            await self._connection.aclose()
+        except anyio.get_cancelled_exc_class():
+            await self._bulk.aclose()
+            raise
+        await self._bulk.aclose()
 
     async def send_sms(
         self,
@@ -194,11 +202,15 @@ class AsyncInSim:
 
         Args:
             messages: Any iterable or async iterable, even an endless one. What it yields is sent as it comes: a slow
-                one gets smaller batches.
+                one gets smaller batches. A generator is closed when the stream ends, however it ends; an async one
+                has five seconds to clean up.
 
         Raises:
-            ConfigurationError: The client is not usable here. For a message nothing is ever raised.
-            Exception: Whatever ``messages`` raises, after the outcomes of all that came before.
+            AuthenticationFailed: Login or access key were refused, after the outcomes of all that was read.
+            ConfigurationError: The client is not usable here; or, after those outcomes, ``base_url`` is wrong or the
+                client was closed. For a message nothing is ever raised.
+            Exception: Whatever ``messages`` raises, after the outcomes of all that came before. What is no
+                ``Exception`` comes as the ``__cause__`` of a ``RuntimeError``.
         """
         return self._bulk.stream(messages)
 
@@ -217,7 +229,8 @@ class AsyncInSim:
             on_progress: Called with each batch that ends. If it raises, that is logged and it is not called again.
 
         Raises:
-            BulkInterrupted: ``messages`` raised; ``report`` has the outcomes of all that came before.
+            BulkInterrupted: ``messages`` raised, or kept the client waiting when it was closed; ``report`` has the
+                outcomes of all that came before.
             ConfigurationError: The client is not usable here. For a message nothing is ever raised.
         """
         if inspect.iscoroutinefunction(on_progress):
@@ -231,7 +244,7 @@ class AsyncInSim:
         after an error or a cancellation.
 
         Args:
-            contacts: Any iterable or async iterable, but not endless.
+            contacts: As the messages for ``send_many``.
 
         Raises:
             BulkInterrupted: ``contacts`` raised; ``results`` has those of all that came before.

@@ -9,15 +9,18 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sized
 from contextlib import aclosing
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import anyio
 
 from insim_async._http import Connection
 from insim_async._sending.checks import Rules
 from insim_async._sending.contacts import Contacts
 from insim_async._sending.delivery import Delivery
-from insim_async._sending.pipeline import Arriving, AtHand, Pipeline, Source
+from insim_async._sending.pipeline import Pipeline
+from insim_async._sending.sources import Arriving, AtHand, Source
 from insim_async._wire import Account
-from insim_async.errors import BulkInterrupted, ConfigurationError
+from insim_async.errors import BulkInterrupted, ConfigurationError, afresh
 from insim_async.models import BulkReport, Contact, ContactResult, Outcome, Progress, Sms, Status
 from insim_async.timing import Clock
 
@@ -50,6 +53,14 @@ class Bulk:
         self._batch_size = batch_size
         self._workers = workers
         self._clock = clock
+        self._running: set[Pipeline[Any, Any]] = set()
+
+    async def aclose(self) -> None:
+        """End the calls that are running yet, behind a connection that is closed; no task of theirs is left."""
+        why = "the client was closed before the input was read to its end"
+        async with anyio.create_task_group() as group:
+            for pipeline in self._running:
+                group.start_soon(pipeline.close, ConfigurationError(why))
 
     async def send_one(self, sms: Sms) -> Outcome:
         """Send one message, within the deadline of one call."""
@@ -57,13 +68,23 @@ class Bulk:
         return outcome
 
     async def stream(self, messages: Iterable[Sms] | AsyncIterable[Sms]) -> AsyncGenerator[Outcome, None]:
-        """Send all, yielding outcomes as batches end; then raise what the input raised, if it did."""
-        source = self._source(messages)
-        async with aclosing(Pipeline(source, self._delivery().send, self._workers).run()) as batches:
+        """Send all, yielding outcomes as batches end; then raise what stopped the sending or the reading, if it did."""
+        source, delivery = self._source(messages), self._delivery()
+
+        async def send(batch: list[Sms]) -> list[Outcome]:
+            outcomes = await delivery.send(batch)
+            if delivery.stopped is not None:
+                source.stop()  # it may be endless
+            return outcomes
+
+        pipeline = Pipeline(source, send, self._workers, self._running, leisurely=True)
+        async with aclosing(pipeline.run()) as batches:
             async for _, outcomes in batches:
                 outcomes.reverse()
                 while outcomes:  # each can be forgotten as soon as the caller is done with it
                     yield outcomes.pop()
+        if delivery.stopped is not None:
+            raise afresh(delivery.stopped)  # outcomes have it, too
         if source.error is not None:
             raise source.error
 
@@ -72,9 +93,10 @@ class Bulk:
     ) -> BulkReport:
         """Send all and report, in the order of the input."""
         source = self._source(messages)
-        tally = _Tally(len(messages) if isinstance(messages, Sized) else None, self._clock, on_progress)
+        tally = _Tally(_length_of(messages), self._clock, on_progress)
         ended: dict[int, list[Outcome]] = {}
-        async with aclosing(Pipeline(source, self._delivery().send, self._workers).run()) as batches:
+        pipeline = Pipeline(source, self._delivery().send, self._workers, self._running)
+        async with aclosing(pipeline.run()) as batches:
             async for number, outcomes in batches:
                 ended[number] = outcomes
                 tally.add(outcomes)
@@ -88,7 +110,7 @@ class Bulk:
         source = self._source(contacts)
         adding = Contacts(self._connection, self._account, self._rules)
         ended: dict[int, list[ContactResult]] = {}
-        async with aclosing(Pipeline(source, adding.add, self._workers).run()) as batches:
+        async with aclosing(Pipeline(source, adding.add, self._workers, self._running).run()) as batches:
             async for number, some in batches:
                 ended[number] = some  # noqa: PERF403 - an async comprehension would not read better
         results = [result for number in sorted(ended) for result in ended[number]]
@@ -145,3 +167,10 @@ class _Tally:
     def _progress(self) -> Progress:
         done, seconds = sum(self._counts.values()), self._now() - self._began
         return Progress(done=done, total=self._total, rate=done / seconds if seconds > 0 else 0.0, **self._counts)
+
+
+def _length_of(messages: object) -> int | None:
+    try:
+        return len(messages) if isinstance(messages, Sized) else None
+    except Exception:  # noqa: BLE001 - it is the caller's, and may raise anything; reading it will tell
+        return None

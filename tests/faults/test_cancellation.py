@@ -55,14 +55,14 @@ async def send_many(bench: Bench, insim: AsyncInSim) -> object:
 
 
 async def stream(bench: Bench, insim: AsyncInSim) -> object:
-    """Send an asynchronous input."""
+    """Send an asynchronous input, which is closed with it."""
 
     async def messages() -> AsyncGenerator[Sms, None]:
         for message in bench.messages(6):
             await anyio.lowlevel.checkpoint()
             yield message
 
-    async with aclosing(messages()) as given, aclosing(insim.stream(given)) as outcomes:
+    async with aclosing(insim.stream(messages())) as outcomes:
         return [outcome async for outcome in outcomes]
 
 
@@ -210,6 +210,38 @@ def test_closing_is_cancelled_at_each_await(
         assert at > 1
 
     bench.run(scenario)
+
+
+@everywhere
+def test_closing_behind_a_stream_is_cancelled_at_each_await(bench: Bench, cancelling: Cancelling) -> None:
+    """Nobody goes on with it; what is left of it all the same, the next closing ends."""
+
+    async def scenario() -> None:
+        listener = bench.listen()
+        at, reached = 0, True
+        while reached:
+            at += 1
+            async with bench.client(listener.url, batch_size=2) as insim:
+                stream = insim.stream(endless(bench))
+                bench.enter([await anext(stream)])
+                ending = await cancelling(at, call=insim.aclose)
+                look_at(bench, ending)
+                await insim.aclose()
+            await stream.aclose()
+            reached = ending.reached
+        assert at > 1
+
+    bench.run(scenario)
+
+
+async def endless(bench: Bench) -> AsyncGenerator[Sms, None]:
+    """Yield messages, and have something to clean up."""
+    try:
+        while True:
+            for message in bench.messages(5):
+                yield message
+    finally:
+        await anyio.lowlevel.checkpoint()
 
 
 @everywhere
