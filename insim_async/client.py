@@ -226,15 +226,15 @@ class AsyncInSim:
 
         Args:
             messages: As for ``stream``, but not endless.
-            on_progress: Called with each batch that ends. If it raises, that is logged and it is not called again.
+            on_progress: Called with each batch that ends; a plain function, no async one. If it raises, that is logged
+                and it is not called again.
 
         Raises:
             BulkInterrupted: ``messages`` raised, or kept the client waiting when it was closed; ``report`` has the
                 outcomes of all that came before.
-            ConfigurationError: The client is not usable here. For a message nothing is ever raised.
+            ConfigurationError: The client is not usable here, or ``on_progress`` is no plain function. For a message
+                nothing is ever raised.
         """
-        if inspect.iscoroutinefunction(on_progress):
-            raise ConfigurationError("on_progress: expected a plain function, got an async one")
         return await self._bulk.send_many(messages, on_progress)
 
     async def add_contacts(self, contacts: Iterable[Contact] | AsyncIterable[Contact]) -> list[ContactResult]:

@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import aclosing
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import anyio
@@ -337,12 +338,67 @@ class TestProgress:
         self, insim: AsyncInSim, gateway: Gateway, caplog: pytest.LogCaptureFixture
     ) -> None:
         def fail(progress: Progress) -> None:
-            raise ZeroDivisionError
+            raise errors.pop()
 
-        assert (await insim.send_many(texts(500), on_progress=fail)).sent == 500
+        errors = [GeneratorExit(), asyncio.CancelledError(), ZeroDivisionError()]
+        while errors:
+            assert (await insim.send_many(texts(500), on_progress=fail)).sent == 500
         assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
-            "on_progress raised ZeroDivisionError and is not called again"
+            "on_progress raised ZeroDivisionError and is not called again",
+            "on_progress raised CancelledError and is not called again",
+            "on_progress raised GeneratorExit and is not called again",
         ]
+
+    async def test_a_program_may_end_in_a_callback(self, insim: AsyncInSim, gateway: Gateway) -> None:
+        def leave(progress: Progress) -> None:
+            sys.exit(3)
+
+        with pytest.raises(SystemExit):
+            await insim.send_many(texts(5), on_progress=leave)
+
+    async def test_a_callback_that_turns_out_to_be_async_costs_no_report(
+        self, insim: AsyncInSim, gateway: Gateway, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Nor does Python warn of a coroutine that was never awaited: in the tests a warning is an error."""
+
+        async def show(progress: Progress) -> None: ...
+
+        assert (await insim.send_many(texts(500), on_progress=lambda progress: show(progress))).sent == 500
+        gc.collect()
+        assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
+            "on_progress returned coroutine and is not called again"
+        ]
+
+    async def test_a_callback_may_start_a_task(self, insim: AsyncInSim, gateway: Gateway) -> None:
+        tasks: list[asyncio.Task[None]] = []
+
+        async def show(progress: Progress) -> None:
+            await asyncio.sleep(0)
+
+        def begin(progress: Progress) -> asyncio.Task[None]:
+            tasks.append(asyncio.create_task(show(progress)))
+            return tasks[-1]
+
+        await insim.send_many(texts(500), on_progress=begin)
+        assert len(tasks) == 5
+        await asyncio.gather(*tasks)
+
+    async def test_what_is_no_plain_function_is_refused_before_anything_is_sent(
+        self, insim: AsyncInSim, gateway: Gateway
+    ) -> None:
+        class Screen:
+            async def show(self, progress: Progress) -> None: ...
+
+            async def __call__(self, progress: Progress) -> None: ...
+
+        async def show(screen: Screen, progress: Progress) -> None: ...
+
+        screen = Screen()
+        refused: list[Any] = [show, partial(show, screen), partial(partial(screen)), screen, screen.show, "a function"]
+        for given in refused:
+            with pytest.raises(ConfigurationError, match="on_progress: expected a plain function"):
+                await insim.send_many(texts(5), on_progress=given)
+        assert gateway.requests == []
 
 
 class TestStream:

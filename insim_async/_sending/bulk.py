@@ -7,8 +7,10 @@ The batches of the input go through a pipeline of workers (``pipeline``), each o
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sized
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable, Mapping, Sized
 from contextlib import aclosing
+from functools import partial
+from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
 import anyio
@@ -18,7 +20,7 @@ from insim_async._sending.checks import Rules
 from insim_async._sending.contacts import Contacts
 from insim_async._sending.delivery import Delivery
 from insim_async._sending.pipeline import Pipeline
-from insim_async._sending.sources import Arriving, AtHand, Source
+from insim_async._sending.sources import Arriving, AtHand, Source, ends_the_program
 from insim_async._wire import Account
 from insim_async.errors import BulkInterrupted, ConfigurationError, afresh
 from insim_async.models import BulkReport, Contact, ContactResult, Outcome, Progress, Sms, Status
@@ -92,6 +94,8 @@ class Bulk:
         self, messages: Iterable[Sms] | AsyncIterable[Sms], on_progress: Callable[[Progress], object] | None
     ) -> BulkReport:
         """Send all and report, in the order of the input."""
+        if on_progress is not None and (not callable(on_progress) or _is_async(on_progress)):
+            raise ConfigurationError("on_progress: expected a plain function, neither async nor anything else")
         source = self._source(messages)
         tally = _Tally(_length_of(messages), self._clock, on_progress)
         ended: dict[int, list[Outcome]] = {}
@@ -147,7 +151,7 @@ class _Tally:
         self._counts = dict.fromkeys((status.value for status in Status), 0)
 
     def add(self, outcomes: list[Outcome]) -> None:
-        """Count a batch and say so. A callback that raises is dropped: it must not cost a report."""
+        """Count a batch and say so. A callback that raises, or turns out to be async, is dropped: no report is lost."""
         failed = [outcome for outcome in outcomes if outcome.error is not None]
         self._counts["sent"] += len(outcomes) - len(failed)
         for outcome in failed:
@@ -155,10 +159,19 @@ class _Tally:
         if self._on_progress is None:
             return
         try:
-            self._on_progress(self._progress())
-        except Exception as error:  # noqa: BLE001 - it is the caller's, and may raise anything
-            self._on_progress = None
-            logger.warning("on_progress raised %s and is not called again", type(error).__name__)
+            returned = self._on_progress(self._progress())
+        except BaseException as error:
+            if ends_the_program(error):
+                raise
+            self._drop_callback("raised", error)
+        else:
+            if isinstance(returned, Coroutine):
+                returned.close()  # nobody awaits it, and Python would say so
+                self._drop_callback("returned", returned)
+
+    def _drop_callback(self, did: str, what: object) -> None:
+        self._on_progress = None
+        logger.warning("on_progress %s %s and is not called again", did, type(what).__name__)
 
     def report(self, outcomes: list[Outcome]) -> BulkReport:
         """Return the counts with what they count."""
@@ -174,3 +187,10 @@ def _length_of(messages: object) -> int | None:
         return len(messages) if isinstance(messages, Sized) else None
     except Exception:  # noqa: BLE001 - it is the caller's, and may raise anything; reading it will tell
         return None
+
+
+def _is_async(function: Callable[..., object]) -> bool:
+    """Say whether calling it makes a coroutine, as far as that can be seen."""
+    while isinstance(function, partial):
+        function = function.func
+    return iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
