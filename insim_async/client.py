@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from datetime import datetime, tzinfo
 from types import TracebackType
@@ -241,14 +240,15 @@ class AsyncInSim:
         """Add contacts, or update those that are known by their number; return a result for each, in order.
 
         Adding is safe to repeat, so requests that fail are tried again whatever became of them, and so may you,
-        after an error or a cancellation.
+        after an error or a cancellation. A contact whose request failed for good has that as its ``error``.
 
         Args:
             contacts: As the messages for ``send_many``.
 
         Raises:
+            AuthenticationFailed, ConfigurationError: Login or access key were refused, or ``base_url`` is wrong: no
+                more was read, and ``results`` has a result for each contact that was.
             BulkInterrupted: ``contacts`` raised; ``results`` has those of all that came before.
-            InSimError: A request failed for good; some contacts may have been added.
         """
         return await self._bulk.add_contacts(contacts)
 

@@ -114,13 +114,21 @@ class Bulk:
         source = self._source(contacts)
         adding = Contacts(self._connection, self._account, self._rules)
         ended: dict[int, list[ContactResult]] = {}
-        async with aclosing(Pipeline(source, adding.add, self._workers, self._running).run()) as batches:
+
+        async def add(batch: list[Contact]) -> list[ContactResult]:
+            results = await adding.add(batch)
+            if adding.stopped is not None:
+                source.stop()
+            return results
+
+        async with aclosing(Pipeline(source, add, self._workers, self._running).run()) as batches:
             async for number, some in batches:
                 ended[number] = some  # noqa: PERF403 - an async comprehension would not read better
         results = [result for number in sorted(ended) for result in ended[number]]
         if adding.stopped is not None:
-            adding.stopped.results = results
-            raise adding.stopped
+            refusal = afresh(adding.stopped)  # results have it, too
+            refusal.results = results
+            raise refusal
         if source.error is not None:
             raise BulkInterrupted(_INTERRUPTED, report=BulkReport([]), results=results) from source.error
         return results

@@ -51,12 +51,6 @@ class Delivery:
         self._count = 0
         self._ids = Ids()
 
-    @property
-    def stopped(self) -> InSimError | None:
-        """The error of the request behind which nothing more is sent."""
-        cause = self._stop and self._stop.__cause__
-        return cause if isinstance(cause, InSimError) else self._stop
-
     async def send(self, batch: list[Sms]) -> list[Outcome]:
         """Send a batch; return an outcome for each of its messages, in order."""
         self._count += 1
