@@ -43,7 +43,11 @@ def other(path: Path) -> Iterator[sqlite3.Connection]:
 
 def in_another_process(path: Path, statement: str) -> str:
     """Execute a statement there and return what it printed of its failure."""
-    program = "import sqlite3, sys; sqlite3.connect(sys.argv[1], 0, isolation_level=None).execute(sys.argv[2])"
+    program = (
+        "import contextlib, sqlite3, sys\n"
+        "with contextlib.closing(sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)) as connection:\n"
+        "    connection.execute(sys.argv[2])"
+    )
     return subprocess.run([sys.executable, "-c", program, path, statement], capture_output=True, text=True).stderr
 
 

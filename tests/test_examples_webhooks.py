@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,8 +98,7 @@ def serving(command: str, folder: Path) -> Iterator[App]:
 
 async def handled(folder: Path, number: int) -> InboxCounts:
     """Wait until so many events are done; return how many are in which state."""
-    inbox = Inbox.open(folder / "inbox.db")
-    with anyio.fail_after(30):
+    with closing(Inbox.open(folder / "inbox.db")) as inbox, anyio.fail_after(30):
         counts = InboxCounts()
         while counts.done < number:
             await anyio.sleep(0.01)
