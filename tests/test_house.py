@@ -187,10 +187,11 @@ class TestMetadata:
         assert names == ("anyio", "httpx", "msgspec")
         assert all(bounds)
 
-    def test_classifiers_name_only_the_python_that_was_run(self) -> None:
-        versions = [line for line in self.project["classifiers"] if re.search(r"Python :: \d+\.", line)]
-        assert versions == ["Programming Language :: Python :: 3.11"]
-        assert self.project["requires-python"] == ">=3.11"
+    def test_classifiers_name_the_pythons_that_the_tests_run_on(self) -> None:
+        classifiers = [line for line in self.project["classifiers"] if re.search(r"Python :: \d+\.", line)]
+        [pythons] = re.findall(r"^PYTHONS = (.+)$", (PROJECT / "noxfile.py").read_text("utf-8"), re.MULTILINE)
+        assert classifiers == [f"Programming Language :: Python :: {python}" for python in ast.literal_eval(pythons)]
+        assert self.project["requires-python"] == f">={ast.literal_eval(pythons)[0]}"
 
 
 def test_the_readme_is_read_in_two_minutes() -> None:
