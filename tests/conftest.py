@@ -1,4 +1,4 @@
-"""A gateway behind respx, for tests that need answers and no network."""
+"""A gateway behind respx, for tests that need answers and no network; and whether hypothesis repeats or explores."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ import httpx
 import msgspec
 import pytest
 import respx
+from hypothesis import settings
 
 from insim_async import AsyncInSim, Clock
+
+# The same examples on every run, however long each takes; ``--hypothesis-profile=explore`` goes on looking.
+settings.register_profile("repeat", derandomize=True, deadline=None, database=None)
+settings.register_profile("explore", derandomize=False, deadline=None, database=None, print_blob=True)
+settings.load_profile("repeat")
 
 LOGIN = "me@example.com"
 KEY = "k3y-that-nobody-may-see"

@@ -19,7 +19,7 @@ NUMBER = "+33639980001"
 
 
 @pytest.mark.extra("sandbox")
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @example([" ", "a"])
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="[\0"), min_size=1), max_size=20))
 def test_any_text_arrives_as_it_was_written(texts: list[str]) -> None:

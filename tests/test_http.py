@@ -527,9 +527,10 @@ async def test_a_client_that_has_announced_before_proves_something_by_its_silenc
     )
     async with (
         httpx.AsyncClient(transport=transport) as own,
-        AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own, timeout=0.05) as insim,
+        AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own) as insim,
     ):
         await insim.send_sms(NUMBER, "Hi", sms_id="a")
+        insim._connection._timeout = 0.05
         with pytest.raises(NotSent):
             await insim.send_sms(NUMBER, "Hi")
 
@@ -593,8 +594,8 @@ async def test_a_call_that_takes_too_long_ends_on_time(router: respx.MockRouter)
         await anyio.sleep_forever()
 
     router.post("/api/v1/clicTocall").mock(side_effect=stall)
-    async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL, timeout=0.05) as insim:
+    async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL, timeout=0.5) as insim:
         began = time.monotonic()
-        with pytest.raises(OutcomeUnknown, match=r"no answer within 0.05 s; it may have been sent"):
+        with pytest.raises(OutcomeUnknown, match=r"no answer within 0.5 s; it may have been sent"):
             await insim.click_to_call(NUMBER)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began >= 0.45

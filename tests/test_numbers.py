@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from insim_async import numbers
@@ -286,7 +286,6 @@ def test_without_the_extra_a_region_says_what_to_install(monkeypatch: pytest.Mon
     assert to_e164("+33 6 39 98 00 01") == NUMBER
 
 
-@settings(deadline=None)
 @given(st.text(max_size=120) | st.text("+0123456789 ().-/eE,\u200e\u00a0", max_size=30))
 @example("+1234567")
 @example("0")
@@ -302,7 +301,6 @@ def test_any_text_is_e164_or_refused(text: str) -> None:
 
 
 @needs_phone
-@settings(deadline=None)
 @given(st.text(max_size=120) | st.text("+0123456789 ().-/\u200e\u00a0", max_size=30))
 @example("0639980001")
 @example("")

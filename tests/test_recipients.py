@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from insim_async import recipients
@@ -507,7 +507,6 @@ def test_without_the_extra_a_region_says_what_to_install(monkeypatch: pytest.Mon
 CELLS = st.lists(st.sampled_from([*"aé \r\n\"'=;,\t|0+", "0639980001"]), max_size=8).map("".join)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(CELLS, CELLS), max_size=6), st.sampled_from(";,\t|"))
 @example([("a\n0639980001;;", "b"), ("c", "d")], ";")
 @example([("a\n;;", "b"), ("c", "d")], ";")
@@ -541,7 +540,6 @@ def test_what_a_spreadsheet_writes_is_read_back(
         assert found == Recipients(contacts=tuple(contacts), refused=())
 
 
-@settings(deadline=None)
 @given(st.text('aé01+;"\r\n ', max_size=200))
 @example(f'\n{ONE};"a\n{TWO};a\n{THREE};"a"a\n')
 def test_nothing_in_a_file_gets_lost(tmp_path_factory: pytest.TempPathFactory, content: str) -> None:

@@ -299,6 +299,7 @@ def test_escapes_are_undone_as_the_standard_library_does(value: bytes) -> None:
 
 
 @example(b'message={"title":"incoming_sms","message":"Hi"}')
+@example(b"")
 @given(st.one_of(st.binary(), st.binary().map(b"message={".__add__), st.text().map('message={"a":'.__add__)))
 def test_any_bytes_are_an_event_or_refused(raw: bytes | str) -> None:
     try:

@@ -10,7 +10,7 @@ import pytest
 
 from insim_async import Clock, NotSent, OutcomeUnknown, SmsReceipt
 
-from .bench import AIOHTTP, LEGS, Bench, FakeClock, Leg, deadline
+from .bench import AIOHTTP, LEGS, Bench, FakeClock, Leg, deadline, timeout_of
 from .gateway import CLOSE, HEAD, RESET, STALL, TAKE, Listener, Script
 from .pki import HOST, Pki
 
@@ -62,8 +62,8 @@ def test_a_full_backlog_is_waited_for_until_the_deadline(bench: Bench) -> None:
 
     async def scenario() -> None:
         listener = bench.gateway.listen(full=True)
-        async with bench.client(listener.url, timeout=0.3) as insim:
-            with deadline(0.3):
+        async with bench.client(listener.url) as insim:
+            with timeout_of(insim, 0.3), deadline(0.3):
                 ending = await bench.send(insim)
             assert type(ending) is NotSent, ending
             bench.gateway.order("close", port=listener.port)
@@ -124,10 +124,10 @@ def test_a_resolver_that_hangs_is_waited_for_until_the_deadline(bench: Bench, pk
 
     async def scenario() -> None:
         listener = secure(bench, pki)
-        async with bench.client(f"https://{HOST}:{listener.port}", trust=pki.trust, timeout=0.3) as insim:
+        async with bench.client(f"https://{HOST}:{listener.port}", trust=pki.trust) as insim:
             resolver.answer.clear()
             try:
-                with deadline(0.3):
+                with timeout_of(insim, 0.3), deadline(0.3):
                     ending = await bench.send(insim)
             finally:
                 resolver.answer.set()
@@ -205,8 +205,8 @@ def test_a_handshake_that_stalls_ends_at_the_deadline(bench: Bench, pki: Pki) ->
 
     async def scenario() -> None:
         listener = bench.listen(connections=[[STALL]])
-        async with bench.client(f"https://127.0.0.1:{listener.port}", trust=pki.trust, timeout=0.3) as insim:
-            with deadline(0.3):
+        async with bench.client(f"https://127.0.0.1:{listener.port}", trust=pki.trust) as insim:
+            with timeout_of(insim, 0.3), deadline(0.3):
                 ending = await bench.send(insim)
             assert type(ending) is NotSent, ending
             await bench.probe(insim, secure(bench, pki, bench.shut(listener)))
@@ -293,10 +293,8 @@ def test_a_proxy_that_stalls_on_connect_ends_at_the_deadline(bench: Bench, pki: 
     async def scenario() -> None:
         listener = secure(bench, pki)
         proxy = bench.listen([STALL], otherwise=[HEAD, ["tunnel", listener.port]])
-        async with bench.client(
-            f"https://{HOST}:{listener.port}", trust=pki.trust, timeout=0.3, **through(proxy)
-        ) as insim:
-            with deadline(0.3):
+        async with bench.client(f"https://{HOST}:{listener.port}", trust=pki.trust, **through(proxy)) as insim:
+            with timeout_of(insim, 0.3), deadline(0.3):
                 ending = await bench.send(insim)
             assert type(ending) is NotSent, ending
             await bench.probe(insim, listener)

@@ -34,7 +34,7 @@ from .gateway import PATIENCE
 from .inbox_process import Life, event, number
 from .stepping import Ending, as_it_wakes, by_scope_on_asyncio, by_scope_on_trio, natively, while_it_waits
 
-SOON = 2.0
+SOON = 2.9  # seconds; who waits behind another's wait of 1.5 s, and then for as long, needs more
 """Seconds in which inSIM is told that an event could not be stored."""
 
 

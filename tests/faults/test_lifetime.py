@@ -18,11 +18,13 @@ import pytest
 from insim_async import AsyncInSim, ConfigurationError, Contact, InSimError, NotSent, SmsReceipt, Status
 from insim_async._http import connection
 
-from .bench import HTTPX, HTTPX2, LEGS, OWN, SLOTS, TRIO, Bench, Leg, deadline, status_of, until
+from .bench import HTTPX, HTTPX2, LEGS, OWN, SLOTS, TRIO, Bench, Leg, deadline, status_of, timeout_of, until
 from .gateway import BEHAVE, BODY, HEAD, RECEIPTS, STALL, TAKE
 from .leaks import KEY, LOGIN, NUMBER
+from .test_patience import HeldClock
 
 GRACE = 0.3
+LONG_GRACE = 10.0
 
 
 @pytest.fixture(autouse=True)
@@ -92,8 +94,9 @@ def test_an_injected_client_stays_the_callers(bench: Bench, leg: Leg) -> None:
 # Closing while requests are on their way
 
 
-def test_closing_waits_for_answers_that_come_soon(bench: Bench) -> None:
+def test_closing_waits_for_answers_that_come_soon(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is answered within the grace is sent; whoever waits for a slot does not get one."""
+    monkeypatch.setattr(insim_async._http, "CLOSING_GRACE", LONG_GRACE)
 
     async def scenario() -> None:
         listener = bench.listen(otherwise=[*TAKE, ["hold"], RECEIPTS])
@@ -108,7 +111,7 @@ def test_closing_waits_for_answers_that_come_soon(bench: Bench) -> None:
                     group.start_soon(one)
                 await until(lambda: len(listener.report().processed) >= SLOTS)
                 group.start_soon(insim.aclose)
-                await anyio.sleep(0.05)
+                await anyio.wait_all_tasks_blocked()
                 assert type(await bench.send(insim)) is ConfigurationError
                 listener.release()
         statuses = sorted((status_of(ending) for ending in endings), key=str)
@@ -161,13 +164,15 @@ def test_closing_in_the_middle_of_a_bulk_call_loses_no_message(bench: Bench) -> 
     bench.run(scenario)
 
 
-def test_closing_does_not_wait_for_a_pause(bench: Bench) -> None:
+def test_closing_does_not_wait_for_a_pause(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits because the server asked for it ends at once, unsent."""
+    monkeypatch.setattr(insim_async._http, "CLOSING_GRACE", LONG_GRACE)
 
     async def scenario() -> None:
         listener = bench.listen(otherwise=[HEAD, BODY, ["reply", 429, "slow down", "Retry-After: 5"]])
         endings: list[SmsReceipt | InSimError] = []
-        async with bench.client(listener.url) as insim:
+        held = HeldClock()
+        async with bench.client(listener.url, clock=held.clock) as insim:
 
             async def one() -> None:
                 endings.append(await bench.send(insim))
@@ -175,9 +180,8 @@ def test_closing_does_not_wait_for_a_pause(bench: Bench) -> None:
             async with anyio.create_task_group() as group:
                 for _ in range(SLOTS + 2):
                     group.start_soon(one)
-                await until(lambda: listener.report().requests >= SLOTS)
-                await anyio.sleep(0.05)
-                with anyio.fail_after(GRACE / 2):
+                await until(lambda: held.asleep == SLOTS)
+                with anyio.fail_after(LONG_GRACE / 2):
                     await insim.aclose()
         assert {type(ending) for ending in endings} == {NotSent}
 
@@ -327,23 +331,31 @@ def test_a_thousand_callers_on_two_slots_are_served_in_turn(bench: Bench) -> Non
 
 
 def test_no_slot_in_time_is_not_sent(bench: Bench) -> None:
-    """Who waits in vain has sent nothing."""
+    """Who waits in vain has sent nothing; those that have the slots are not disturbed."""
 
     async def scenario() -> None:
-        listener = bench.listen(otherwise=[*TAKE, STALL])
-        async with bench.client(listener.url, timeout=0.3) as insim:
-            endings: list[SmsReceipt | InSimError] = []
+        listener = bench.listen(otherwise=[*TAKE, ["hold"], RECEIPTS])
+        holding: list[Status] = []
+        waiting: list[SmsReceipt | InSimError] = []
+        async with bench.client(listener.url) as insim:
 
-            async def one() -> None:
-                endings.append(await bench.send(insim))
+            async def hold() -> None:
+                holding.append(status_of(await bench.send(insim)))
 
-            with deadline(0.3):
-                async with anyio.create_task_group() as group:
-                    for _ in range(SLOTS + 3):
-                        group.start_soon(one)
-            statuses = sorted((status_of(ending) for ending in endings), key=str)
-            assert statuses == [Status.NOT_SENT] * 3 + [Status.UNKNOWN] * SLOTS
-            assert {type(e) for e in endings if status_of(e) is Status.NOT_SENT} == {NotSent}
+            async def wait() -> None:
+                waiting.append(await bench.send(insim))
+
+            async with anyio.create_task_group() as group:
+                for _ in range(SLOTS):
+                    group.start_soon(hold)
+                await until(lambda: len(listener.report().processed) == SLOTS)
+                with timeout_of(insim, 0.1), deadline(0.1):
+                    async with anyio.create_task_group() as late:
+                        for _ in range(3):
+                            late.start_soon(wait)
+                listener.release()
+            assert {type(ending) for ending in waiting} == {NotSent}
+            assert (len(waiting), holding) == (3, [Status.SENT] * SLOTS)
             await bench.probe(insim, listener)
 
     bench.run(scenario)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import time
+from collections.abc import Callable
 
 import httpx
 import pytest
 
-from .gateway import BEHAVE, BODY, CLOSE, HEAD, PROCESS, RECEIPTS, RESET, STALL, TAKE, Gateway, Listener
+from .gateway import BEHAVE, BODY, CLOSE, HEAD, PATIENCE, PROCESS, RECEIPTS, RESET, STALL, TAKE, Gateway, Listener
 
 BODY_OF_ONE = {
     "header": {"login": "l", "accessKey": "k"},
@@ -19,7 +20,7 @@ BODY_OF_ONE = {
 
 def post(url: str, path: str = "/api/v1/sendsms", body: object = BODY_OF_ONE) -> httpx.Response:
     """Send with no client of ours in between."""
-    return httpx.post(url + path, json=body, timeout=2, trust_env=False)
+    return httpx.post(url + path, json=body, timeout=PATIENCE, trust_env=False)
 
 
 def raw(body: object) -> bytes:
@@ -30,7 +31,13 @@ def raw(body: object) -> bytes:
 
 def connected(listener: Listener) -> socket.socket:
     """Connect by hand."""
-    return socket.create_connection(("127.0.0.1", listener.port), timeout=2)
+    return socket.create_connection(("127.0.0.1", listener.port), timeout=PATIENCE)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Ask until it is so."""
+    end = time.monotonic() + PATIENCE
+    assert any(condition() for _ in iter(lambda: time.monotonic() < end, False))
 
 
 def test_it_answers_and_counts_what_it_processed(gateway: Gateway) -> None:
@@ -69,9 +76,11 @@ def test_contacts_and_calls_are_counted_by_number(gateway: Gateway) -> None:
 def test_scripts_are_acted_out(gateway: Gateway, script: list[list[str]], error: type[Exception]) -> None:
     """The first request meets its script, the second is served."""
     listener = gateway.listen(requests=[script])
-    with pytest.raises(error):
-        httpx.post(listener.url + "/api/v1/sendsms", json=BODY_OF_ONE, timeout=0.2, trust_env=False)
     processed = int(PROCESS in script)
+    patience = httpx.Timeout(PATIENCE, read=0.1 if error is httpx.ReadTimeout else PATIENCE)
+    with pytest.raises(error):
+        httpx.post(listener.url + "/api/v1/sendsms", json=BODY_OF_ONE, timeout=patience, trust_env=False)
+    wait_until(lambda: sum(listener.report().processed.values()) == processed)
     assert listener.report().processed == ({"one": 1} if processed else {})
     assert post(listener.url).status_code == 200
     assert listener.close().processed == {"one": 1 + processed}
@@ -93,7 +102,7 @@ def test_held_requests_wait_for_the_word(gateway: Gateway) -> None:
     """A held request is answered once it is released."""
     listener = gateway.listen(requests=[[HEAD, BODY, PROCESS, ["hold"], RECEIPTS]])
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(listener.url + "/api/v1/sendsms", json=BODY_OF_ONE, timeout=0.1, trust_env=False)
+        httpx.post(listener.url + "/api/v1/sendsms", json=BODY_OF_ONE, timeout=httpx.Timeout(PATIENCE, read=0.1), trust_env=False)
     listener.release()
     listener.script(otherwise=[HEAD, BODY, ["hold"], PROCESS, RECEIPTS])
     assert post(listener.url).status_code == 200
@@ -109,9 +118,7 @@ def test_a_tunnel_carries_bytes(gateway: Gateway) -> None:
         assert b" 200 " in connection.recv(4096)
         connection.sendall(raw(BODY_OF_ONE))
         assert b'"sent": 1' in connection.recv(4096)
-    until = time.monotonic() + 2
-    while target.report().open:
-        assert time.monotonic() < until
+    wait_until(lambda: target.report().open == 0)
     assert proxy.close().opened == 1
     assert target.close().processed == {"one": 1}
 

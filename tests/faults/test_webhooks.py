@@ -154,7 +154,7 @@ NAMES = st.sampled_from(["message", "calls", "clics", "status", "news"])
 AROUND = st.sampled_from(["{}", "a=1&{}", "{}&b=%7Dx", "token=t?{}", "&{}&"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(PAYLOADS, NAMES, AROUND, st.booleans(), st.sampled_from([None, 2]), st.sampled_from([1, 2]))
 def test_any_payload_that_is_escaped_arrives(
     house: House, payload: dict[str, Any], name: str, around: str, plain: bool, indent: int | None, times: int
@@ -173,7 +173,7 @@ def spelled(text: str, plain: str, upper: bool) -> bytes:
     return "".join(escapes).encode()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @example({"message": "a b"}, ' "{}:,', False)
 @example({"message": "#1"}, '"{}:,#', False)
 @example({"message": "a&b=c"}, '"{}:,&=', False)
@@ -191,7 +191,7 @@ def test_any_payload_that_is_half_escaped_arrives_or_is_refused(
     assert reply.status in {200, 400, 0}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @example(b"/\r\n\r\n", b"")
 @example(b"*", b"")
 @example(b"/%", b"?")
