@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 import nox
@@ -116,6 +117,17 @@ def demo(session: nox.Session) -> None:
     """Send to a contact list through a local sandbox: no account needed."""
     install(session, EXTRAS, "rich")
     session.run("python", "docs/examples/demo.py", *session.posargs)
+
+
+@nox.session
+def explore(session: nox.Session) -> None:
+    """Look for what nobody thought of, at random: ``nox -s explore -- [messages] [seed]``; ends at the first find."""
+    messages, seed = [*session.posargs, *["20000", str(secrets.randbelow(1_000_000))][len(session.posargs) :]]
+    install(session, EXTRAS, *TESTING, *EXAMPLES)
+    session.log(f"the seed is {seed}")
+    chance = ("--hypothesis-profile=explore", f"--hypothesis-seed={seed}", "-m", "hypothesis or seeded")
+    session.run("python", *PYTEST, *chance, env={**INSTALLED, "INSIM_FAULTS_SEED": seed})
+    session.run("python", "-m", "tests.explore", messages, "--seed", seed)
 
 
 @nox.session

@@ -322,7 +322,7 @@ class Bench:
         for report in self.reports:
             processed.update(report.processed)
         twice = [name for name, count in processed.items() if count > 1 and not name.startswith("contact")]
-        assert twice == [], "processed more than once"
+        assert twice == [], f"processed more than once: {twice}"
         for sms_id, status in self.book.items():
             if status is Status.SENT:
                 assert processed[sms_id] == 1, f"{sms_id} is sent, but was not processed"

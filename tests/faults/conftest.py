@@ -13,6 +13,13 @@ from .gateway import Gateway
 from .pki import Pki, make_pki
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests in which chance has a part."""
+    for item in items:
+        if "seed" in getattr(item, "fixturenames", ()):
+            item.add_marker("seeded")
+
+
 @pytest.fixture(scope="session")
 def gateway() -> Iterator[Gateway]:
     """The misbehaving gateway."""

@@ -42,9 +42,9 @@ class Listener(NamedTuple):
         """Where it is."""
         return f"http://127.0.0.1:{self.port}"
 
-    def script(self, *requests: Script, otherwise: Script = BEHAVE) -> None:
+    def script(self, *requests: Script, otherwise: Script = BEHAVE, **order: Any) -> None:
         """Say what happens to the next requests, and what to all after them."""
-        self.gateway.order("script", port=self.port, requests=requests, otherwise=otherwise)
+        self.gateway.order("script", port=self.port, requests=requests, otherwise=otherwise, **order)
 
     def release(self) -> None:
         """Let go all that are held."""

@@ -98,6 +98,7 @@ TWISTS: dict[str, Callable[[list[Row]], Any]] = {
     "foreign": lambda rows: [{**rows[0], "id_sms_api": "foreign", "phone_number": "+33639989999"}, *rows[1:]],
     "foreign ids": lambda rows: [{**row, "id_sms_api": f"foreign-{at}"} for at, row in enumerate(rows)],
     "strings": lambda rows: [{**row, "sent": "1", "sms_per_message": "1"} for row in rows],
+    "no sent": lambda rows: without(rows, "sent"),
     "no ids": lambda rows: without(rows, "id_sms_api"),
     "no ids, permuted": lambda rows: without(rows, "id_sms_api")[::-1],
     "no ids, fewer": lambda rows: without(rows, "id_sms_api")[1:],
@@ -473,6 +474,7 @@ class Desk:
         """Replace the scripts of a listener."""
         listener = self.listeners[order["port"]]
         listener.requests = deque(order["requests"])
+        listener.connections = deque(order.get("connections", listener.connections))
         listener.otherwise = order["otherwise"] or listener.otherwise
 
     async def do_release(self, order: Row) -> None:

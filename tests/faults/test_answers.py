@@ -349,6 +349,7 @@ RECEIPTS: dict[str, list[Status]] = {
     "foreign": [U, S, S, S],
     "foreign ids": [S, S, S, S],
     "strings": [S, S, S, S],
+    "no sent": [U, U, U, U],
     "no ids": [S, S, S, S],
     "no ids, permuted": [U, U, U, U],
     "no ids, fewer": [U, U, U, U],

@@ -236,7 +236,8 @@ def test_a_deadline_at_any_moment_tells_the_truth(bench: Bench, seed: int) -> No
     async def scenario() -> None:
         answers = [[*TAKE, ["wait", chance.choice([0, 0.001, 0.003]) * chance.random()], RECEIPTS] for _ in range(400)]
         listener = bench.listen(*answers)
-        statuses, longest = set(), 0.003
+        statuses: set[Status] = set()
+        longest = 0.003
         while statuses != {Status.SENT, Status.NOT_SENT, Status.UNKNOWN}:
             longest *= 2  # a machine that is busy needs more time for the same
             for _ in range(150):

@@ -102,7 +102,12 @@ def test_held_requests_wait_for_the_word(gateway: Gateway) -> None:
     """A held request is answered once it is released."""
     listener = gateway.listen(requests=[[HEAD, BODY, PROCESS, ["hold"], RECEIPTS]])
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(listener.url + "/api/v1/sendsms", json=BODY_OF_ONE, timeout=httpx.Timeout(PATIENCE, read=0.1), trust_env=False)
+        httpx.post(
+            listener.url + "/api/v1/sendsms",
+            json=BODY_OF_ONE,
+            timeout=httpx.Timeout(PATIENCE, read=0.1),
+            trust_env=False,
+        )
     listener.release()
     listener.script(otherwise=[HEAD, BODY, ["hold"], PROCESS, RECEIPTS])
     assert post(listener.url).status_code == 200

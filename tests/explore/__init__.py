@@ -1,0 +1,1 @@
+"""Random faults, cancellations and clients, for as long as one likes: ``python -m tests.explore [messages]``."""
