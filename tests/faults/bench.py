@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import importlib
 import itertools
 import logging
 import ssl
@@ -22,7 +23,6 @@ from typing import Any, NamedTuple, TypeVar
 import anyio
 import httpx
 import httpx2
-import httpx_aiohttp
 import trio
 
 from insim_async import (
@@ -360,8 +360,9 @@ def carrier_of(
 ) -> httpx.AsyncClient | httpx2.AsyncClient:
     """Make the client that a user would inject, with no connection to spare."""
     module: Any = httpx2 if kind == "httpx2" else httpx
-    of_kind = httpx_aiohttp.HttpxAiohttpClient if kind == "httpx_aiohttp" else module.AsyncClient
-    carrier: httpx.AsyncClient | httpx2.AsyncClient = of_kind(
+    kinds = importlib.import_module("httpx_aiohttp") if kind == "httpx_aiohttp" else module
+    made = "HttpxAiohttpClient" if kind == "httpx_aiohttp" else "AsyncClient"
+    carrier: httpx.AsyncClient | httpx2.AsyncClient = getattr(kinds, made)(
         verify=trust or TRUST_NOTHING_NEW,
         proxy=proxy,
         follow_redirects=follow_redirects,
