@@ -14,7 +14,7 @@ nox.options.reuse_venv = "no" if os.environ.get("CI") else "yes"
 
 PYTHONS = ("3.11", "3.12", "3.13")
 # On this one the tests are complete and their coverage counts; on the others it is enough that they pass.
-COVERED = os.environ.get("INSIM_COVERED_PYTHON", PYTHONS[0])
+COVERED = os.environ.get("COVERED_PYTHON", PYTHONS[0])
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = True
 nox.options.sessions = [f"tests-{COVERED}", "minimal", "lowest", "typing", "lint", "docs", "demo"]
