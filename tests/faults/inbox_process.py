@@ -139,7 +139,7 @@ async def in_the_background(group: Any, function: Callable[[Event], Awaitable[ob
     """Say that it is done, and do it later."""
 
     async def later() -> None:
-        await anyio.sleep(0.005)
+        await anyio.sleep(0.2)  # by then what it was said of is on disk, even on a busy machine
         await function(event)
 
     group.start_soon(later)
