@@ -26,6 +26,7 @@ import pytest
 
 import insim_async
 from insim_async.webhooks import IncomingSms, build_webhook
+from insim_async.webhooks.inbox import Inbox
 
 pytestmark = pytest.mark.extra("sandbox")
 
@@ -163,6 +164,8 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
                 run_block(runner, block, page_name(page), names)
             printed = capsys.readouterr().out
             assert not block.output or same(block.output, printed), printed
+    for left in [value for value in names.values() if isinstance(value, Inbox)]:
+        left.close()  # as the end of a console would
 
 
 def readme() -> Iterator[tuple[str, Fenced]]:

@@ -71,7 +71,8 @@ def again(seed: int, number: int, explorer: Explorer) -> str:
 def told_of(sent: int, number: int, endings: Counter[Status], seconds: float) -> str:
     """Say how far it is."""
     ended = ", ".join(f"{endings[status]} {status}" for status in Status)
-    return f"{sent} messages in {number + 1} rounds, {sent / seconds:.0f} a second: {ended}; nobody saw how the others ended"
+    speed = f"{sent} messages in {number + 1} rounds, {sent / seconds:.0f} a second"
+    return f"{speed}: {ended}; nobody saw how the others ended"
 
 
 if __name__ == "__main__":
