@@ -28,7 +28,6 @@ EXTRAS = ".[aiohttp,phone,sandbox]"
 TESTING = (
     "gsm0338",
     "httptools",
-    "httpx-aiohttp",
     "httpx2",
     "httpx-aiohttp",
     "hypothesis",

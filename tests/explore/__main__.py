@@ -13,7 +13,7 @@ import traceback
 from collections import Counter
 
 from insim_async import Status
-from tests.faults.bench import HTTPX, HTTPX2, AIOHTTP, OWN, TRIO, TRIO_HTTPX2
+from tests.faults.bench import AIOHTTP, HTTPX, HTTPX2, OWN, TRIO, TRIO_HTTPX2
 from tests.faults.gateway import Gateway
 
 from .rounds import Explorer

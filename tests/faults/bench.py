@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import importlib
+import importlib.util
 import itertools
 import logging
 import ssl
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 import anyio
 import httpx
 import httpx2
+import pytest
 import trio
 
 from insim_async import (
@@ -67,6 +68,9 @@ HTTPX2 = Leg("asyncio", "httpx2")
 AIOHTTP = Leg("asyncio", "httpx_aiohttp")
 TRIO = Leg("trio", "own")
 TRIO_HTTPX2 = Leg("trio", "httpx2")
+AIOHTTP_IF_THERE = pytest.param(
+    AIOHTTP, marks=pytest.mark.skipif(importlib.util.find_spec("httpx_aiohttp") is None, reason="not installed")
+)
 LEGS = [OWN, HTTPX, HTTPX2, TRIO]
 """Those that announce how far a request has come; ``AIOHTTP`` does not, and can be proven less."""
 

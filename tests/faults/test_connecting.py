@@ -10,7 +10,7 @@ import pytest
 
 from insim_async import Clock, NotSent, OutcomeUnknown, SmsReceipt
 
-from .bench import AIOHTTP, LEGS, Bench, FakeClock, Leg, deadline, timeout_of
+from .bench import AIOHTTP_IF_THERE, LEGS, Bench, FakeClock, Leg, deadline, timeout_of
 from .gateway import CLOSE, HEAD, RESET, STALL, TAKE, Listener, Script
 from .pki import HOST, Pki
 
@@ -25,7 +25,7 @@ def secure(bench: Bench, pki: Pki, port: int = 0) -> Listener:
 # The port
 
 
-@pytest.mark.parametrize("leg", [*LEGS, AIOHTTP], ids=str)
+@pytest.mark.parametrize("leg", [*LEGS, AIOHTTP_IF_THERE], ids=str)
 def test_a_closed_port_is_tried_again(bench: Bench, leg: Leg) -> None:
     """Nothing listens; later something does, and the same client reaches it."""
 

@@ -10,7 +10,7 @@ import pytest
 
 from insim_async import Contact, OutcomeUnknown, Status
 
-from .bench import AIOHTTP, LEGS, Bench, Leg, deadline, status_of, timeout_of, until
+from .bench import AIOHTTP_IF_THERE, LEGS, Bench, Leg, deadline, status_of, timeout_of, until
 from .gateway import BEHAVE, BODY, CLOSE, HEAD, PROCESS, RECEIPTS, RESET, STALL, TAKE, Script
 from .leaks import NUMBER
 from .pki import Pki
@@ -63,7 +63,7 @@ LIMIT = 0.4
 
 
 @pytest.mark.parametrize("fault", HANGUPS, ids=str)
-@pytest.mark.parametrize("leg", [*LEGS, AIOHTTP], ids=str)
+@pytest.mark.parametrize("leg", [*LEGS, AIOHTTP_IF_THERE], ids=str)
 def test_a_hang_up_leaves_it_unknown(bench: Bench, leg: Leg, fault: Fault) -> None:
     """One attempt, whether the server had acted or not."""
 

@@ -96,7 +96,7 @@ def test_an_injected_client_stays_the_callers(bench: Bench, leg: Leg) -> None:
 
 def test_closing_waits_for_answers_that_come_soon(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is answered within the grace is sent; whoever waits for a slot does not get one."""
-    monkeypatch.setattr(insim_async._http, "CLOSING_GRACE", LONG_GRACE)
+    monkeypatch.setattr(connection, "CLOSING_GRACE", LONG_GRACE)
 
     async def scenario() -> None:
         listener = bench.listen(otherwise=[*TAKE, ["hold"], RECEIPTS])
@@ -166,7 +166,7 @@ def test_closing_in_the_middle_of_a_bulk_call_loses_no_message(bench: Bench) -> 
 
 def test_closing_does_not_wait_for_a_pause(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits because the server asked for it ends at once, unsent."""
-    monkeypatch.setattr(insim_async._http, "CLOSING_GRACE", LONG_GRACE)
+    monkeypatch.setattr(connection, "CLOSING_GRACE", LONG_GRACE)
 
     async def scenario() -> None:
         listener = bench.listen(otherwise=[HEAD, BODY, ["reply", 429, "slow down", "Retry-After: 5"]])
