@@ -640,6 +640,17 @@ class TestContacts:
         assert [type(result.error) for result in results] == [kind] * count
         assert route.call_count == requests
 
+    async def test_what_was_to_follow_a_half_that_was_refused_is_not_sent(
+        self, insim: AsyncInSim, router: respx.MockRouter
+    ) -> None:
+        statuses = [413, 401]
+        route = router.post("/api/v1/contact").mock(side_effect=lambda _: httpx.Response(statuses.pop(0)))
+        with pytest.raises(AuthenticationFailed) as caught:
+            await insim.add_contacts([Contact(f"+3363998{n:04}") for n in range(4)])
+        kinds = [type(result.error) for result in caught.value.results]
+        assert kinds == [AuthenticationFailed] * 2 + [NotSent] * 2
+        assert route.call_count == 2
+
     async def test_one_request_that_fails_costs_no_other_its_results(
         self, hours: Hours, router: respx.MockRouter
     ) -> None:

@@ -436,10 +436,16 @@ class TestFaults:
         self, api: httpx.AsyncClient, sandbox: Sandbox
     ) -> None:
         sandbox.order(Fault(delay=60))
-        async with anyio.create_task_group() as group:
-            group.start_soon(post, api, "sendsms", sends(sms()))
+
+        async def cancel(scope: anyio.CancelScope) -> None:
             await anyio.wait_all_tasks_blocked()
-            group.cancel_scope.cancel()
+            scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            with anyio.CancelScope() as scope:
+                group.start_soon(cancel, scope)
+                await post(api, "sendsms", sends(sms()))
+        assert scope.cancelled_caught
         assert len(sandbox.messages) == 1
 
     async def test_faults_come_in_order_as_often_as_ordered_and_only_where_they_fit(

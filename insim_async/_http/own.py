@@ -109,8 +109,12 @@ class SlotTransport(httpx.AsyncBaseTransport):
         return response
 
     async def aclose(self) -> None:
-        """Close all connections that are idle; the others are closed by those who use them."""
-        await self._close_until(math.inf)
+        """Close all connections that are idle, however often cancelled; the others are closed by those who use them."""
+        try:
+            await self._close_until(math.inf)
+        finally:
+            if self._idle:
+                await self.aclose()
 
     async def _slot(self) -> _AnySlot:
         await self._close_until(time.monotonic() - KEEPALIVE)

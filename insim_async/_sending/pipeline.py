@@ -82,7 +82,7 @@ class Pipeline(Generic[T, R]):
 
     Args:
         source: Hands out the batches.
-        handle: Makes something of each.
+        handle: Makes something of each; it raises nothing.
         workers: How many batches at a time.
         running: Where it enters itself while it runs.
         leisurely: Whether whoever loops over it may pause between two results for as long as it likes.
@@ -110,7 +110,7 @@ class Pipeline(Generic[T, R]):
         self._end = anyio.Event()
 
     async def run(self) -> AsyncGenerator[tuple[int, list[R]], None]:
-        """Yield what becomes of each batch as it ends, with the batch's number; raise what ``handle`` raises.
+        """Yield what becomes of each batch as it ends, with the batch's number.
 
         Closing it cancels what is under way, and waits for that.
         """
@@ -158,11 +158,7 @@ class Pipeline(Generic[T, R]):
     async def _work(self) -> None:
         while batch := await self._source.take():
             number = next(self._numbers)
-            try:
-                await self._results.give((number, await self._handle(batch)))
-            except Exception as error:  # noqa: BLE001 - raised where somebody awaits it
-                self._failures.append(error)
-                self._scope.cancel()
+            await self._results.give((number, await self._handle(batch)))
 
     def _ended(self) -> None:
         self._running.discard(self)
