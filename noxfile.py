@@ -31,8 +31,11 @@ TESTING = (
     "httpx2",
     "httpx-aiohttp",
     "hypothesis",
+    "opentelemetry-instrumentation-httpx",
+    "opentelemetry-sdk",
     "pytest>=9",
     "pytest-asyncio>=1.2",
+    "pytest-httpx",
     "respx",
     "trio",
     "trustme",
@@ -81,7 +84,8 @@ def lowest(session: nox.Session) -> None:
     project = nox.project.load_toml("pyproject.toml")["project"]
     extras = project["optional-dependencies"]
     direct = [*project["dependencies"], *extras["aiohttp"], *extras["phone"], *extras["sandbox"]]
-    testing = [package for package in TESTING if package != "httpx-aiohttp"]  # it needs a newer aiohttp
+    newer = {"httpx-aiohttp", "pytest-httpx"}  # they need a newer aiohttp, and a newer httpx
+    testing = [package for package in TESTING if package not in newer]
     install(session, EXTRAS, *testing, *EXAMPLES, *(bound.replace(">=", "==") for bound in direct))
     session.run("python", *PYTEST, *session.posargs, env=INSTALLED)
 

@@ -30,6 +30,8 @@ from insim_async.timing import Clock, Retry
 if TYPE_CHECKING:
     import ssl  # slow to import
 
+    import httpx
+
 __all__ = ["AsyncInSim"]
 
 
@@ -126,14 +128,14 @@ class AsyncInSim:
         )
 
     @property
-    def http_client(self) -> HttpClient:
-        """The one ``httpx.AsyncClient`` behind this client: the one that was given to it, or its own.
+    def http_client(self) -> httpx.AsyncClient:
+        """The one ``httpx.AsyncClient`` behind this client: the one that was given to it (of httpx2, too), or its own.
 
         Event hooks, headers, parameters and instrumentation that are put on it hold for all calls. Its own is for the
         host of ``base_url`` alone, has a connection for each request under way, takes no cookies, and is closed with
         this client.
         """
-        return cast(HttpClient, self._transport.client)
+        return cast("httpx.AsyncClient", self._transport.client)
 
     async def __aenter__(self) -> Self:
         self._connection.open()

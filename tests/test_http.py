@@ -574,7 +574,7 @@ async def test_an_injected_client_that_is_closed_is_no_use(gateway: Gateway) -> 
     async with httpx.AsyncClient() as own:
         pass
     async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own) as insim:
-        with pytest.raises(ConfigurationError, match="http_client given to the client is closed"):
+        with pytest.raises(ConfigurationError, match="http_client of the client is closed"):
             await insim.send_sms(NUMBER, "Hi")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import cast
 
 import anyio
 import httpx
@@ -160,10 +159,10 @@ async def test_the_own_client_is_for_one_host(url: str) -> None:
     """It would send the others' requests there."""
     async with AsyncInSim("me", "key", base_url="https://insim.test") as insim:
         with pytest.raises(httpx.UnsupportedProtocol, match=r"this client is for https://insim\.test alone"):
-            await cast(httpx.AsyncClient, insim.http_client).get(url)
+            await insim.http_client.get(url)
 
 
 def test_the_own_client_keeps_no_cookies() -> None:
-    client = cast(httpx.AsyncClient, AsyncInSim("me", "key").http_client)
+    client = AsyncInSim("me", "key").http_client
     with pytest.raises(AttributeError, match="keeps no cookies"):
         client.cookies = {"a": "b"}

@@ -71,7 +71,7 @@ class Connection:
                 "the client was opened in another event loop, thread or process: open one in each"
             )
         if self._transport.is_closed:
-            return ConfigurationError("the http_client given to the client is closed")
+            return ConfigurationError("the http_client of the client is closed")
         return None
 
     def _is_elsewhere(self) -> bool:
