@@ -23,28 +23,14 @@ pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
 found = [max(pyenv.glob(f"{python}.*"), default=None) for python in PYTHONS]
 os.environ.setdefault("PYENV_VERSION", ":".join([path.name for path in found if path] + ["system"]))
 
+PROJECT = nox.project.load_toml("pyproject.toml")
 EXTRAS = ".[aiohttp,phone,sandbox]"
-# What the tests need with no extra of the package installed, and what the examples in the docs need besides.
-TESTING = (
-    "gsm0338",
-    "httptools",
-    "httpx2",
-    "httpx-aiohttp",
-    "hypothesis",
-    "opentelemetry-instrumentation-httpx",
-    "opentelemetry-sdk",
-    "pytest>=9",
-    "pytest-asyncio>=1.2",
-    "pytest-httpx",
-    "respx",
-    "trio",
-    "trustme",
-)
-EXAMPLES = ("fastapi", "flask", "gunicorn>=24", "litestar", "quart", "rich")
-# A new version of a checker is a change of the rules: it comes in by hand.
-CHECKERS = ("mypy==2.4.1", "pyright[nodejs]==1.1.414")
-RUFF = "ruff==0.17.6"
-BENCH_PEERS = ("aiohttp", "insim-cli", "openai", "orjson", "pydantic", "requests", "rich", "twilio")
+
+
+def group(*names: str) -> tuple[str, ...]:
+    """Return the packages of the groups, as pyproject.toml has them."""
+    return nox.project.dependency_groups(PROJECT, *names)
+
 
 # The tests run against the installed package: the working directory stays off the path, and pytest puts it
 # behind the installed packages, where ``tests`` is found and the sources are not.
@@ -61,7 +47,7 @@ def install(session: nox.Session, *packages: str) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the tests: on 3.11 all, which must cover all lines and branches; elsewhere all but those of the network."""
-    install(session, EXTRAS, *TESTING, *EXAMPLES, "coverage>=7.10")
+    install(session, EXTRAS, *group("tests", "examples"))
     if session.python != COVERED:
         session.run("python", *PYTEST, "--ignore=tests/faults", *session.posargs, env=INSTALLED)
         return
@@ -74,26 +60,25 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def minimal(session: nox.Session) -> None:
     """Run the tests that need no extra, with no extra installed; what the network does is the same with any."""
-    install(session, ".", *TESTING)
+    install(session, ".", *group("tests"))
     session.run("python", *PYTEST, "-m", "not extra", "--ignore=tests/faults", *session.posargs, env=INSTALLED)
 
 
 @nox.session
 def lowest(session: nox.Session) -> None:
     """Run the tests with the lowest versions of the dependencies that the metadata allows."""
-    project = nox.project.load_toml("pyproject.toml")["project"]
-    extras = project["optional-dependencies"]
-    direct = [*project["dependencies"], *extras["aiohttp"], *extras["phone"], *extras["sandbox"]]
+    extras = PROJECT["project"]["optional-dependencies"]
+    direct = [*PROJECT["project"]["dependencies"], *extras["aiohttp"], *extras["phone"], *extras["sandbox"]]
     newer = {"httpx-aiohttp", "pytest-httpx"}  # they need a newer aiohttp, and a newer httpx
-    testing = [package for package in TESTING if package not in newer]
-    install(session, EXTRAS, *testing, *EXAMPLES, *(bound.replace(">=", "==") for bound in direct))
+    tested_with = [package for package in group("tests", "examples") if package not in newer]
+    install(session, EXTRAS, *tested_with, *(bound.replace(">=", "==") for bound in direct))
     session.run("python", *PYTEST, *session.posargs, env=INSTALLED)
 
 
 @nox.session
 def typing(session: nox.Session) -> None:
     """Check the types of all code, and that every public name of the package has one."""
-    install(session, EXTRAS, *TESTING, *EXAMPLES, *BENCH_PEERS, *CHECKERS, "nox")
+    install(session, EXTRAS, *group("tests", "examples", "peers", "typing"))
     session.run("mypy")
     session.run("pyright", "insim_async", "docs/examples")
     with session.chdir(session.create_tmp()):  # away from the sources: the installed package is judged
@@ -103,7 +88,7 @@ def typing(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check the style; ``nox -s lint -- --fix`` mends what can be mended."""
-    session.install(RUFF)
+    session.install(*group("lint"))
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", *([] if session.posargs else ["--check"]))
 
@@ -111,7 +96,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation into docs/_build/html."""
-    install(session, EXTRAS, "furo", "myst-parser>=5", "sphinx>=9")
+    install(session, EXTRAS, *group("docs"))
     session.run("sphinx-build", "-W", "-n", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html")
     session.log("file://%s", Path("docs/_build/html/index.html").resolve())
 
@@ -127,7 +112,7 @@ def demo(session: nox.Session) -> None:
 def explore(session: nox.Session) -> None:
     """Look for what nobody thought of, at random: ``nox -s explore -- [messages] [seed]``; ends at the first find."""
     messages, seed = [*session.posargs, *["20000", str(secrets.randbelow(1_000_000))][len(session.posargs) :]]
-    install(session, EXTRAS, *TESTING, *EXAMPLES)
+    install(session, EXTRAS, *group("tests", "examples"))
     session.log(f"the seed is {seed}")
     chance = ("--hypothesis-profile=explore", f"--hypothesis-seed={seed}", "-m", "hypothesis or seeded")
     session.run("python", *PYTEST, *chance, env={**INSTALLED, "INSIM_FAULTS_SEED": seed})
@@ -137,5 +122,5 @@ def explore(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure this package against its peers."""
-    install(session, EXTRAS, *TESTING, *EXAMPLES, *BENCH_PEERS)
+    install(session, EXTRAS, *group("tests", "examples", "peers"))
     session.run("python", "-m", "tests.bench", *session.posargs)

@@ -180,12 +180,19 @@ def test_the_front_door_opens_where_no_extra_can_be_imported() -> None:
 
 
 class TestMetadata:
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
+    metadata = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))
+    project, groups = metadata["project"], metadata["dependency-groups"]
 
     def test_the_core_needs_three_packages_each_with_a_lower_bound(self) -> None:
         names, bounds = zip(*(need.split(">=") for need in self.project["dependencies"]), strict=True)
         assert names == ("anyio", "httpx", "msgspec")
         assert all(bounds)
+
+    def test_the_tests_say_what_they_need(self) -> None:
+        """As a group that ``pip install --group tests`` knows."""
+        named = {re.split(r"\W", need)[0] for need in self.groups["tests"]}
+        assert {"respx", "pytest", "hypothesis", "trio"} <= named
+        assert "nox.project.dependency_groups" in (PROJECT / "noxfile.py").read_text("utf-8")
 
     def test_classifiers_name_the_pythons_that_the_tests_run_on(self) -> None:
         classifiers = [line for line in self.project["classifiers"] if re.search(r"Python :: \d+\.", line)]
