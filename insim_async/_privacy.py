@@ -18,7 +18,7 @@ __all__ = ["Private", "Unshown", "excerpt", "is_code"]
 
 READ, SHOWN, MASK = 4096, 200, "[…]"
 _WORD = re.compile(r"[^\W_]+")
-_word = re.compile(r"\w*").match
+_leading_word = re.compile(r"\w*").match
 _ESCAPE = re.compile(r"\\+(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|[^\w\s])")
 _DIGITS = re.compile(r"\+?\d(?:[\s.()-]*\d){6,}")
 
@@ -96,7 +96,7 @@ def excerpt(text: bytes, request: bytes) -> str:
 
     shown = unicodedata.normalize("NFC", _plain(_decoded(text[:READ])))
     if len(text) > READ:
-        cut_off = _word(shown[::-1])
+        cut_off = _leading_word(shown[::-1])
         shown = shown[: len(shown) - (cut_off.end() if cut_off else 0)]
     told = (unicodedata.normalize("NFC", value) for value in _strings(msgspec.json.decode(request)))
     words = {word for value in told for word in _WORD.findall(value)}

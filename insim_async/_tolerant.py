@@ -31,7 +31,7 @@ __all__ = [
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NOISE = re.compile(r"[\W_]+")
-_EMPTY: tuple[object, ...] = (None, "", [])
+_EMPTY_VALUES: tuple[object, ...] = (None, "", [])
 _NO_ERROR = {"", "0", "false", "none", "null", "[]", "{}", "ok", "success", "no error", "no errors"}
 
 
@@ -210,9 +210,9 @@ class Words:
         for name in sorted(row, key=rank):
             field, _, _ = self._names.get(name, ("", "", 0))
             value = row[name]
-            if not field or (known.get(field, ()) != () and value not in _EMPTY):
+            if not field or (known.get(field, ()) != () and value not in _EMPTY_VALUES):
                 extra[name] = value
-            elif value not in _EMPTY:
+            elif value not in _EMPTY_VALUES:
                 try:
                     known[field] = self._readers[field](value)
                 except ValueError:

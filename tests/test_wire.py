@@ -77,7 +77,7 @@ def test_a_subclass_of_text_is_written_as_text() -> None:
 class TestPublishedAnswers:
     @pytest.mark.parametrize("vector", vectors("sendsms"))
     def test_receipts(self, vector: dict[str, Any]) -> None:
-        receipts = receipt_rows(encoded(vector["response"])).rows
+        receipts = receipt_rows(encoded(vector["response"])).receipts
         for receipt, expected in zip(receipts, vector["receipts"], strict=True):
             assert {name: plain(getattr(receipt, name)) for name in expected} == expected
 
@@ -158,7 +158,7 @@ class TestOtherSpellings:
         ids=["a list", "an object", "in data", "twice in data", "an object in data"],
     )
     def test_a_receipt_in_the_older_spelling(self, answer: object) -> None:
-        (receipt,) = receipt_rows(encoded(answer)).rows
+        (receipt,) = receipt_rows(encoded(answer)).receipts
         assert receipt == SmsReceipt(
             sms_id="5",
             phone_number=NUMBERS[0],
@@ -200,7 +200,7 @@ class TestOtherSpellings:
         ],
     )
     def test_a_receipt_that_differs_in_one_field(self, changes: dict[str, Any], name: str, value: object) -> None:
-        (receipt,) = receipt_rows(encoded([row() | changes])).rows
+        (receipt,) = receipt_rows(encoded([row() | changes])).receipts
         assert getattr(receipt, name) == value
 
     @pytest.mark.parametrize("spelling", ["firstname", "first_name", "firstName", "FIRST_NAME"])
@@ -234,7 +234,7 @@ class TestMoreFields:
     def test_each_row_has_its_own_though_both_have_one_id(self) -> None:
         read = read_receipts(MESSAGES[:1], encoded([row(0, cost=5), row(0, cost=6)]))
         assert [receipt.extra for receipt in read.receipts if receipt] == [{"cost": 5}]
-        rows = receipt_rows(encoded([row(0, cost=5), row(0, cost=6)])).rows
+        rows = receipt_rows(encoded([row(0, cost=5), row(0, cost=6)])).receipts
         assert [receipt.extra for receipt in rows if receipt] == [{"cost": 5}, {"cost": 6}]
 
     def test_a_receipt_read_to_the_letter_has_none(self) -> None:
@@ -272,7 +272,7 @@ class TestJson:
                 assert set(receipt.extra) == set(changes) - {"sent", "sent_time"}  # and it has been looked at
 
     def test_says_why_it_was_not_sent(self) -> None:
-        (receipt,) = receipt_rows(encoded([row(sent=0, error=["#003"])])).rows
+        (receipt,) = receipt_rows(encoded([row(sent=0, error=["#003"])])).receipts
         assert json.loads(msgspec.json.encode(receipt))["errors"] == ["#003"]
 
 
@@ -307,7 +307,7 @@ def test_what_is_no_answer_is_refused_as_a_whole(decode: Any, body: bytes) -> No
 
 
 def test_a_row_that_says_nothing_leaves_the_others_readable() -> None:
-    receipts = receipt_rows(encoded([row(0), {"id_sms_api": "id1"}, 7])).rows
+    receipts = receipt_rows(encoded([row(0), {"id_sms_api": "id1"}, 7])).receipts
     assert [receipt and receipt.sms_id for receipt in receipts] == ["id0", None, None]
 
 
@@ -675,7 +675,7 @@ def test_what_says_that_there_is_no_error_is_none(error: object) -> None:
 
 
 def test_words_beside_a_flag_that_cannot_be_read_say_nothing() -> None:
-    assert receipt_rows(encoded([row(), row(sent="queued", error="later")])).rows[1] is None
+    assert receipt_rows(encoded([row(), row(sent="queued", error="later")])).receipts[1] is None
 
 
 def test_what_was_taken_is_no_refusal() -> None:

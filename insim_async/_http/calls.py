@@ -101,7 +101,7 @@ def judge(answer: Answer, call: Call[T], clock: Clock) -> T | Failure:
     """
     status = answer.status
     if 200 <= status < 300:
-        return _decoded(answer, call)
+        return _value_of(answer, call)
     said = f"the server answered {status}: {excerpt(answer.body, call.body)}".rstrip(": ")
     if status == 429:
         return Failure(RateLimited(said, retry_after=_retry_after(answer.headers, clock)), Again.SAFE)
@@ -115,7 +115,7 @@ def judge(answer: Answer, call: Call[T], clock: Clock) -> T | Failure:
     return Failure(OutcomeUnknown(said, status_code=status), Again.IF_REPEATABLE)
 
 
-def _decoded(answer: Answer, call: Call[T]) -> T | Failure:
+def _value_of(answer: Answer, call: Call[T]) -> T | Failure:
     try:
         return call.decode(answer.body)
     except ValueError as error:

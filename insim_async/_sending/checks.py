@@ -91,8 +91,8 @@ def check_sms(sms: object, rules: Rules, fresh_id: str, ids: Ids) -> Message | I
         priority = _priority(sms.priority)
         field = "sms_id"
         sms_id = _new(sms.sms_id, ids)
-    except Exception as error:  # noqa: BLE001 - see _fault
-        return _fault(field, error)
+    except Exception as error:  # noqa: BLE001 - see _as_invalid
+        return _as_invalid(field, error)
     return Message(number, text, sms_id or fresh_id, url, priority, date)
 
 
@@ -107,8 +107,8 @@ def check_contact(contact: object, rules: Rules) -> Contact | InvalidMessage:
         written: dict[str, str] = {}
         for field in ("first_name", "last_name", "address", "email"):
             written[field] = _text(getattr(contact, field))
-    except Exception as error:  # noqa: BLE001 - see _fault
-        return _fault(field, error)
+    except Exception as error:  # noqa: BLE001 - see _as_invalid
+        return _as_invalid(field, error)
     return Contact(number, **written)
 
 
@@ -116,7 +116,7 @@ class _Unfit(Exception):
     """A reason why something cannot go out; it never leaves this module."""
 
 
-def _fault(field: str, error: Exception) -> InvalidMessage:
+def _as_invalid(field: str, error: Exception) -> InvalidMessage:
     """Name the field that was being looked at.
 
     Whatever is raised there is the fault of that one message. A field may hold anything, such as a ``pandas.NA``, which
@@ -128,7 +128,7 @@ def _fault(field: str, error: Exception) -> InvalidMessage:
     return InvalidMessage(field, f"it cannot be read: looking at it raises {type(error).__name__}")
 
 
-def _plain(value: object) -> object:
+def _as_str(value: object) -> object:
     """Return a text as a ``str`` proper, whatever its own class makes of comparing, and all else as it is."""
     if type(value) is str or not isinstance(value, str):
         return value
@@ -136,7 +136,7 @@ def _plain(value: object) -> object:
 
 
 def _text(given: object) -> str:
-    text = _plain(given)
+    text = _as_str(given)
     if not isinstance(text, str):
         raise _Unfit(f"expected text, got {type(given).__name__}")
     if "\0" in text:
@@ -150,7 +150,7 @@ def _text(given: object) -> str:
 
 
 def _number(given: object, rules: Rules) -> str:
-    number = numbers.check(_plain(given), rules.region)
+    number = numbers.check(_as_str(given), rules.region)
     if isinstance(number, InvalidMessage):
         raise _Unfit(number.reason)
     return number
@@ -173,7 +173,7 @@ def _too_long(parts: int, most: int) -> str:
 
 
 def _url(given: object, text: str) -> str | UnsetType:
-    url = _plain(given)
+    url = _as_str(given)
     if url is None or (isinstance(url, str) and not url):
         if PLACEHOLDER in text:
             raise _Unfit(f"the text holds {PLACEHOLDER}, so it needs a url to link to")
@@ -194,7 +194,7 @@ def _priority(given: object) -> int | UnsetType:
 
 
 def _new(given: object, ids: Ids) -> str | None:
-    sms_id = _plain(given)
+    sms_id = _as_str(given)
     if sms_id is None:
         return None
     if not (isinstance(sms_id, str) and _ID(sms_id)):

@@ -32,13 +32,13 @@ class Contacts:
         good = [contact for contact in checked if isinstance(contact, Contact)]
         results = iter(await self._post(good) if good else [])
         return [
-            _refused(given, contact) if isinstance(contact, InvalidMessage) else next(results)
+            _invalid_result(given, contact) if isinstance(contact, InvalidMessage) else next(results)
             for given, contact in zip(batch, checked, strict=True)
         ]
 
     async def _post(self, contacts: list[Contact]) -> list[ContactResult]:
         if self.stopped is not None:
-            return [_failed(contact, not_sent_after(self.stopped)) for contact in contacts]
+            return [_failed_result(contact, not_sent_after(self.stopped)) for contact in contacts]
         found: list[ContactResult | None] = [None] * len(contacts)
 
         def decode(body: bytes) -> list[ContactResult]:
@@ -66,14 +66,14 @@ class Contacts:
         error = of_several(result, len(contacts))
         if isinstance(error, AuthenticationFailed | ConfigurationError):
             self.stopped = self.stopped or error
-        return [known or _failed(contact, error) for contact, known in zip(contacts, found, strict=True)]
+        return [known or _failed_result(contact, error) for contact, known in zip(contacts, found, strict=True)]
 
     async def _in_halves(self, contacts: list[Contact]) -> list[ContactResult]:
         middle = len(contacts) // 2
         return await self._post(contacts[:middle]) + await self._post(contacts[middle:])
 
 
-def _refused(contact: object, fault: InvalidMessage) -> ContactResult:
+def _invalid_result(contact: object, fault: InvalidMessage) -> ContactResult:
     return ContactResult(
         _text_of(contact, "phone_number"),
         _text_of(contact, "first_name"),
@@ -94,7 +94,7 @@ def _text_of(contact: object, name: str) -> str:
     return value if type(value) is str else ""
 
 
-def _failed(contact: Contact, error: InSimError) -> ContactResult:
+def _failed_result(contact: Contact, error: InSimError) -> ContactResult:
     if isinstance(error, ConfigurationError):
         error = NotSent(str(error))
     return ContactResult(

@@ -15,7 +15,7 @@ from insim_async import _tolerant
 from insim_async._tolerant import Words
 from insim_async.models import CallResult, ContactResult, SmsReceipt, Unnamed
 
-__all__ = ["NOT_JSON", "Answer", "receipt_rows", "result_rows", "single_result"]
+__all__ = ["NOT_JSON", "ReceiptRows", "receipt_rows", "result_rows", "single_result"]
 
 NOT_JSON = "not a whole JSON document"
 
@@ -24,7 +24,7 @@ BLOCKING = frozenset({"#001", "#002", "#003"})
 """The codes that keep a contact out."""
 
 
-def _number(value: object) -> int:
+def _whole_number(value: object) -> int:
     try:
         return msgspec.convert(value, int, strict=False)
     except msgspec.ValidationError:
@@ -43,7 +43,7 @@ _RECEIPT = Words(
     sms_id=(_tolerant.text, "id_sms_api"),
     phone_number=(_tolerant.text, "phone_number phone"),
     message=(_tolerant.text, "message sms"),
-    parts=(_number, "sms_per_message count_sms"),
+    parts=(_whole_number, "sms_per_message count_sms"),
     sent=(_tolerant.flag, "sent"),
     sent_at=(_moment, "sent_time send_time"),
     account=(_tolerant.text, "user"),
@@ -76,21 +76,21 @@ _BLANK: dict[str, Any] = {
 }
 
 
-class Answer(NamedTuple):
-    """What an answer to a request to send says.
+class ReceiptRows(NamedTuple):
+    """What the answer to a request to send says.
 
     Attributes:
-        rows: A receipt for each row; None where a row says nothing that can be read.
+        receipts: One for each row; None where a row says nothing that can be read.
         denied: Whether what the rows are wrapped in says that something went wrong.
         codes: The codes that stand there, written in full: a mere number may be anything.
     """
 
-    rows: list[SmsReceipt | None]
+    receipts: list[SmsReceipt | None]
     denied: bool
     codes: tuple[str, ...]
 
 
-def receipt_rows(body: bytes) -> Answer:
+def receipt_rows(body: bytes) -> ReceiptRows:
     """Read the answer to a request to send.
 
     Raises:
@@ -105,7 +105,7 @@ def receipt_rows(body: bytes) -> Answer:
     codes = tuple(code for wrapper in wrappers for code in _tolerant.spelled_codes(wrapper))
     if not any(found) and not codes:
         raise ValueError("no receipt in it")
-    return Answer(found, denied, codes)
+    return ReceiptRows(found, denied, codes)
 
 
 def result_rows(body: bytes) -> list[ContactResult]:

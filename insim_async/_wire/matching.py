@@ -15,7 +15,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from insim_async._privacy import is_code
-from insim_async._wire.answers import Answer, receipt_rows, result_rows, single_result
+from insim_async._wire.answers import ReceiptRows, receipt_rows, result_rows, single_result
 from insim_async._wire.fast import all_sent, plain_results
 from insim_async._wire.requests import Message
 from insim_async.errors import AuthenticationFailed, InSimError, OutcomeUnknown, Refused
@@ -72,7 +72,7 @@ def read_receipts(messages: Sequence[Message], body: bytes) -> Receipts:
     if refused:
         return Receipts(matched, [AuthenticationFailed(_refusal(refused), codes=refused) for _ in messages])
     alone = not _any_taken(answer)
-    return Receipts(matched, [_fault(receipt, denied=answer.denied, alone=alone) for receipt in matched])
+    return Receipts(matched, [_error_of(receipt, denied=answer.denied, alone=alone) for receipt in matched])
 
 
 def read_contacts(contacts: Sequence[Contact], body: bytes) -> list[ContactResult | None]:
@@ -106,13 +106,13 @@ def read_call(body: bytes) -> CallResult:
 # Messages ----------------------------------------------------------------------------------------
 
 
-def _matched(messages: Sequence[Message], answer: Answer) -> list[SmsReceipt | None]:
+def _matched(messages: Sequence[Message], answer: ReceiptRows) -> list[SmsReceipt | None]:
     places = {message.id_sms_api: place for place, message in enumerate(messages)}
-    in_line = len(answer.rows) == len(messages)
+    in_line = len(answer.receipts) == len(messages)
     in_order = in_line
     by_id: dict[int, list[SmsReceipt]] = {}
     by_place: dict[int, SmsReceipt] = {}
-    for position, row in enumerate(answer.rows):
+    for position, row in enumerate(answer.receipts):
         if row is None:
             continue
         place = places.get(row.sms_id)
@@ -146,7 +146,7 @@ def _agreed(number: str, receipts: list[SmsReceipt]) -> SmsReceipt | None:
     """Return the receipt that has the message's id, unless it is for another number or contradicted by another."""
     if any(_another_number(number, receipt.phone_number) for receipt in receipts):
         return None
-    return receipts[0] if len({_kind(receipt) for receipt in receipts}) == 1 else None
+    return receipts[0] if len({_ending_of(receipt) for receipt in receipts}) == 1 else None
 
 
 def _in_place(
@@ -175,24 +175,24 @@ def _without_mistakable(
     kinds: dict[str, set[object]] = {}
     for place, message in enumerate(messages):
         if place not in known:
-            kinds.setdefault(message.phone_number, set()).add(_kind(matched[place]))
+            kinds.setdefault(message.phone_number, set()).add(_ending_of(matched[place]))
     return [
         receipt if place in known or len(kinds[message.phone_number]) == 1 else None
         for place, (message, receipt) in enumerate(zip(messages, matched, strict=True))
     ]
 
 
-def _kind(receipt: SmsReceipt | None) -> object:
+def _ending_of(receipt: SmsReceipt | None) -> object:
     """Return what tells two endings apart: taken, taken with an error, or refused for whatever reason."""
     return receipt and (receipt.sent, receipt.sent and bool(receipt.errors))
 
 
-def _any_taken(answer: Answer) -> bool:
+def _any_taken(answer: ReceiptRows) -> bool:
     """Say whether a message may have been taken."""
-    return any(row is None or row.sent for row in answer.rows)
+    return any(row is None or row.sent for row in answer.receipts)
 
 
-def _refusal_of_the_account(answer: Answer, matched: Sequence[SmsReceipt | None]) -> tuple[str, ...]:
+def _refusal_of_the_account(answer: ReceiptRows, matched: Sequence[SmsReceipt | None]) -> tuple[str, ...]:
     """Return the codes that say that the account was refused, and with it the whole request.
 
     They stand around the rows, or in a row that is of no message, where nothing was taken.
@@ -200,11 +200,11 @@ def _refusal_of_the_account(answer: Answer, matched: Sequence[SmsReceipt | None]
     if _any_taken(answer):
         return ()
     of_a_message = {id(receipt) for receipt in matched}
-    stray = (code for row in answer.rows if row is not None and id(row) not in of_a_message for code in row.errors)
+    stray = (code for row in answer.receipts if row is not None and id(row) not in of_a_message for code in row.errors)
     return tuple(sorted(_ABOUT_THE_ACCOUNT.intersection((*answer.codes, *stray))))
 
 
-def _fault(receipt: SmsReceipt | None, *, denied: bool, alone: bool) -> Refused | OutcomeUnknown | None:
+def _error_of(receipt: SmsReceipt | None, *, denied: bool, alone: bool) -> Refused | OutcomeUnknown | None:
     """Return why the server did not take the message, or why nobody knows; None if it did.
 
     Args:

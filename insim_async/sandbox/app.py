@@ -13,12 +13,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from insim_async.sandbox.state import Call, Fault, Sandbox
+from insim_async.sandbox.state import ApiCall, Fault, Sandbox
 from insim_async.sandbox.vendor import answer
 
 __all__ = ["sandbox_app"]
 
-_PATHS: dict[str, Call] = {
+_PATHS: dict[str, ApiCall] = {
     "sendsms": "sendsms",
     "sendsms.php": "sendsms",
     "contact": "contact",
@@ -58,7 +58,7 @@ class _HalfResponse(Response):
         await send({"type": "http.response.body", "body": half})
 
 
-async def _play(sandbox: Sandbox, call: Call, request: Request) -> Response:
+async def _play(sandbox: Sandbox, call: ApiCall, request: Request) -> Response:
     body = await request.body()
     sandbox.requests += 1
     fault = sandbox.next_fault(call)

@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from insim_async.models import Contact, Sms
 
-__all__ = ["Call", "Fault", "Sandbox", "SentSms"]
+__all__ = ["ApiCall", "Fault", "Sandbox", "SentSms"]
 
-Call = Literal["sendsms", "contact", "clicTocall"]
+ApiCall = Literal["sendsms", "contact", "clicTocall"]
 """The three calls, by the last part of their path."""
 
 
@@ -53,7 +53,7 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         process: Whether the request takes effect; False answers as if it had.
     """
 
-    path: Call | None = None
+    path: ApiCall | None = None
     times: Annotated[int, Meta(ge=1)] = 1
     delay: Annotated[float, Meta(ge=0)] = 0.0
     status: Annotated[int, Meta(ge=200, le=599)] | None = None
@@ -127,7 +127,7 @@ class Sandbox:
         """Let ``fault`` happen to the next request that it fits, after those ordered before it."""
         self.faults.append(fault)
 
-    def next_fault(self, path: Call) -> Fault:
+    def next_fault(self, path: ApiCall) -> Fault:
         """Take the fault that is due for a request to ``path``; one without effect where none is."""
         for position, fault in enumerate(self.faults):
             if fault.path in (None, path):

@@ -18,7 +18,7 @@ from msgspec.json import Decoder
 from insim_async import segments
 from insim_async._privacy import Unshown
 from insim_async.models import Contact, Priority
-from insim_async.sandbox.state import Call, Fault, Sandbox, SentSms
+from insim_async.sandbox.state import ApiCall, Fault, Sandbox, SentSms
 
 __all__ = ["answer"]
 
@@ -69,7 +69,7 @@ class _CallRequest(Struct, frozen=True):
     header: _Header
 
 
-def answer(sandbox: Sandbox, call: Call, body: bytes, fault: Fault) -> tuple[int, object]:
+def answer(sandbox: Sandbox, call: ApiCall, body: bytes, fault: Fault) -> tuple[int, object]:
     """Play one request and return status and answer, ready for JSON.
 
     Args:
@@ -185,7 +185,7 @@ def _call(sandbox: Sandbox, request: _CallRequest, processes: bool) -> list[_Row
     return [{"info": _INFO, "result": "success" if rings else "failed", "errors": errors}]
 
 
-_PLAYS: dict[Call, tuple[Decoder[Any], Callable[[Sandbox, Any, bool], list[_Row]]]] = {
+_PLAYS: dict[ApiCall, tuple[Decoder[Any], Callable[[Sandbox, Any, bool], list[_Row]]]] = {
     "sendsms": (Decoder(_SendRequest), _send),
     "contact": (Decoder(_ContactRequest), _add),
     "clicTocall": (Decoder(_CallRequest), _call),
