@@ -44,7 +44,7 @@ FRONT_DOOR = [
 ]
 
 GROUND = {"errors", "timing", "segments", "_privacy", "_tasks", "_tolerant", "_zones"}
-WINGS = {"_http", "_wire", "_sending"}
+WINGS = {"_http", "_wire", "_sqlite", "_sending"}
 """Folders of which one imports only the face from outside; those on one level never ask each other."""
 
 CORE: dict[str, set[str]] = {
@@ -57,9 +57,9 @@ CORE: dict[str, set[str]] = {
     "timing": {"errors"},
     "models": {"_privacy", "errors"},
     "numbers": {"errors"},
-    "_database": {"errors"},
     "_http": {*GROUND, "models"},
     "_wire": {*GROUND, "models"},
+    "_sqlite": GROUND,
     "_sending": {*GROUND, "models", "numbers", "_http", "_wire"},
     "_settings": {*GROUND, "_wire", "numbers"},
     "recipients": {"numbers", "models", "errors"},
@@ -69,12 +69,12 @@ MAP: dict[str, set[str]] = {
     **CORE,
     "__init__": {*CORE},
     "sandbox": {"_privacy", "models", "numbers", "segments"},
-    "webhooks": {"_database", "timing", "_privacy", "_tasks", "_tolerant", "models", "errors"},
+    "webhooks": {*GROUND, "models", "_sqlite"},
 }
 LAZY = {"insim_async._http.own.own_transport"}
 """What stays out of a face, since it is slow to import and not always needed."""
 ONLY_FOR = {"httpx": {"_http/own"}, "httpx2": set(), "phonenumbers": {"numbers"}, "starlette": {"sandbox"}}
-ONLY_FOR |= {"uvicorn": {"sandbox"}, "trio": set(), "sqlite3": {"_database", "webhooks"}}
+ONLY_FOR |= {"uvicorn": {"sandbox"}, "trio": set(), "sqlite3": {"_sqlite", "webhooks/_rows"}}
 VENDORS_WORDS = re.compile(r"\b(priorite|adress|clicTo[cC]all|accessKey)\b")
 
 CODES = r"(?:(?:type|pyright): ignore\[[\w, -]+\]|noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*)"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 import logging
 import os
 import sqlite3
@@ -21,7 +20,8 @@ import anyio
 import msgspec
 import pytest
 
-from insim_async import Clock, ConfigurationError, Retry, _database
+from insim_async import Clock, ConfigurationError, Retry
+from insim_async._sqlite import Layout, opening, prepare_database
 from insim_async.errors import InboxUnavailable, InSimError
 from insim_async.webhooks import (
     CallEvent,
@@ -691,7 +691,7 @@ async def test_nothing_is_taken_over_for_the_time_in_which_nobody_could_renew_a_
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Another program that holds the file is no crash of whoever handles an event meanwhile."""
-    monkeypatch.setattr(_database, "PATIENCE", 0.01)
+    monkeypatch.setattr(opening, "BUSY_TIMEOUT", 0.01)
     inbox = open_inbox(lease=30.0)
     await inbox.put(SMS)
     await inbox._do(lambda connection: _rows.claim(connection, "other", 8, inbox._settings))
@@ -856,7 +856,7 @@ async def test_a_failure_undoes_all_that_was_done_together_and_all_are_told(inbo
 
 async def test_a_call_does_not_wait_for_a_file_that_hangs(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """What had not begun by then never will; what had begun is done."""
-    monkeypatch.setattr(inboxes, "PATIENCE", 0.02)
+    monkeypatch.setattr(inboxes, "STORE_TIMEOUT", 0.02)
     resume, begun = threading.Event(), anyio.Event()
     tell = asyncio.get_running_loop().call_soon_threadsafe
 
@@ -878,18 +878,8 @@ async def refused(call: Awaitable[object]) -> None:
         await call
 
 
-async def test_nobody_hangs_where_no_thread_is_to_be_had(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def no_thread(*args: object, **more: object) -> NoReturn:
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(anyio.to_thread, "run_sync", no_thread)
-        await refused(inbox.put(SMS))
-    assert await inbox.put(SMS)
-
-
 async def test_a_file_that_is_locked_is_said_to_be(inbox: Inbox, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_database, "PATIENCE", 0.01)
+    monkeypatch.setattr(opening, "BUSY_TIMEOUT", 0.01)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(InboxUnavailable, match="database is locked"):
@@ -940,17 +930,6 @@ def test_an_inbox_serves_event_loops_in_several_threads(inbox: Inbox) -> None:
     assert (len(results), sum(results)) == (80, 20)
 
 
-def test_a_connection_is_left_alone_by_another_process(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that came through a fork is neither used nor closed; the process opens its own."""
-    first = asyncio.run(inbox._do(id))
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "getpid", lambda: -1)
-        assert asyncio.run(inbox._do(id)) != first
-        assert not asyncio.run(inbox.put_unreadable(b"", "")) < 1
-    gc.collect()
-    assert asyncio.run(inbox.counts()) == InboxCounts(set_aside=1)
-
-
 @pytest.mark.parametrize(
     "settings",
     [
@@ -987,7 +966,7 @@ def test_a_worker_without_a_place_is_refused(inbox: Inbox) -> None:
 
 
 def test_a_file_that_is_no_inbox_is_refused(path: Path) -> None:
-    _database.prepare_database(path, _database.Layout(application_id=1, version=1, schema=""))
+    prepare_database(path, Layout(application_id=1, version=1, schema=""))
     with pytest.raises(ConfigurationError, match="holds something else"):
         Inbox.open(path)
 

@@ -15,8 +15,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from insim_async._database import Layout
 from insim_async._privacy import Unshown
+from insim_async._sqlite import Layout
 from insim_async.errors import ConfigurationError
 from insim_async.timing import Clock, Retry
 

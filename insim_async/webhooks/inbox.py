@@ -9,8 +9,8 @@ Several processes write one file, hence a rollback journal: a write-ahead log ca
 write (SQLite 3.7.0 to 3.51.2). It is truncated, because ``synchronous=FULL`` syncs that, but not the folder from which
 a journal is deleted. Every transaction begins as a writer's, so that none has to become one halfway.
 
-``_database`` opens the file, ``_desk`` gathers what is to be done into transactions, ``_rows`` knows what a row can
-undergo, ``_worker`` runs the handlers.
+``_sqlite`` opens the file and gathers what is to be done into transactions, ``_rows`` knows what a row can undergo,
+``_worker`` runs the handlers.
 """
 
 from __future__ import annotations
@@ -24,15 +24,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from anyio.lowlevel import RunVar
 from msgspec import Struct
 
-from insim_async._database import prepare_database
 from insim_async._privacy import Private
-from insim_async.errors import ConfigurationError
+from insim_async._sqlite import Action, Desks, File, prepare_database
+from insim_async.errors import ConfigurationError, InboxUnavailable
 from insim_async.timing import Clock, Retry
 from insim_async.webhooks import _rows
-from insim_async.webhooks._desk import Action, Desk, File
 from insim_async.webhooks._rows import Settings
 from insim_async.webhooks._worker import Worker
 from insim_async.webhooks.events import Event
@@ -43,7 +41,7 @@ __all__ = ["Inbox", "InboxCounts", "SetAside"]
 
 T = TypeVar("T")
 
-PATIENCE: Final = 1.8
+STORE_TIMEOUT: Final = 1.8
 """Seconds in which the file answers, or is unavailable; inSIM waits for five."""
 
 
@@ -92,7 +90,7 @@ class Inbox:
     def __init__(self, file: File, settings: Settings) -> None:
         self._file = file
         self._settings = settings
-        self._desks = RunVar[Desk]("desk")
+        self._desks = Desks(file)
 
     @classmethod
     def open(
@@ -129,7 +127,7 @@ class Inbox:
         )
         absolute = Path(path).absolute()
         prepare_database(absolute, _rows.LAYOUT)
-        return cls(File(absolute, _rows.LAYOUT), settings)
+        return cls(File(absolute, _rows.LAYOUT, name="inbox", unavailable=InboxUnavailable), settings)
 
     async def put(self, event: Event) -> bool:
         """Store an event, which is on disk when this returns. Cancelled, it is there or it is not.
@@ -247,27 +245,18 @@ class Inbox:
         return event.key, event.kind, build_webhook(event).encode(), "waiting", 0.0, self._settings.clock.wall(), ""
 
     async def _tell(self, action: Action[bool]) -> bool:
-        desk = self._desk()
-        new = await desk.do(action, PATIENCE)
+        desk = self._desks.here()
+        new = await desk.do(action, STORE_TIMEOUT)
         if new:
             desk.wake()
         return new
 
     async def _do(self, action: Action[T]) -> T:
-        return await self._desk().do(action, PATIENCE)
-
-    def _desk(self) -> Desk:
-        if self._file.closed:
-            raise ConfigurationError("the inbox is closed")
-        desk = self._desks.get(None)
-        if desk is None:
-            desk = Desk(self._file)
-            self._desks.set(desk)
-        return desk
+        return await self._desks.here().do(action, STORE_TIMEOUT)
 
     @asynccontextmanager
     async def _working(self, router: WebhookRouter, concurrency: int) -> AsyncIterator[None]:
-        worker = Worker(self._desk(), self._settings, router, concurrency)
+        worker = Worker(self._desks.here(), self._settings, router, concurrency)
         worker.start()
         try:
             yield

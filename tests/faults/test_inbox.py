@@ -417,11 +417,11 @@ def test_a_worker_is_cancelled_at_each_await(
 
 
 @pytest.mark.parametrize("steps", range(10))
-async def test_whoever_carries_the_operations_of_others_is_cancelled(
+async def test_the_task_that_commits_for_others_is_cancelled(
     inbox: Inbox, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everybody is told at once, one thing or the other, and told right; the next works."""
-    monkeypatch.setattr(inboxes, "PATIENCE", 3600.0)
+    monkeypatch.setattr(inboxes, "STORE_TIMEOUT", 3600.0)
     puts = [asyncio.create_task(inbox.put(event(each))) for each in range(3)]
     for _ in range(steps):
         await asyncio.sleep(0)

@@ -14,8 +14,9 @@ from typing import Any, cast
 
 import pytest
 
-from insim_async import ConfigurationError, _database
-from insim_async._database import Layout, execute_patiently, inode_of, open_database, prepare_database
+from insim_async import ConfigurationError
+from insim_async._sqlite import Layout, opening, prepare_database
+from insim_async._sqlite.opening import execute_patiently, inode_of, open_database
 
 LAYOUT = Layout(application_id=4711, version=3, schema="CREATE TABLE notes (text);")
 LOCKED = "database is locked"
@@ -28,8 +29,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_database, "PATIENCE", 0.01)
+def _short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "BUSY_TIMEOUT", 0.01)
 
 
 @pytest.fixture
@@ -199,7 +200,7 @@ def test_a_large_file_is_not_read_through_but_measured(
     """Whoever reads what is damaged in it is told then."""
     other.close()
     spoil(path)
-    monkeypatch.setattr(_database, "READ_THROUGH", path.stat().st_size - 1)
+    monkeypatch.setattr(opening, "READ_THROUGH", path.stat().st_size - 1)
     with pytest.raises(ConfigurationError, match="is damaged") if refused else nullcontext():
         prepare_database(path, LAYOUT)
 

@@ -1,4 +1,4 @@
-"""The one way in which a SQLite file is opened here: whole, ours alone, and never made anew over one that is damaged.
+"""Make, check and open a SQLite file: it is whole, ours alone, and never made anew over one that is damaged.
 
 A new file is written under another name and gets its own when it is complete, so that an empty one is always one that
 has lost what it held. Whether a file may be used is asked of its name and never by opening it: a process that closes
@@ -20,10 +20,10 @@ from msgspec import Struct
 
 from insim_async.errors import ConfigurationError
 
-__all__ = ["PATIENCE", "Layout", "execute_patiently", "inode_of", "open_database", "prepare_database"]
+__all__ = ["Layout", "execute_patiently", "inode_of", "open_database", "prepare_database"]
 
-PATIENCE: Final = 1.5
-"""Seconds to wait for other processes that hold the file."""
+BUSY_TIMEOUT: Final = 1.5
+"""Seconds to wait for other processes that hold the file (SQLITE_BUSY)."""
 
 _SETTINGS = (
     "PRAGMA journal_mode = TRUNCATE",  # or SQLITE_BUSY, where another program uses a write-ahead log
@@ -91,7 +91,7 @@ def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
     if fault := _fault(path):
         raise ConfigurationError(f"{path}: {fault}")
     where = f"{path.as_uri()}?mode=rw"
-    connection = sqlite3.connect(where, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(where, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -115,7 +115,7 @@ def execute_patiently(connection: sqlite3.Connection, statement: str) -> sqlite3
     SQLite itself would look every 0.1 s only, and beside a busy process it can miss each gap (measured: four
     processes, and one waited for 0.8 s). Hence it may wait for 20 ms, again and again.
     """
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + BUSY_TIMEOUT
     while True:
         try:
             return connection.execute(statement)
