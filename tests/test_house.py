@@ -71,10 +71,23 @@ MAP: dict[str, set[str]] = {
     "sandbox": {"_privacy", "models", "numbers", "segments"},
     "webhooks": {*GROUND, "models", "_sqlite"},
 }
+WEBHOOKS: dict[str, set[str]] = {
+    "events": set(),
+    "parsing": {"events"},
+    "router": {"events"},
+    "__init__": {"events", "parsing", "router"},
+    "inbox": {"events", "parsing", "router"},
+    "_reception": {"events", "parsing", "router"},
+    "asgi": {"_reception", "router"},
+    "aiohttp": {"_reception", "router"},
+    "selftest": {"_reception", "events", "parsing", "router"},
+    "__main__": {"__init__", "selftest"},
+}
+"""The rooms of ``webhooks``, and which of them may ask which; ``inbox`` and ``selftest`` are folders with a face."""
 LAZY = {"insim_async._http.own.own_transport"}
 """What stays out of a face, since it is slow to import and not always needed."""
 ONLY_FOR = {"httpx": {"_http/own"}, "httpx2": set(), "phonenumbers": {"numbers"}, "starlette": {"sandbox"}}
-ONLY_FOR |= {"uvicorn": {"sandbox"}, "trio": set(), "sqlite3": {"_sqlite", "webhooks/_rows"}}
+ONLY_FOR |= {"uvicorn": {"sandbox"}, "trio": set(), "sqlite3": {"_sqlite", "webhooks/inbox/_rows"}}
 VENDORS_WORDS = re.compile(r"\b(priorite|adress|clicTo[cC]all|accessKey)\b")
 
 CODES = r"(?:(?:type|pyright): ignore\[[\w, -]+\]|noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*)"
@@ -109,6 +122,21 @@ def rooms_asked(module: Path) -> set[str]:
     """Name the other rooms that a module imports from."""
     names = [f"{name}.the front door".split(".") for name in imports_of(ast.parse(module.read_text("utf-8")))]
     return {room for package, room, *_ in names if package == "insim_async"} - {room_of(module)}
+
+
+def webhooks_asked(module: Path) -> set[tuple[str, ...]]:
+    """Name the other rooms of ``webhooks`` that one of them imports from, each as the path to what is imported."""
+    names = [
+        tuple(name.split(".")[2:])
+        for name in imports_of(ast.parse(module.read_text("utf-8")))
+        if name.startswith("insim_async.webhooks.")
+    ]
+    paths = {path if path[0] in WEBHOOKS else ("__init__", *path) for path in names}
+    return {path for path in paths if path[0] != webhooks_room_of(module)}
+
+
+def webhooks_room_of(module: Path) -> str:
+    return module.relative_to(PACKAGE / "webhooks").parts[0].removesuffix(".py")
 
 
 def of_module(module: Path) -> str:
@@ -169,6 +197,15 @@ class TestModule:
     def test_gives_a_code_and_a_reason_with_each_suppression(self, module: Path) -> None:
         marks = re.findall(r"#\s*(?:type: ignore|pyright: ignore|noqa|pragma).*", module.read_text("utf-8"))
         assert [mark for mark in marks if not REASONED.fullmatch(mark)] == []
+
+
+@pytest.mark.parametrize("module", sorted((PACKAGE / "webhooks").rglob("*.py")), ids=of_module)
+class TestWebhooks:
+    def test_asks_only_rooms_below_it(self, module: Path) -> None:
+        assert {room for room, *_ in webhooks_asked(module)} <= WEBHOOKS[webhooks_room_of(module)]
+
+    def test_enters_a_folder_by_its_face(self, module: Path) -> None:
+        assert [path for path in webhooks_asked(module) if path[1:2] and path[1].startswith("_")] == []
 
 
 def test_the_front_door_opens_where_no_extra_can_be_imported() -> None:

@@ -32,15 +32,12 @@ from insim_async.webhooks import (
     LinkClick,
     UnknownEvent,
     WebhookRouter,
-    _rows,
-    _worker,
     build_webhook,
     new_secret,
     parse_webhook,
 )
-from insim_async.webhooks import inbox as inboxes
-from insim_async.webhooks._rows import Ending, Settings, decide
-from insim_async.webhooks.inbox import Inbox, InboxCounts, SetAside
+from insim_async.webhooks.inbox import Inbox, InboxCounts, SetAside, _inbox, _rows, _worker
+from insim_async.webhooks.inbox._rows import Ending, Settings, decide
 from insim_async.webhooks.parsing import MAX_QUERY_BYTES
 
 TEXT = "bluedoor"
@@ -856,7 +853,7 @@ async def test_a_failure_undoes_all_that_was_done_together_and_all_are_told(inbo
 
 async def test_a_call_does_not_wait_for_a_file_that_hangs(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """What had not begun by then never will; what had begun is done."""
-    monkeypatch.setattr(inboxes, "STORE_TIMEOUT", 0.02)
+    monkeypatch.setattr(_inbox, "STORE_TIMEOUT", 0.02)
     resume, begun = threading.Event(), anyio.Event()
     tell = asyncio.get_running_loop().call_soon_threadsafe
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from insim_async.errors import ConfigurationError
 from insim_async.webhooks import new_secret
-from insim_async.webhooks.check import Result, check, over_network, read_callback, verdict
+from insim_async.webhooks.selftest import Result, check, over_network, read_callback, verdict
 
 
 class _Parser(argparse.ArgumentParser):

@@ -27,8 +27,8 @@ import msgspec
 
 from insim_async import Clock, Retry
 from insim_async.errors import InboxUnavailable
-from insim_async.webhooks import Event, IncomingSms, WebhookRouter, _worker, new_secret
-from insim_async.webhooks.inbox import Inbox
+from insim_async.webhooks import Event, IncomingSms, WebhookRouter, new_secret
+from insim_async.webhooks.inbox import Inbox, _worker
 
 GENERATION = 60.0
 """Seconds between the beginnings of two generations, by their clocks: more than a lease."""

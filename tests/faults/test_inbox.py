@@ -26,9 +26,8 @@ import pytest
 
 from insim_async import Retry, _tasks
 from insim_async.errors import InboxUnavailable
-from insim_async.webhooks import Event, WebhookRouter, _worker, new_secret
-from insim_async.webhooks import inbox as inboxes
-from insim_async.webhooks.inbox import Inbox, InboxCounts
+from insim_async.webhooks import Event, WebhookRouter, new_secret
+from insim_async.webhooks.inbox import Inbox, InboxCounts, _inbox, _worker
 
 from .gateway import PATIENCE
 from .inbox_process import Life, event, number
@@ -421,7 +420,7 @@ async def test_the_task_that_commits_for_others_is_cancelled(
     inbox: Inbox, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everybody is told at once, one thing or the other, and told right; the next works."""
-    monkeypatch.setattr(inboxes, "STORE_TIMEOUT", 3600.0)
+    monkeypatch.setattr(_inbox, "STORE_TIMEOUT", 3600.0)
     puts = [asyncio.create_task(inbox.put(event(each))) for each in range(3)]
     for _ in range(steps):
         await asyncio.sleep(0)

@@ -14,9 +14,9 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from insim_async import _tasks
 from insim_async._sqlite import Action, Desk
 from insim_async.errors import InboxUnavailable, InvalidWebhook
-from insim_async.webhooks import _rows
-from insim_async.webhooks._rows import Claim, Ending, Settings
 from insim_async.webhooks.events import Event
+from insim_async.webhooks.inbox import _rows
+from insim_async.webhooks.inbox._rows import Claim, Ending, Settings
 from insim_async.webhooks.parsing import parse_again
 from insim_async.webhooks.router import WebhookRouter
 

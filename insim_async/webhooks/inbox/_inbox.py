@@ -1,16 +1,13 @@
-"""Events on disk before inSIM is told 200, and handed to the router afterwards, as often as it takes.
+"""What users hold of the inbox, and the theory of it: how an event is kept, and when its handlers see it again.
 
-Theory of operation. One SQLite file, one row per ``event.key``. A row is ``waiting`` until a worker of any process
-claims it, ``claimed`` until its handlers are done or the lease of a worker that crashed ends, then ``done``, without
-its content, for as long as a repeat is to be recognised; or ``set_aside`` if its handlers failed too often. A handler
-that acted, and whose process died before the row was ``done``, sees the event again: at least once, under the same key.
+One SQLite file, one row per ``event.key``. A row is ``waiting`` until a worker of any process claims it, ``claimed``
+until its handlers are done or the lease of a worker that crashed ends, then ``done``, without its content, for as long
+as a repeat is to be recognised; or ``set_aside`` (a dead letter) if its handlers failed too often. A handler that
+acted, and whose process died before the row was ``done``, sees the event again: at least once, under the same key.
 
 Several processes write one file, hence a rollback journal: a write-ahead log can be corrupted by two connections that
 write (SQLite 3.7.0 to 3.51.2). It is truncated, because ``synchronous=FULL`` syncs that, but not the folder from which
 a journal is deleted. Every transaction begins as a writer's, so that none has to become one halfway.
-
-``_sqlite`` opens the file and gathers what is to be done into transactions, ``_rows`` knows what a row can undergo,
-``_worker`` runs the handlers.
 """
 
 from __future__ import annotations
@@ -30,10 +27,10 @@ from insim_async._privacy import Private
 from insim_async._sqlite import Action, Desks, File, prepare_database
 from insim_async.errors import ConfigurationError, InboxUnavailable
 from insim_async.timing import Clock, Retry
-from insim_async.webhooks import _rows
-from insim_async.webhooks._rows import Settings
-from insim_async.webhooks._worker import Worker
 from insim_async.webhooks.events import Event
+from insim_async.webhooks.inbox import _rows
+from insim_async.webhooks.inbox._rows import Settings
+from insim_async.webhooks.inbox._worker import Worker
 from insim_async.webhooks.parsing import build_webhook
 from insim_async.webhooks.router import WebhookRouter
 

@@ -22,14 +22,12 @@ import trustme
 
 from insim_async.errors import ConfigurationError
 from insim_async.webhooks import WebhookRouter, new_secret
-from insim_async.webhooks import check as checking
 from insim_async.webhooks.__main__ import main
 from insim_async.webhooks._reception import Answer, Reception
 from insim_async.webhooks.asgi import webhook_app
-from insim_async.webhooks.check import (
-    CLOSED,
-    LATE,
-    Failure,
+from insim_async.webhooks.inbox import Inbox
+from insim_async.webhooks.selftest import (
+    NoReply,
     Reply,
     Result,
     check,
@@ -37,7 +35,9 @@ from insim_async.webhooks.check import (
     read_callback,
     verdict,
 )
-from insim_async.webhooks.inbox import Inbox
+from insim_async.webhooks.selftest._callback import CLOSED, LATE
+from insim_async.webhooks.selftest._limits import culprit
+from insim_async.webhooks.selftest._network import reason_of
 
 SECRET = new_secret()
 KINDS = ["incoming_sms", "call", "link_click", "call_qualification", "delivery_status"]
@@ -66,11 +66,11 @@ def receive(url: str, inbox: Inbox | None = None) -> Reply:
     return Reply(answer.status, answer.body)
 
 
-def found(exchange: Callable[[str], Reply | Failure], url: str = HTTPS) -> list[Result]:
+def found(exchange: Callable[[str], Reply | NoReply], url: str = HTTPS) -> list[Result]:
     return list(check(read_callback(url), exchange, nonce="n"))
 
 
-def words(exchange: Callable[[str], Reply | Failure]) -> list[str]:
+def words(exchange: Callable[[str], Reply | NoReply]) -> list[str]:
     """Return what is said of an event of each kind, none of which arrived."""
     results = found(exchange)
     assert [result.kind for result in results] == KINDS
@@ -238,7 +238,7 @@ class TestAnswer:
             (LATE, "no answer in time: inSIM waits for five seconds"),
         ],
     )
-    def test_that_says_that_the_url_is_wrong_ends_the_check(self, reply: Reply | Failure, meaning: str) -> None:
+    def test_that_says_that_the_url_is_wrong_ends_the_check(self, reply: Reply | NoReply, meaning: str) -> None:
         assert words(lambda url: reply) == [meaning, *["not tried"] * 4]
 
     @pytest.mark.parametrize(
@@ -307,8 +307,8 @@ class TestLimit:
             (3_000, LATE, []),
         ],
     )
-    def test_has_usual_culprits(self, longest: int, came: Reply | Failure, culprits: list[str]) -> None:
-        cures = checking._culprit(longest, came)
+    def test_has_usual_culprits(self, longest: int, came: Reply | NoReply, culprits: list[str]) -> None:
+        cures = culprit(longest, came)
         assert [cure.split(": ")[0] for cure in cures.split(" or ") if culprits] == culprits
         assert culprits or cures == "a limit of some server in front of the app or of its own"
 
@@ -317,10 +317,10 @@ class TestLimit:
         ("came", "said"),
         [(Reply(414), "refused as too long (status 414)"), (CLOSED, CLOSED.words), (LATE, LATE.words)],
     )
-    def test_is_found_to_the_byte(self, limit: int, came: Reply | Failure, said: str) -> None:
+    def test_is_found_to_the_byte(self, limit: int, came: Reply | NoReply, said: str) -> None:
         sizes: list[int] = []
 
-        def exchange(url: str) -> Reply | Failure:
+        def exchange(url: str) -> Reply | NoReply:
             sizes.append(len(url.removeprefix("https://app.test")))
             return receive(url) if sizes[-1] <= limit else came
 
@@ -355,7 +355,7 @@ class TestLimit:
     ids=repr,
 )
 def test_why_there_is_no_answer_is_said_in_our_words(error: object, meaning: str) -> None:
-    assert checking._failure(error) == Failure(meaning)
+    assert reason_of(error) == NoReply(meaning)
 
 
 # Over real sockets

@@ -4,8 +4,9 @@
 it ends, when it is forgotten. New rows are due since ever, so that a clock that is set back never hides them. Leases
 end by the monotonic clock, which all processes of a machine share and which nobody sets.
 
-A row that was claimed when its process died is a suspect. No worker takes two of them at a time, so that an event that
-ends its process does so once to those beside it, and from then on to none but new ones.
+A row that was claimed when its process died is a suspect: its event may be a poison message, which ends whatever
+process handles it. No worker takes two suspects at a time, so that such an event ends its process once with those
+beside it, and from then on with none but new ones.
 """
 
 from __future__ import annotations

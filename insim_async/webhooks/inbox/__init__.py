@@ -1,0 +1,10 @@
+"""Events on disk before inSIM is told 200, and handed to the router afterwards, as often as it takes.
+
+``_inbox`` is what users hold, ``_rows`` knows what a row can undergo, ``_worker`` runs the handlers.
+"""
+
+from __future__ import annotations
+
+from insim_async.webhooks.inbox._inbox import Inbox, InboxCounts, SetAside
+
+__all__ = ["Inbox", "InboxCounts", "SetAside"]

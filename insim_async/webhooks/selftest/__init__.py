@@ -1,0 +1,13 @@
+"""The self-test of a callback URL: long and awkward events, through all that stands before the app, and their fate.
+
+``_probe`` sends the events of ``_samples`` to a ``_callback``; ``_meaning`` and ``_limits`` say what the answers mean,
+and are pure; ``_network`` does the I/O.
+"""
+
+from __future__ import annotations
+
+from insim_async.webhooks.selftest._callback import Callback, NoReply, Reply, read_callback
+from insim_async.webhooks.selftest._network import over_network
+from insim_async.webhooks.selftest._probe import Result, check, verdict
+
+__all__ = ["Callback", "NoReply", "Reply", "Result", "check", "over_network", "read_callback", "verdict"]
