@@ -256,6 +256,8 @@ NO_EVENT = {
     "17 deep": nested(MAX_DEPTH + 1),
     "900 deep": nested(900),
     "20,000 deep": nested(20_000),
+    "1,500 deep, escaped": "message=" + quote(nested(1500)[8:]),
+    "lists, 1,500 deep, escaped": "message=" + quote('{"a":' + "[" * 1500 + "]" * 1500 + "}"),
     "lists, 17 deep": 'message={"a":' + "[" * MAX_DEPTH + "]" * MAX_DEPTH + "}",
     "too long": query(SMS | {"message": "x" * MAX_QUERY_BYTES}),
     "100,000 deep": nested(100_000),

@@ -217,7 +217,7 @@ def _to_the_letter(query: bytes) -> Event | None:
         event: Event = (_untitled if name == b"status" else _titled).decode(document)
         if isinstance(event, CallEvent):
             force_setattr(event, "duration", _duration(event.duration))
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, RecursionError, ValueError):
         return None
     # Each field has four quotes: with more of them there are other fields, or the same one twice.
     if event.phone_number[:1] == " " or document.count(b'"') != 4 * _FIELDS:
