@@ -73,7 +73,8 @@ MAP: dict[str, set[str]] = {
 }
 WEBHOOKS: dict[str, set[str]] = {
     "events": set(),
-    "parsing": {"events"},
+    "_fast": {"events"},
+    "parsing": {"_fast", "events"},
     "router": {"events"},
     "__init__": {"events", "parsing", "router"},
     "inbox": {"events", "parsing", "router"},

@@ -85,12 +85,6 @@ class TestPublishedPayload:
         payload = quote(json.dumps(vector["payload"], separators=(",", ":"), ensure_ascii=False), safe="!~*'()")
         assert built.partition("=")[2] == payload
 
-    def test_is_read_the_same_in_both_tries(self, vector: dict[str, Any]) -> None:
-        raw = vector["query"].encode()
-        event = parsing._tolerantly(*parsing._parameter(raw))
-        assert parsing._to_the_letter(raw) in {None, event}
-        assert (event, event.key) == (parse_webhook(raw), parse_webhook(raw).key)
-
     def test_has_one_key_in_any_order_spacing_and_depth(self, vector: dict[str, Any]) -> None:
         event = parse_webhook(vector["query"])
         turned = dict(reversed(vector["payload"].items()))

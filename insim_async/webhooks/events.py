@@ -50,7 +50,7 @@ class Event(Private, frozen=True, kw_only=True, eq=False):
     @property
     def raw(self) -> dict[str, Any]:
         """The payload with all its fields, as it came or as inSIM would send it; read anew whenever it is asked for."""
-        return _read(self.raw_json) if self.raw_json else _payload(self)
+        return _read(self.raw_json) if self.raw_json else _payload_of(self)
 
     @property
     def key(self) -> str:
@@ -148,7 +148,7 @@ NAMES: Final[Mapping[type[Event], str]] = {
     DeliveryStatus: "account=user phone_number status at=date_status sms_id=id_sms_api",
 }
 """What inSIM calls the fields of each kind of event, ``ours=theirs`` where that differs, in the order of its own."""
-_TITLES = {
+_TITLE_FORMATS = {
     IncomingSms: "incoming_sms",
     CallEvent: "{0.direction}_call",
     LinkClick: "clicked link",
@@ -158,19 +158,20 @@ _TITLES = {
 
 def names_of(kind: type[Event]) -> dict[str, str]:
     """Return what inSIM calls the fields of a kind of event, in its order."""
-    names = (name.partition("=") for name in NAMES[_documented(kind)].split())
+    names = (name.partition("=") for name in NAMES[_published(kind)].split())
     return {ours: theirs or ours for ours, _, theirs in names}
 
 
-def _documented(kind: type[Event]) -> type[Event]:
-    return next(documented for documented in kind.__mro__ if documented in NAMES)
+def _published(kind: type[Event]) -> type[Event]:
+    """Return the class of inSIM's events that a class, maybe a user's own, is or comes from."""
+    return next(published for published in kind.__mro__ if published in NAMES)
 
 
-def _payload(event: Event) -> dict[str, Any]:
+def _payload_of(event: Event) -> dict[str, Any]:
     """Return what inSIM would send. An account is named even where inSIM names none, so that it is not lost."""
     names = names_of(type(event))
     names.setdefault("account", "device_identification")
-    title = _TITLES.get(_documented(type(event)), "").format(event)
+    title = _TITLE_FORMATS.get(_published(type(event)), "").format(event)
     written = {theirs: title if ours == "title" else _written(getattr(event, ours)) for ours, theirs in names.items()}
     return {name: value for name, value in written.items() if value}
 
