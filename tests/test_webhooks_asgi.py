@@ -198,7 +198,7 @@ class TestMounted:
         assert house.seen == []
 
 
-def test_the_text_has_what_carriers_spoil() -> None:
+def test_the_text_has_what_servers_spoil() -> None:
     """It differs wherever a query is decoded once too often, or as a form."""
     assert isinstance(SMS, IncomingSms)
     assert SMS.message not in {unquote(SMS.message), SMS.message.replace("+", " ")}

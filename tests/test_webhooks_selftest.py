@@ -23,7 +23,7 @@ import trustme
 from insim_async.errors import ConfigurationError
 from insim_async.webhooks import WebhookRouter, new_secret
 from insim_async.webhooks.__main__ import main
-from insim_async.webhooks._reception import Answer, Reception
+from insim_async.webhooks._reception import Reception, Response
 from insim_async.webhooks.asgi import webhook_app
 from insim_async.webhooks.inbox import Inbox
 from insim_async.webhooks.selftest import (
@@ -61,8 +61,8 @@ def receive(url: str, inbox: Inbox | None = None) -> Reply:
     """Answer as the app does, and see to it that no handler is asked."""
     parts = urlsplit(url)
     router = WebhookRouter(secret=SECRET)
-    answer = asyncio.run(Reception(router, inbox).answer("GET", parts.path, url.partition("?")[2].encode()))
-    assert set(router.counts) <= {"invalid"}
+    answer = asyncio.run(Reception(router, inbox).respond("GET", parts.path, url.partition("?")[2].encode()))
+    assert (router.statistics().received, router.statistics().handled) == ({}, 0)
     return Reply(answer.status, answer.body)
 
 
@@ -363,7 +363,7 @@ def test_why_there_is_no_answer_is_said_in_our_words(error: object, meaning: str
 Behaviour = Callable[[str], Awaitable[bytes]]
 
 
-def written(answer: Answer) -> bytes:
+def written(answer: Response) -> bytes:
     lines = [f"HTTP/1.1 {answer.status} Whatever", *(f"{name}: {value}" for name, value in answer.headers)]
     head = "\r\n".join([*lines, f"Content-Length: {len(answer.body)}", "", ""])
     return head.encode() + answer.body
@@ -373,7 +373,7 @@ async def well(target: str) -> bytes:
     """Answer as the app does, whether the target is a path or, to a proxy, a URL."""
     parts = urlsplit(target)
     query = target.partition("?")[2].encode()
-    return written(await Reception(WebhookRouter(secret=SECRET), None).answer("GET", parts.path, query))
+    return written(await Reception(WebhookRouter(secret=SECRET), None).respond("GET", parts.path, query))
 
 
 @asynccontextmanager
@@ -441,7 +441,7 @@ async def test_over_a_socket_what_is_decoded_in_front_is_found_out() -> None:
 
 async def test_over_a_socket_a_limit_is_found_to_the_byte() -> None:
     async def refuse(target: str) -> bytes:
-        refused = Answer(414, GUNICORN)
+        refused = Response(414, GUNICORN)
         return written(refused) if len(target) > 4_081 else await well(target)
 
     async with stand_in(refuse) as base:

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from insim_async.errors import InboxUnavailable, InvalidWebhook
+from insim_async.webhooks._counts import WebhookStatistics
 from insim_async.webhooks.events import (
     CallEvent,
     CallQualification,
@@ -23,7 +24,7 @@ from insim_async.webhooks.events import (
     UnknownEvent,
 )
 from insim_async.webhooks.parsing import build_webhook, parse_webhook
-from insim_async.webhooks.router import WebhookRouter, WebhookStatistics, new_secret
+from insim_async.webhooks.router import WebhookRouter, new_secret
 
 __all__ = [
     "CallEvent",

@@ -37,9 +37,10 @@ def webhook_app(
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
             case "http":
-                answer = await reception.answer(scope["method"], scope["path"], scope["query_string"])
-                await send({"type": "http.response.start", "status": answer.status, "headers": [*answer.raw_headers]})
-                await send({"type": "http.response.body", "body": answer.body if scope["method"] != "HEAD" else b""})
+                response = await reception.respond(scope["method"], scope["path"], scope["query_string"])
+                headers, body = [*response.raw_headers], response.body if scope["method"] != "HEAD" else b""
+                await send({"type": "http.response.start", "status": response.status, "headers": headers})
+                await send({"type": "http.response.body", "body": body})
             case "lifespan":
                 for _ in range(2):
                     event = await receive()

@@ -1,31 +1,27 @@
 """Which handlers get an event, and what happens when one of them fails.
 
 Handlers run one after the other, in order of registration, and all of them run; what they raised is raised together
-afterwards. Whoever carried the event here then lets it come again (by status 500, or from the inbox), and all handlers
+afterwards. Whoever dispatched the event then lets it come again (by status 500, or from the inbox), and all handlers
 see it again, under the same ``event.key``.
 """
 
 from __future__ import annotations
 
-import dis
 import functools
 import hmac
 import inspect
 import logging
 import re
 import secrets
-from collections import defaultdict
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from math import log2
-from types import CodeType
-from typing import Any, NoReturn, TypeVar, overload
-
-from msgspec import Struct
+from typing import Any, Literal, NoReturn, TypeVar, overload
 
 from insim_async.errors import ConfigurationError
+from insim_async.webhooks._counts import Counts, WebhookStatistics
 from insim_async.webhooks.events import Event
 
-__all__ = ["WebhookRouter", "WebhookStatistics", "new_secret"]
+__all__ = ["SECRET_BITS", "WebhookRouter", "new_secret"]
 
 A = TypeVar("A", bound=Event)
 B = TypeVar("B", bound=Event)
@@ -36,33 +32,12 @@ Handler = Callable[[E], Coroutine[Any, Any, R]]
 logger: logging.Logger = logging.getLogger("insim_async")
 
 SECRET_BITS = 128
-_AWAIT = dis.opmap.get("SEND")  # stands in the code of each await; where Python has another word for it, all may wait
 _URL_SAFE = re.compile(r"[A-Za-z0-9._~-]+")
 _POORER = [
     (re.compile(r"[0-9]+"), 10),
     (re.compile(r"[0-9a-f]+|[0-9A-F]+"), 16),
     (re.compile(r"[0-9a-z]+|[0-9A-Z]+"), 36),
 ]
-
-
-class WebhookStatistics(Struct, frozen=True, kw_only=True):
-    """What came in since the router was made.
-
-    Attributes:
-        received: Events, those that came again included, by their ``kind``.
-        repeated: Those of them that the inbox had already.
-        handled: How often all handlers of an event were content.
-        failed: How often one raised, or took too long.
-        invalid: Requests with the secret that held no event.
-        turned_away: Requests without the secret, or with another method than GET.
-    """
-
-    received: Mapping[str, int]
-    repeated: int
-    handled: int
-    failed: int
-    invalid: int
-    turned_away: int
 
 
 class WebhookRouter:
@@ -84,9 +59,7 @@ class WebhookRouter:
             _check_secret(one)
         self._secrets = _Secret(given[0], "ascii"), _Secret(given[-1], "ascii")
         self._handlers: list[tuple[tuple[type[Event], ...], Callable[[Any], Coroutine[Any, Any, object]]]] = []
-        self.may_wait = False  # whether a handler has a place to wait at, where it can be late, and be cancelled
-        # Of events by their kind, and of all that WebhookStatistics names.
-        self.counts: defaultdict[str, int] = defaultdict(int)
+        self.counts = Counts()
 
     @overload
     def on(self, kind: type[A], /) -> Callable[[Handler[A, R]], Handler[A, R]]: ...
@@ -113,7 +86,6 @@ class WebhookRouter:
                     f"on: {_name(handler)} is no coroutine function: write async def, and give what blocks to a thread"
                 )
             self._handlers.append((kinds, handler))
-            self.may_wait |= _may_wait(handler)
             return handler
 
         return register
@@ -127,7 +99,7 @@ class WebhookRouter:
             ExceptionGroup: What handlers raised, after all of them ran.
         """
         failures: list[Exception] = []
-        ended = "failed"
+        ended: Literal["handled", "failed"] = "failed"
         try:
             for kinds, handler in self._handlers:
                 if isinstance(event, kinds):
@@ -139,7 +111,7 @@ class WebhookRouter:
             if not failures:
                 ended = "handled"
         finally:
-            self.counts[ended] += 1
+            self.counts.add(ended)
         if failures:
             raise ExceptionGroup("handlers of a webhook failed", failures)
 
@@ -150,9 +122,7 @@ class WebhookRouter:
 
     def statistics(self) -> WebhookStatistics:
         """Return what was counted up to now."""
-        received = dict(self.counts)
-        others = {name: received.pop(name, 0) for name in WebhookStatistics.__struct_fields__ if name != "received"}
-        return WebhookStatistics(received=received, **others)
+        return self.counts.statistics()
 
 
 def new_secret() -> str:
@@ -192,14 +162,6 @@ def _is_async(handler: object) -> bool:
     # Of an object, not of a class: calling that makes an object.
     called = getattr(type(handler), "__call__", None)  # noqa: B004 - whether it is async is the question
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called)
-
-
-def _may_wait(handler: object) -> bool:
-    """Tell by the code of a coroutine function whether there is an ``await`` in it; what has no such code may wait."""
-    code = getattr(_unwrapped(handler), "__code__", None)
-    if type(code) is not CodeType or not code.co_flags & inspect.CO_COROUTINE:
-        return True
-    return _AWAIT is None or any(instruction.opcode == _AWAIT for instruction in dis.get_instructions(code))
 
 
 def _name(handler: object) -> str:

@@ -27,7 +27,7 @@ def ours() -> Any:
 
 
 def waiting() -> Any:
-    """Do the same with a handler that waits for the event loop once, and has a deadline therefore."""
+    """Do the same with a handler that waits for the event loop once."""
     from insim_async.webhooks import Event, WebhookRouter
     from insim_async.webhooks.asgi import webhook_app
 

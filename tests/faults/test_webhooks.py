@@ -1,4 +1,4 @@
-"""Webhooks over real sockets, in each carrier: byte for byte or refused, and the next one is served whatever came."""
+"""Webhooks over real sockets, in each adapter: byte for byte or refused, and the next one is served whatever came."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from insim_async.webhooks import Event, IncomingSms, LinkClick, WebhookRouter, _reception, build_webhook
-from insim_async.webhooks._reception import PROBE, Answer, Reception
+from insim_async.webhooks._reception import PROBE, Reception, Response
 from insim_async.webhooks.inbox import Inbox
 from tests.test_webhooks_parsing import NO_EVENT, TEXTS, query
 
-from .carriers import (
+from .adapters import (
+    ADAPTERS,
     AIOHTTP,
     BY_DEFAULT,
-    CARRIERS,
     CLOSED,
     H11,
     HTTPTOOLS,
@@ -55,10 +55,10 @@ QUERY = query(SMS).encode()
 
 
 class House:
-    """A carrier, and a router with one handler that keeps what it gets."""
+    """An adapter, and a router with one handler that keeps what it gets."""
 
-    def __init__(self, carrier: str) -> None:
-        self.carrier = carrier
+    def __init__(self, adapter: str) -> None:
+        self.adapter = adapter
         self.router = WebhookRouter(secret=SECRET)
         self.seen: list[Event] = []
         self.router.on(Event)(self.keep)
@@ -70,7 +70,7 @@ class House:
     @contextmanager
     def open(self) -> Iterator[House]:
         """Serve."""
-        with served(self.carrier, self.router) as self.served:
+        with served(self.adapter, self.router) as self.served:
             yield self
 
     def get(self, query: bytes) -> Reply:
@@ -90,17 +90,17 @@ class House:
 
 @pytest.fixture(scope="module", params=BY_DEFAULT)
 def house(request: pytest.FixtureRequest) -> Iterator[House]:
-    """Each carrier, one server for all tests."""
+    """Each adapter, one server for all tests."""
     with House(request.param).open() as house:
         yield house
         house.works()
 
 
 @pytest.fixture(params=BY_DEFAULT)
-def carrier(request: pytest.FixtureRequest) -> str:
-    """Each carrier, for a server of the test's own."""
-    carrier: str = request.param
-    return carrier
+def adapter(request: pytest.FixtureRequest) -> str:
+    """Each adapter, for a server of the test's own."""
+    adapter: str = request.param
+    return adapter
 
 
 # Byte for byte
@@ -300,14 +300,14 @@ def of_length(length: int) -> tuple[bytes, dict[str, str]]:
     return PATH + b"?" + query(payload).encode(), payload
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-def test_long_targets_arrive_or_are_refused_as_documented(carrier: str) -> None:
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_long_targets_arrive_or_are_refused_as_documented(adapter: str) -> None:
     """With h11, between 16 KiB and the limit of sockets it depends on how much arrives at once.
 
     What aiohttp limits is the target where its parser is the one in C, else the first line, which is 13 bytes longer.
     """
-    with House(carrier).open() as house:
-        for length, statuses in (LENGTHS[carrier] | TOO_LONG).items():
+    with House(adapter).open() as house:
+        for length, statuses in (LENGTHS[adapter] | TOO_LONG).items():
             target, payload = of_length(length)
             assert len(target) == length
             reply = house.served.ask(target)
@@ -316,10 +316,10 @@ def test_long_targets_arrive_or_are_refused_as_documented(carrier: str) -> None:
             house.works()
 
 
-@pytest.mark.parametrize(("carrier", "length"), [(H11, 16_500), (AIOHTTP, 8_300)])
-def test_targets_above_the_limit_are_refused_before_they_end(carrier: str, length: int) -> None:
+@pytest.mark.parametrize(("adapter", "length"), [(H11, 16_500), (AIOHTTP, 8_300)])
+def test_targets_above_the_limit_are_refused_before_they_end(adapter: str, length: int) -> None:
     """So an SMS of 1,600 emoji that does not arrive in one piece is lost, until the limit is raised."""
-    with House(carrier).open() as house:
+    with House(adapter).open() as house:
         with house.served.line() as line:
             line.send(b"GET " + of_length(EMOJI)[0][:length])
             assert line.reply().status == 400
@@ -374,56 +374,56 @@ def test_gunicorn_takes_long_targets_as_documented(
 
 
 @contextmanager
-def handling(carrier: str, handler: Callable[[Event], Any]) -> Iterator[House]:
+def handling(adapter: str, handler: Callable[[Event], Any]) -> Iterator[House]:
     """Serve with one more handler."""
-    house = House(carrier)
+    house = House(adapter)
     house.router.on(Event)(handler)
     with house.open():
         yield house
 
 
-def test_a_handler_that_raises_is_answered_500(carrier: str) -> None:
+def test_a_handler_that_raises_is_answered_500(adapter: str) -> None:
     fails = itertools.chain([True, True], itertools.repeat(False))
 
     async def careless(event: Event) -> None:
         if next(fails):
             raise ValueError(str(event.raw))
 
-    with handling(carrier, careless) as house:
+    with handling(adapter, careless) as house:
         with house.served.line() as line:
             replies = [line.ask(PATH + b"?" + QUERY) for _ in range(3)]
         assert replies == [Reply(500, b"not handled\n"), Reply(500, b"not handled\n"), OK]
         assert house.arrived() == [SMS] * 3
 
 
-def test_a_handler_that_hangs_is_answered_500(carrier: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_reception, "PATIENCE", 0.05)
+def test_a_handler_that_hangs_is_answered_500(adapter: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_reception, "HANDLER_TIMEOUT", 0.05)
     hang = iter([True])
 
     async def slow(event: Event) -> None:
         if next(hang, False):
             await anyio.sleep_forever()
 
-    with handling(carrier, slow) as house:
+    with handling(adapter, slow) as house:
         assert house.get(QUERY) == Reply(500, b"not handled\n")
         assert house.get(QUERY) == OK
         assert (house.router.statistics().failed, house.router.statistics().handled) == (1, 1)
 
 
-def test_a_handler_that_cancels_itself_is_not_answered_200(carrier: str) -> None:
+def test_a_handler_that_cancels_itself_is_not_answered_200(adapter: str) -> None:
     cancelled = iter([True])
 
     async def odd(event: Event) -> None:
         if next(cancelled, False):
             raise asyncio.CancelledError
 
-    with handling(carrier, odd) as house:
+    with handling(adapter, odd) as house:
         assert house.get(QUERY).status in {500, CLOSED.status}
         assert house.get(QUERY) == OK
 
 
 @pytest.mark.parametrize("manner", ["close", "reset"])
-def test_who_hangs_up_does_not_end_the_handler(carrier: str, manner: str) -> None:
+def test_who_hangs_up_does_not_end_the_handler(adapter: str, manner: str) -> None:
     """It is done with the event before the next one comes."""
     begun, ended = threading.Event(), threading.Event()
     leave = anyio.Event()
@@ -433,7 +433,7 @@ def test_who_hangs_up_does_not_end_the_handler(carrier: str, manner: str) -> Non
         await leave.wait()
         ended.set()
 
-    with handling(carrier, slow) as house:
+    with handling(adapter, slow) as house:
         with house.served.line() as line:
             line.send(b"GET " + PATH + b"?" + QUERY + b" HTTP/1.1\r\nHost: app.test\r\n\r\n")
             assert begun.wait(PATIENCE)
@@ -447,7 +447,7 @@ def test_who_hangs_up_does_not_end_the_handler(carrier: str, manner: str) -> Non
 
 
 @pytest.mark.parametrize("kept", [False, True])
-def test_a_link_is_never_followed(carrier: str, kept: bool, tmp_path: Path) -> None:
+def test_a_link_is_never_followed(adapter: str, kept: bool, tmp_path: Path) -> None:
     """Whoever knows the secret could make us call what only we can reach."""
     handled: SimpleQueue[Event] = SimpleQueue()
     router = WebhookRouter(secret=SECRET)
@@ -460,10 +460,10 @@ def test_a_link_is_never_followed(carrier: str, kept: bool, tmp_path: Path) -> N
         link = f"http://127.0.0.1:{internal.getsockname()[1]}/admin?delete=all"
         event = LinkClick(phone_number=NUMBER, link=link)
         with (
-            served(carrier, router, inbox if kept else None) as carried,
-            carried.portal.wrap_async_context_manager(inbox.worker(router)) if kept else nullcontext(),
+            served(adapter, router, inbox if kept else None) as receiving,
+            receiving.portal.wrap_async_context_manager(inbox.worker(router)) if kept else nullcontext(),
         ):
-            assert carried.get(build_webhook(event).encode()) == OK
+            assert receiving.get(build_webhook(event).encode()) == OK
             assert handled.get(timeout=PATIENCE) == event
         internal.setblocking(False)
         with pytest.raises(BlockingIOError):
@@ -499,7 +499,7 @@ def test_a_request_is_cancelled_at_each_await(tmp_path: Path, manner: str, kept:
         while reached:
             at += 1
             raw = build_webhook(IncomingSms(message=f"{at}")).encode()
-            call = functools.partial(reception.answer, "GET", f"/{SECRET}", raw)
+            call = functools.partial(reception.respond, "GET", f"/{SECRET}", raw)
             ending = await MANNERS[manner](at, call=call)
             cancelled = isinstance(ending.result, anyio.get_cancelled_exc_class())
             assert cancelled or (ending.result == ANSWERED and (kept or not ending.reached)), ending
@@ -518,7 +518,7 @@ def test_a_request_is_cancelled_at_each_await(tmp_path: Path, manner: str, kept:
         anyio.run(scenario, backend="trio" if manner == "trio" else "asyncio")
 
 
-ANSWERED = Answer(200, b"ok\n")
+ANSWERED = Response(200, b"ok\n")
 
 
 # Many

@@ -1,4 +1,4 @@
-"""What carries webhooks, on real sockets, and a client that sends each byte as it is told."""
+"""The adapters that receive webhooks, on real sockets, and a client that sends each byte as it is told."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ RAISED: dict[str, Serving] = {
     f"{H11}, raised": partial(in_uvicorn, http="h11", h11_max_incomplete_event_size=LONG),
     f"{AIOHTTP}, raised": partial(in_aiohttp, max_line_size=LONG),
 }
-CARRIERS = BY_DEFAULT | RAISED
+ADAPTERS = BY_DEFAULT | RAISED
 """With the limits that they have by themselves, and as the how-to on deploying sets them."""
 
 
@@ -116,7 +116,7 @@ class Line:
 
 
 class Served(NamedTuple):
-    """A carrier that runs, in a thread of its own."""
+    """An adapter in its server, which runs in a thread of its own."""
 
     port: int
     portal: BlockingPortal
@@ -138,13 +138,13 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def served(carrier: str, router: WebhookRouter, inbox: Inbox | None = None) -> Iterator[Served]:
+def served(adapter: str, router: WebhookRouter, inbox: Inbox | None = None) -> Iterator[Served]:
     """Serve webhooks while this lasts."""
     made = socket.create_server(("127.0.0.1", 0), backlog=64)
     port: int = made.getsockname()[1]
     with (
         socket.socket(fileno=made.detach()) as listener,  # knows that it speaks TCP, else asyncio sets no TCP_NODELAY
         start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(CARRIERS[carrier](router, inbox, listener)),
+        portal.wrap_async_context_manager(ADAPTERS[adapter](router, inbox, listener)),
     ):
         yield Served(port, portal)
