@@ -102,7 +102,7 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_worker, "GRACE", 0.02)
 
 
-class Desk:
+class Shop:
     """A router whose handler does as it is told, and what came to it."""
 
     def __init__(self, act: Callable[[Event], Awaitable[object]] | None = None) -> None:
@@ -135,12 +135,12 @@ async def hang(event: Event) -> None:
 
 async def handled(
     inbox: Inbox, act: Callable[[Event], Awaitable[object]] | None = None, count: int = 1, concurrency: int = 8
-) -> Desk:
+) -> Shop:
     """Work until a handler was called so often; then stop, which waits for what it is doing."""
-    desk = Desk(act)
-    async with inbox.worker(desk.router, concurrency=concurrency):
-        await desk.had(count)
-    return desk
+    shop = Shop(act)
+    async with inbox.worker(shop.router, concurrency=concurrency):
+        await shop.had(count)
+    return shop
 
 
 async def settled(inbox: Inbox, expected: InboxCounts) -> None:
@@ -202,8 +202,8 @@ async def test_a_handler_gets_what_was_put(inbox: Inbox) -> None:
     """Each event once, in the order in which they came."""
     for event in EVENTS:
         await inbox.put(event)
-    desk = await handled(inbox, count=len(EVENTS))
-    assert desk.seen == EVENTS
+    shop = await handled(inbox, count=len(EVENTS))
+    assert shop.seen == EVENTS
     assert await inbox.counts() == InboxCounts(done=len(EVENTS))
 
 
@@ -246,10 +246,10 @@ async def test_a_request_that_cannot_be_read_is_set_aside_once(inbox: Inbox) -> 
 async def test_an_event_whose_handler_always_fails_is_set_aside(inbox: Inbox, caplog: pytest.LogCaptureFixture) -> None:
     """After as many attempts as were asked for; nothing of its content is told."""
     await inbox.put(SMS)
-    desk = Desk(fail)
-    async with inbox.worker(desk.router):
+    shop = Shop(fail)
+    async with inbox.worker(shop.router):
         await settled(inbox, InboxCounts(set_aside=1))
-    assert desk.seen == [SMS] * 3
+    assert shop.seen == [SMS] * 3
     (found,) = await inbox.set_aside()
     assert found == SetAside(
         key=SMS.key,
@@ -266,12 +266,12 @@ async def test_an_event_whose_handler_always_fails_is_set_aside(inbox: Inbox, ca
 
 async def test_what_was_set_aside_can_be_handed_over_again(inbox: Inbox) -> None:
     await inbox.put(SMS)
-    async with inbox.worker(Desk(fail).router):
+    async with inbox.worker(Shop(fail).router):
         await settled(inbox, InboxCounts(set_aside=1))
-    desk = Desk()
-    async with inbox.worker(desk.router):
+    shop = Shop()
+    async with inbox.worker(shop.router):
         assert await inbox.requeue(SMS.key)
-        await desk.had(1)
+        await shop.had(1)
     assert await inbox.counts() == InboxCounts(done=1)
     assert not await inbox.requeue(SMS.key)
     assert not await inbox.discard(SMS.key)
@@ -283,7 +283,7 @@ async def test_what_was_set_aside_is_listed_in_that_order_and_not_without_end(in
         wall.time += 1
         await inbox.put_unreadable(b"%d" % each, "no JSON")
     wall.time += 1
-    async with inbox.worker(Desk(fail).router):
+    async with inbox.worker(Shop(fail).router):
         await settled(inbox, InboxCounts(set_aside=4))
     shown = [found.query for found in await inbox.set_aside()]
     assert shown == [b"0", b"1", b"2", build_webhook(SMS).encode()]
@@ -308,10 +308,10 @@ async def test_what_could_not_be_read_is_tried_once_when_handed_over_again(inbox
         await inbox.put_unreadable(query, "who knows")
     for found in await inbox.set_aside():
         assert await inbox.requeue(found.key)
-    desk = Desk()
-    async with inbox.worker(desk.router):
+    shop = Shop()
+    async with inbox.worker(shop.router):
         await settled(inbox, InboxCounts(done=1, set_aside=1))
-    assert desk.seen == [SMS]
+    assert shop.seen == [SMS]
     (left,) = await inbox.set_aside()
     assert (left.attempts, left.reason) == (1, "InvalidWebhook: no parameter holds a JSON object")
 
@@ -340,20 +340,20 @@ def test_what_becomes_of_an_event(attempts: int, failure: str | None, ending: En
 async def test_a_failure_is_tried_again_when_its_time_has_come(open_inbox: Callable[..., Inbox], wall: Wall) -> None:
     inbox = open_inbox(retry=Retry(attempts=3, base=60.0, cap=60.0))
     await inbox.put(SMS)
-    desk = Desk(fail)
-    async with inbox.worker(desk.router):
-        await settled_after(inbox, desk, 1)
+    shop = Shop(fail)
+    async with inbox.worker(shop.router):
+        await settled_after(inbox, shop, 1)
         wall.time += 29
         await inbox.put(EVENTS[1])  # is looked at, and the other is not
-        await settled_after(inbox, desk, 2)
+        await settled_after(inbox, shop, 2)
         wall.time += 2
-        await settled_after(inbox, desk, 3)
-    assert desk.seen == [SMS, EVENTS[1], SMS]
+        await settled_after(inbox, shop, 3)
+    assert shop.seen == [SMS, EVENTS[1], SMS]
 
 
-async def settled_after(inbox: Inbox, desk: Desk, count: int) -> None:
+async def settled_after(inbox: Inbox, shop: Shop, count: int) -> None:
     """Wait until a handler was called that often and nothing is claimed any more."""
-    await desk.had(count)
+    await shop.had(count)
     await until(inbox, lambda counts: counts.claimed == 0)
 
 
@@ -393,7 +393,7 @@ async def test_the_reason_names_what_was_raised(
 ) -> None:
     inbox = open_inbox(retry=Retry(attempts=1), handler_timeout=0.01)
     await inbox.put(SMS)
-    async with inbox.worker(Desk(act).router):
+    async with inbox.worker(Shop(act).router):
         await settled(inbox, InboxCounts(set_aside=1))
     assert [found.reason for found in await inbox.set_aside()] == [reason]
 
@@ -406,14 +406,14 @@ async def test_an_event_that_ends_its_process_each_time_is_set_aside(
     await inbox.put(SMS)
     settings = inbox._settings
     for each in range(3):
-        crashed = functools.partial(_rows.claim, owner=f"crashed {each}", places=8, settings=settings)
+        crashed = functools.partial(_rows.claim_due, owner=f"crashed {each}", places=8, settings=settings)
         assert await inbox._do(crashed)
-        assert not await inbox._do(lambda connection: _rows.claim(connection, "other", 8, settings))
+        assert not await inbox._do(lambda connection: _rows.claim_due(connection, "other", 8, settings))
         wall.uptime += 31
-    desk = Desk()
-    async with inbox.worker(desk.router):
+    shop = Shop()
+    async with inbox.worker(shop.router):
         await settled(inbox, InboxCounts(set_aside=1))
-    assert desk.seen == []
+    assert shop.seen == []
     assert [found.reason for found in await inbox.set_aside()] == ["its process ended each time"]
 
 
@@ -423,7 +423,7 @@ def test_an_interrupt_ends_the_program_and_is_not_the_events_fault(inbox: Inbox,
 
     async def scenario() -> None:
         await inbox.put(SMS)
-        async with inbox.worker(Desk(interrupt).router):
+        async with inbox.worker(Shop(interrupt).router):
             await anyio.sleep_forever()
 
     with pytest.raises((KeyboardInterrupt, BaseExceptionGroup)):
@@ -436,7 +436,7 @@ async def test_a_suspect_is_claimed_alone_and_the_least_suspected_first(inbox: I
 
     async def claim(places: int, suspects: int = 1) -> list[tuple[str, int, bool]]:
         claims = await inbox._do(
-            lambda connection: _rows.claim(connection, "me", places, inbox._settings, suspects=suspects)
+            lambda connection: _rows.claim_due(connection, "me", places, inbox._settings, suspects=suspects)
         )
         await inbox._do(functools.partial(_rows.release, owner="me"))
         return [(claimed.key, claimed.attempts, claimed.suspect) for claimed in claims]
@@ -444,7 +444,7 @@ async def test_a_suspect_is_claimed_alone_and_the_least_suspected_first(inbox: I
     second, third, fourth = (event.key for event in EVENTS[1:4])
     for each in range(2):  # the first event goes down with a process twice, the second once
         await inbox.put(EVENTS[each])
-        crashed = functools.partial(_rows.claim, owner=f"crashed {each}", places=8, settings=inbox._settings)
+        crashed = functools.partial(_rows.claim_due, owner=f"crashed {each}", places=8, settings=inbox._settings)
         await inbox._do(crashed)
         wall.uptime += 31
     for event in EVENTS[2:4]:
@@ -475,7 +475,7 @@ async def test_the_key_is_kept_for_the_retention(
         await inbox.put(event)
     await handled(inbox, count=3)
     wall.time += 3599
-    async with inbox.worker(Desk().router):
+    async with inbox.worker(Shop().router):
         assert not await inbox.put(SMS)
         wall.time += 2
         await settled(inbox, InboxCounts())
@@ -493,7 +493,7 @@ async def test_nothing_is_stuck_where_a_clock_begins_anew(
     await inbox.put(SMS)
     change = "UPDATE events SET state = ?, due_at = ?, owner = 'somebody'"
     await inbox._do(lambda connection: connection.execute(change, (state, NOW + 1e9)).rowcount)
-    await inbox._do(lambda connection: _rows.claim(connection, "me", 8, inbox._settings))
+    await inbox._do(lambda connection: _rows.claim_due(connection, "me", 8, inbox._settings))
     assert rows(path, "state, due_at") == [(state, latest)]
 
 
@@ -510,15 +510,15 @@ async def test_a_new_event_is_handled_at_once_whatever_the_clock_said(inbox: Inb
 async def test_no_more_events_are_handled_at_a_time_than_asked_for(inbox: Inbox) -> None:
     """Nor claimed: other processes may have them."""
     resume = anyio.Event()
-    desk = Desk(lambda event: resume.wait())
-    async with inbox.worker(desk.router, concurrency=3):
+    shop = Shop(lambda event: resume.wait())
+    async with inbox.worker(shop.router, concurrency=3):
         await inbox.put(SMS)
-        await desk.had(1)
+        await shop.had(1)
         async with anyio.create_task_group() as group:
             for number in range(19):
                 group.start_soon(inbox.put, IncomingSms(message=str(number)))
         await settled(inbox, InboxCounts(waiting=17, claimed=3))
-        assert len(desk.seen) == 3
+        assert len(shop.seen) == 3
         resume.set()
         await settled(inbox, InboxCounts(done=20))
 
@@ -535,13 +535,13 @@ async def test_a_worker_learns_at_once_of_what_happens_in_its_own_process(
             failed.add(event.key)
             await fail(event)
 
-    desk = Desk(fail_at_first)
-    async with inbox.worker(desk.router, concurrency=1):
+    shop = Shop(fail_at_first)
+    async with inbox.worker(shop.router, concurrency=1):
         await settled(inbox, InboxCounts())
         async with anyio.create_task_group() as group:
             for event in EVENTS:
                 group.start_soon(inbox.put, event)
-        await desk.had(2 * len(EVENTS))
+        await shop.had(2 * len(EVENTS))
         await inbox.put_unreadable(build_webhook(SMS).encode() + b"#", "who knows")
         for found in await inbox.set_aside():
             await inbox.requeue(found.key)
@@ -551,9 +551,9 @@ async def test_a_worker_learns_at_once_of_what_happens_in_its_own_process(
 async def test_a_handler_that_is_soon_done_is_not_disturbed_at_the_end(inbox: Inbox) -> None:
     finish = anyio.Event()
     await inbox.put(SMS)
-    desk = Desk(lambda event: finish.wait())
-    async with anyio.create_task_group() as group, inbox.worker(desk.router):
-        await desk.had(1)
+    shop = Shop(lambda event: finish.wait())
+    async with anyio.create_task_group() as group, inbox.worker(shop.router):
+        await shop.had(1)
         group.start_soon(finish_later, finish)
     assert await inbox.counts() == InboxCounts(done=1)
 
@@ -578,10 +578,10 @@ async def test_an_inbox_may_be_closed_as_soon_as_its_worker_is_gone(inbox: Inbox
     """Whatever the worker had to write is written by then, even if it had to wait for the disk."""
     turn = threading.Event()
     await inbox.put(SMS)
-    desk = Desk(hang)
+    shop = Shop(hang)
     async with anyio.create_task_group() as group:
-        async with inbox.worker(desk.router):
-            await desk.had(1)
+        async with inbox.worker(shop.router):
+            await shop.had(1)
             group.start_soon(inbox._do, lambda connection: turn.wait(10))
             await anyio.lowlevel.checkpoint()
             threading.Timer(0.05, turn.set).start()
@@ -591,10 +591,10 @@ async def test_an_inbox_may_be_closed_as_soon_as_its_worker_is_gone(inbox: Inbox
 
 async def test_the_end_may_come_in_another_task(inbox: Inbox) -> None:
     await inbox.put(SMS)
-    desk = Desk()
-    worker = inbox.worker(desk.router)
+    shop = Shop()
+    worker = inbox.worker(shop.router)
     await asyncio.create_task(worker.__aenter__())
-    await desk.had(1)
+    await shop.had(1)
     await asyncio.create_task(worker.__aexit__(None, None, None))
     assert await inbox.counts() == InboxCounts(done=1)
 
@@ -605,16 +605,16 @@ async def test_an_end_that_is_cancelled_does_not_wait_for_handlers(
     monkeypatch.setattr(_worker, "GRACE", 60.0)
     await inbox.put(SMS)
     with anyio.move_on_after(10) as scope:
-        desk = Desk(hang)
-        async with inbox.worker(desk.router):
-            await desk.had(1)
+        shop = Shop(hang)
+        async with inbox.worker(shop.router):
+            await shop.had(1)
             scope.cancel()
     assert await inbox.counts() == InboxCounts(waiting=1)
 
 
 async def test_an_error_in_the_context_comes_out_of_it(inbox: Inbox) -> None:
     with pytest.raises(KeyError):
-        async with inbox.worker(Desk().router):
+        async with inbox.worker(Shop().router):
             raise KeyError
 
 
@@ -637,13 +637,13 @@ async def test_a_lease_is_renewed_while_a_handler_runs(
     monkeypatch.setattr(_rows, "renew", noted)
     inbox, finish = open_inbox(lease=0.03), anyio.Event()
     await inbox.put(SMS)
-    desk = Desk(lambda event: finish.wait())
-    async with inbox.worker(desk.router):
-        await desk.had(1)
+    shop = Shop(lambda event: finish.wait())
+    async with inbox.worker(shop.router):
+        await shop.had(1)
         for _ in range(3):
             wall.uptime += 0.02
             await renewals([SMS.key])
-            claim = functools.partial(_rows.claim, owner="other", places=8, settings=inbox._settings)
+            claim = functools.partial(_rows.claim_due, owner="other", places=8, settings=inbox._settings)
             assert await inbox._do(claim) == []
         assert rows(path, "due_at") == [(wall.uptime + 0.03,)]
         finish.set()
@@ -653,18 +653,18 @@ async def test_a_lease_is_renewed_while_a_handler_runs(
 async def test_a_worker_never_takes_over_what_it_is_doing(open_inbox: Callable[..., Inbox], wall: Wall) -> None:
     """Even if its event loop stood still for longer than a lease; and a clock that was put forward ends none."""
     inbox, finish = open_inbox(lease=30.0), anyio.Event()
-    desk = Desk(lambda event: finish.wait())
+    shop = Shop(lambda event: finish.wait())
     await inbox.put(SMS)
-    async with inbox.worker(desk.router):
-        await desk.had(1)
+    async with inbox.worker(shop.router):
+        await shop.had(1)
         wall.time += 1e6
-        other = functools.partial(_rows.claim, owner="other", places=8, settings=inbox._settings)
+        other = functools.partial(_rows.claim_due, owner="other", places=8, settings=inbox._settings)
         assert await inbox._do(other) == []
         wall.uptime += 31
         await inbox.put(EVENTS[1])
-        await desk.had(2)
+        await shop.had(2)
         finish.set()
-    assert desk.seen == [SMS, EVENTS[1]]
+    assert shop.seen == [SMS, EVENTS[1]]
 
 
 async def test_what_a_worker_that_crashed_had_claimed_is_free_when_its_lease_ends(
@@ -672,7 +672,7 @@ async def test_what_a_worker_that_crashed_had_claimed_is_free_when_its_lease_end
 ) -> None:
     inbox = open_inbox(lease=30.0)
     await inbox.put(SMS)
-    claim = functools.partial(_rows.claim, owner="other", places=8, settings=inbox._settings)
+    claim = functools.partial(_rows.claim_due, owner="other", places=8, settings=inbox._settings)
     assert [claimed.key for claimed in await inbox._do(claim)] == [SMS.key]
     wall.uptime += 29
     assert await inbox._do(claim) == []
@@ -691,9 +691,9 @@ async def test_nothing_is_taken_over_for_the_time_in_which_nobody_could_renew_a_
     monkeypatch.setattr(opening, "BUSY_TIMEOUT", 0.01)
     inbox = open_inbox(lease=30.0)
     await inbox.put(SMS)
-    await inbox._do(lambda connection: _rows.claim(connection, "other", 8, inbox._settings))
-    desk = Desk()
-    async with inbox.worker(desk.router):
+    await inbox._do(lambda connection: _rows.claim_due(connection, "other", 8, inbox._settings))
+    shop = Shop()
+    async with inbox.worker(shop.router):
         await inbox.put(EVENTS[1])
         await settled(inbox, InboxCounts(claimed=1, done=1))
         with closing(sqlite3.connect(path, isolation_level=None)) as program:
@@ -703,12 +703,12 @@ async def test_nothing_is_taken_over_for_the_time_in_which_nobody_could_renew_a_
             program.execute("ROLLBACK")
         for each in EVENTS[2:5]:
             await inbox.put(each)
-            await desk.had(EVENTS.index(each))
-            assert SMS not in desk.seen
+            await shop.had(EVENTS.index(each))
+            assert SMS not in shop.seen
             wall.uptime += 10
         wall.uptime += 1
         await settled(inbox, InboxCounts(done=5))
-    assert desk.seen[-1] == SMS
+    assert shop.seen[-1] == SMS
 
 
 async def test_some_places_are_for_what_failed_and_the_others_for_what_is_new(
@@ -718,7 +718,7 @@ async def test_some_places_are_for_what_failed_and_the_others_for_what_is_new(
     inbox = open_inbox(retry=Retry(attempts=3, base=1.0, cap=1.0))
 
     async def claim(places: int, **more: Any) -> list[Event]:
-        claims = await inbox._do(lambda connection: _rows.claim(connection, "me", places, inbox._settings, **more))
+        claims = await inbox._do(lambda connection: _rows.claim_due(connection, "me", places, inbox._settings, **more))
         return [parse_webhook(claimed.query) for claimed in claims]
 
     failed, new = EVENTS[:3], EVENTS[3:]
@@ -746,7 +746,7 @@ async def test_what_failed_and_what_is_new_take_turns(
         await inbox.put(event)
 
     def fail_all(connection: sqlite3.Connection) -> bool:
-        claims = _rows.claim(connection, "me", 8, inbox._settings)
+        claims = _rows.claim_due(connection, "me", 8, inbox._settings)
         ending = Ending("waiting", 1.0)
         return all(_rows.move(connection, claim.key, "me", ending, wall.time) for claim in claims)
 
@@ -754,8 +754,8 @@ async def test_what_failed_and_what_is_new_take_turns(
     wall.time += 2.0
     for number in range(6):
         await inbox.put(IncomingSms(message=f"new {number}"))
-    desk = await handled(inbox, count=12, concurrency=concurrency)
-    kinds = [event.raw["message"].split()[0] for event in desk.seen]
+    shop = await handled(inbox, count=12, concurrency=concurrency)
+    kinds = [event.raw["message"].split()[0] for event in shop.seen]
     assert set(kinds[:5]) == set(kinds[-7:]) == {"old", "new"}
 
 
@@ -763,7 +763,7 @@ async def test_what_is_done_is_done_whoever_claimed_it_meanwhile(open_inbox: Cal
     """All else is up to whoever has the lease."""
     inbox = open_inbox()
     await inbox.put(SMS)
-    await inbox._do(lambda connection: _rows.claim(connection, "now", 8, inbox._settings))
+    await inbox._do(lambda connection: _rows.claim_due(connection, "now", 8, inbox._settings))
     endings = [Ending("waiting"), Ending("set_aside"), Ending("done")]
     move = functools.partial(_rows.move, key=SMS.key, owner="before", now=NOW)
     assert [await inbox._do(functools.partial(move, ending=ending)) for ending in endings] == [False, False, True]
@@ -777,9 +777,9 @@ async def test_a_worker_that_fails_says_so_and_begins_anew(
     chances = iter([0.5])
     wall.chance = lambda: next(chances)
     await inbox.put(SMS)
-    desk = Desk(fail)
-    async with inbox.worker(desk.router, concurrency=1):
-        await desk.had(2)
+    shop = Shop(fail)
+    async with inbox.worker(shop.router, concurrency=1):
+        await shop.had(2)
         wall.chance = lambda: 0.5
         await settled(inbox, InboxCounts(set_aside=1))
     assert "inbox: the worker failed and begins anew: RuntimeError" in caplog.messages
@@ -796,17 +796,17 @@ async def test_a_worker_outlasts_trouble_with_the_file_and_tells_of_it_once(
     resume = anyio.Event()
     await inbox.put(SMS)
     move(path, away)
-    desk = Desk(lambda event: resume.wait())
-    async with inbox.worker(desk.router):
+    shop = Shop(lambda event: resume.wait())
+    async with inbox.worker(shop.router):
         await told(caplog, 1)
         move(away, path)
-        await desk.had(1)
+        await shop.had(1)
         move(path, away)
         resume.set()
         await told(caplog, 2)
         move(away, path)
         await settled(inbox, InboxCounts(done=1))
-    assert desk.seen == [SMS]
+    assert shop.seen == [SMS]
     assert caplog.messages == [f"inbox: {path}: No such file or directory; the worker goes on trying"] * 2
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
@@ -903,7 +903,7 @@ async def test_an_inbox_that_is_closed_says_so(inbox: Inbox) -> None:
         lambda: inbox.requeue("key"),
         lambda: inbox.discard("key"),
         inbox.counts,
-        inbox.worker(Desk().router).__aenter__,
+        inbox.worker(Shop().router).__aenter__,
     ]
     for call in calls:
         with pytest.raises(ConfigurationError, match="the inbox is closed"):
@@ -959,7 +959,7 @@ async def test_a_limit_that_is_none_is_refused(inbox: Inbox, limit: Any) -> None
 
 def test_a_worker_without_a_place_is_refused(inbox: Inbox) -> None:
     with pytest.raises(ConfigurationError, match="concurrency: must be 1 or more"):
-        inbox.worker(Desk().router, concurrency=0)
+        inbox.worker(Shop().router, concurrency=0)
 
 
 def test_a_file_that_is_no_inbox_is_refused(path: Path) -> None:

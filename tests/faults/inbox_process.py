@@ -125,7 +125,7 @@ async def serve(life: Life, fate: Fate) -> None:
             put = functools.partial(in_the_background, behind, inbox.put)
         if life.fault == "is done before it is handled":
             handles = functools.partial(in_the_background, behind, router.dispatch)
-            _worker.Worker._failure = lambda worker, event: handles(event)  # type: ignore[method-assign, assignment]
+            _worker._Run._failure = lambda run, event: handles(event)  # type: ignore[method-assign, assignment]
         await stack.enter_async_context(inbox.worker(router))
         async with anyio.create_task_group() as requests:
             for each in life.events * life.repeats:

@@ -26,7 +26,7 @@ __all__ = [
     "Claim",
     "Ending",
     "Settings",
-    "claim",
+    "claim_due",
     "counts",
     "decide",
     "discard",
@@ -61,27 +61,27 @@ LAYOUT: Final = Layout(
 SWEEP: Final = 500
 """How many rows are forgotten at a time, at most."""
 
-_PUT = """
+_INSERT = """
     INSERT INTO events (key, kind, query, state, due_at, received_at, reason) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT DO NOTHING
 """
-_BOUND = "UPDATE events SET due_at = :until WHERE state = :state AND due_at > :until"
+_LIMIT_DUE_AT = "UPDATE events SET due_at = :until WHERE state = :state AND due_at > :until"
 # Suspects are due at once, and those first that were so the least often.
-_FREE = """
+_SUSPECT_ENDED_LEASES = """
     UPDATE events SET state = 'suspect', due_at = attempts, owner = NULL
     WHERE state = 'claimed' AND due_at <= ? AND owner != ?
 """
-_FORGET = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE state = 'done' AND due_at <= ? LIMIT ?)"
-_DUE = """
+_DELETE_OLD = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE state = 'done' AND due_at <= ? LIMIT ?)"
+_SELECT_DUE = """
     SELECT key, kind, query, attempts + 1 FROM events
     WHERE state = ? AND due_at > ? AND due_at <= ? ORDER BY due_at, id LIMIT ?
 """
-_SET_ASIDE = """
+_SELECT_SET_ASIDE = """
     SELECT key, kind, query, received_at, attempts, reason FROM events
     WHERE state = 'set_aside' ORDER BY due_at, id LIMIT ?
 """
-_CLAIM = "UPDATE events SET state = 'claimed', due_at = ?, owner = ?, attempts = attempts + 1 WHERE key = ?"
-_MOVE = """
+_UPDATE_CLAIMED = "UPDATE events SET state = 'claimed', due_at = ?, owner = ?, attempts = attempts + 1 WHERE key = ?"
+_UPDATE_ENDED = """
     UPDATE events SET state = :state, due_at = :due_at, reason = :reason, owner = NULL,
         query = iif(:state = 'done', NULL, query) WHERE key = :key AND (owner = :owner OR :state = 'done')
 """
@@ -148,7 +148,7 @@ def decide(attempts: int, failure: str | None, settings: Settings) -> Ending:
 
 def put(connection: sqlite3.Connection, row: tuple[str, str, bytes, str, float, float, str]) -> bool:
     """Insert key, kind, query, state, when it is due, when it came, reason; return False if the key is there."""
-    return connection.execute(_PUT, row).rowcount > 0
+    return connection.execute(_INSERT, row).rowcount > 0
 
 
 def rehearse(connection: sqlite3.Connection, row: tuple[str, str, bytes, str, float, float, str]) -> bool:
@@ -156,7 +156,7 @@ def rehearse(connection: sqlite3.Connection, row: tuple[str, str, bytes, str, fl
     return put(connection, row) and connection.execute("DELETE FROM events WHERE key = ?", row[:1]).rowcount > 0
 
 
-def claim(
+def claim_due(
     connection: sqlite3.Connection,
     owner: str,
     places: int,
@@ -183,15 +183,15 @@ def claim(
     # Nothing is due later than that, unless the clock was set back, or the machine started anew.
     latest = {"waiting": now + settings.retry.cap, "claimed": uptime + settings.lease, "done": now + settings.retention}
     for state, until in latest.items():
-        connection.execute(_BOUND, {"state": state, "until": until})
+        connection.execute(_LIMIT_DUE_AT, {"state": state, "until": until})
     if take_over:
-        connection.execute(_FREE, (uptime, owner))
-    connection.execute(_FORGET, (now, SWEEP))
+        connection.execute(_SUSPECT_ENDED_LEASES, (uptime, owner))
+    connection.execute(_DELETE_OLD, (now, SWEEP))
     claims: list[Claim] = []
     for state, after, most in (("suspect", -1.0, suspects), ("waiting", 0.0, retries), ("waiting", -1.0, places)):
-        rows = connection.execute(_DUE, (state, after, now, min(most, places - len(claims)))).fetchall()
+        rows = connection.execute(_SELECT_DUE, (state, after, now, min(most, places - len(claims)))).fetchall()
         found = [Claim(key, kind, query, attempts, state == "suspect") for key, kind, query, attempts in rows]
-        connection.executemany(_CLAIM, [(uptime + settings.lease, owner, claim.key) for claim in found])
+        connection.executemany(_UPDATE_CLAIMED, [(uptime + settings.lease, owner, claim.key) for claim in found])
         claims += found
     return claims
 
@@ -205,7 +205,7 @@ def renew(connection: sqlite3.Connection, keys: list[str], owner: str, until: fl
 def move(connection: sqlite3.Connection, key: str, owner: str, ending: Ending, now: float) -> bool:
     """End a claim. What is done is done, whoever has claimed it meanwhile; all else is up to the owner."""
     row = {"key": key, "owner": owner, "state": ending.state, "due_at": now + ending.wait, "reason": ending.reason}
-    return connection.execute(_MOVE, row).rowcount > 0
+    return connection.execute(_UPDATE_ENDED, row).rowcount > 0
 
 
 def release(connection: sqlite3.Connection, owner: str) -> bool:
@@ -216,7 +216,7 @@ def release(connection: sqlite3.Connection, owner: str) -> bool:
 
 def set_aside(connection: sqlite3.Connection, limit: int) -> list[tuple[str, str, bytes, float, int, str]]:
     """Return key, kind, query, time, attempts and reason of what was set aside, in that order."""
-    return connection.execute(_SET_ASIDE, (limit,)).fetchall()
+    return connection.execute(_SELECT_SET_ASIDE, (limit,)).fetchall()
 
 
 def requeue(connection: sqlite3.Connection, key: str) -> bool:

@@ -1,9 +1,13 @@
-"""Takes events from the inbox and hands them to a router, until none of its handlers raises or it is too often."""
+"""Claim events and hand them to a router, until none of its handlers raises or it was too often.
+
+A ``Worker`` begins one ``_Run`` after the other, each with places and an owner id of its own, over one ``_Reach`` to
+the file.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
@@ -16,7 +20,9 @@ from insim_async._sqlite import Action, Desk
 from insim_async.errors import InboxUnavailable, InvalidWebhook
 from insim_async.webhooks.events import Event
 from insim_async.webhooks.inbox import _rows
+from insim_async.webhooks.inbox._places import Places
 from insim_async.webhooks.inbox._rows import Claim, Ending, Settings
+from insim_async.webhooks.inbox._sight import Sight
 from insim_async.webhooks.parsing import parse_again
 from insim_async.webhooks.router import WebhookRouter
 
@@ -35,7 +41,7 @@ GRACE: Final = 5.0
 
 
 class Worker:
-    """A task that claims events, and one for each of them.
+    """The life of a worker: a background task that runs until it is told to stop, whatever goes wrong.
 
     Args:
         desk: Of the event loop in which it works.
@@ -46,19 +52,10 @@ class Worker:
 
     def __init__(self, desk: Desk, settings: Settings, router: WebhookRouter, concurrency: int) -> None:
         self._desk = desk
-        self._settings = settings
-        self._router = router
-        self._concurrency = concurrency
-        self._owner = ""
-        self._free = 0  # places for events
-        self._claims: list[Claim] = []  # whose leases are to be renewed
+        self._begin = partial(_Run, _Reach(desk, settings), settings, router, concurrency)
         self._scope = anyio.CancelScope()
         self._gone = anyio.Event()
         self._stopping = False
-        self._well = True
-        self._retried = False  # whether what failed before had its turn the last time
-        self._reached_at = settings.clock.now()  # when the file answered the last time
-        self._blind_until = float("-inf")  # whose lease has ended by then may have had no way to renew it
 
     def start(self) -> None:
         """Begin to work; whoever starts it has to stop it, in whichever task."""
@@ -84,55 +81,93 @@ class Worker:
         with self._scope:
             while not self._stopping:
                 try:
-                    await self._work()
+                    await self._begin().work(lambda: self._stopping)
                 except Exception as error:  # noqa: BLE001 - a clock that raises, or a fault of ours: events must go on
-                    logger.error("inbox: the worker failed and begins anew: %s", _named(error))  # noqa: TRY400 - its words may hold content
+                    logger.error("inbox: the worker failed and begins anew: %s", _class_names(error))  # noqa: TRY400 - its words may hold content
                     await anyio.sleep(POLL)
 
-    async def _work(self) -> None:
-        # Whoever has a name of its own takes over what it left behind under another, as if somebody else had crashed.
-        self._owner, self._free, self._claims = token_hex(16), self._concurrency, []
+
+class _Reach:
+    """The way to the file, which may be blocked: what is asked through it, and what was seen of it meanwhile."""
+
+    def __init__(self, desk: Desk, settings: Settings) -> None:
+        self.desk = desk
+        self._now = settings.clock.now
+        self._sight = Sight(lease=settings.lease, answered_at=self._now())
+
+    async def attempt(self, action: Action[T]) -> T | None:
+        """Do it, or return None; of failures in a row only the first is logged."""
+        try:
+            result = await self.desk.do(action)
+        except InboxUnavailable as error:
+            if self._sight.answers:
+                logger.warning("inbox: %s; the worker goes on trying", error)
+            self._sight = self._sight.unanswered()
+            return None
+        self._sight = self._sight.answered(self._now())
+        return result
+
+    async def insist(self, action: Action[T]) -> T:
+        """Do it, however long that takes."""
+        while True:
+            if (result := await self.attempt(action)) is not None:
+                return result
+            await anyio.sleep(POLL)
+
+    def may_take_over(self) -> bool:
+        """Say whether a lease that has ended tells of a crash."""
+        return self._sight.may_take_over(self._now())
+
+
+class _Run:
+    """A task that claims events, one that renews their leases, and one for each of them; until one fails."""
+
+    def __init__(self, reach: _Reach, settings: Settings, router: WebhookRouter, concurrency: int) -> None:
+        self._reach = reach
+        self._settings = settings
+        self._router = router
+        self._places = Places(concurrency)
+        self._owner = token_hex(16)  # a fresh one for each run: rows left by one that failed look like another worker's
+
+    async def work(self, is_stopping: Callable[[], bool]) -> None:
+        """Claim events and have them handled until it is to stop; then give back what is still claimed."""
         try:
             async with anyio.create_task_group() as renewing:
                 renewing.start_soon(self._renew)
                 async with anyio.create_task_group() as handling:
-                    while not self._stopping:
+                    while not is_stopping():
                         await self._look(handling)
                 renewing.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
-                await self._try(partial(_rows.release, owner=self._owner))
+                await self._reach.attempt(partial(_rows.release, owner=self._owner))
 
     async def _look(self, handling: TaskGroup) -> None:
         """Claim what there is room for, and wait until there may be more, of either."""
-        news = self._desk.news()
-        claim = partial(
-            _rows.claim,
+        news = self._reach.desk.news()
+        quota = self._places.quota()
+        claim_due = partial(
+            _rows.claim_due,
             owner=self._owner,
-            places=self._free,
             settings=self._settings,
-            suspects=0 if any(claim.suspect for claim in self._claims) else 1,
-            retries=0 if self._retried or any(map(_is_retry, self._claims)) else 1,
-            take_over=self._sees(),
+            take_over=self._reach.may_take_over(),
+            **quota._asdict(),
         )
-        claims = await self._try(claim) if self._free else None
-        if claims:
-            self._retried = any(map(_is_retry, claims))
-        for one in claims or ():
-            self._free -= 1
-            self._claims.append(one)
-            handling.start_soon(self._handle, one)
+        claims = (await self._reach.attempt(claim_due) if quota.places else None) or []
+        self._places.take(claims)
+        for claim in claims:
+            handling.start_soon(self._handle, claim)
         with anyio.move_on_after(POLL):
             await news.wait()
 
     async def _handle(self, claim: Claim) -> None:
         ending = await self._ending(claim)
-        self._free += 1
-        self._desk.wake()  # so early that the transaction that ends this claims the next
+        self._places.leave()
+        self._reach.desk.wake()  # so early that the transaction that ends this claims the next
         _log(claim, ending)
         now = self._settings.clock.wall()
-        await self._insist(partial(_rows.move, key=claim.key, owner=self._owner, ending=ending, now=now))
-        self._claims.remove(claim)
+        await self._reach.insist(partial(_rows.move, key=claim.key, owner=self._owner, ending=ending, now=now))
+        self._places.forget(claim)
 
     async def _ending(self, claim: Claim) -> Ending:
         try:
@@ -144,6 +179,7 @@ class Worker:
         return _rows.decide(claim.attempts, failure, self._settings)
 
     async def _failure(self, event: Event) -> str | None:
+        """Call the handlers, and return why they failed, if they did."""
         try:
             with anyio.fail_after(self._settings.handler_timeout):
                 await self._router.dispatch(event)
@@ -151,45 +187,15 @@ class Worker:
             raise
         except BaseException as error:  # noqa: BLE001 - it is the user's: SystemExit and the like must not end the worker
             await checkpoint_if_cancelled()  # goes on if it is a cancellation that nobody but the handler asked for
-            return _named(error)
+            return _class_names(error)
         return None
 
     async def _renew(self) -> None:
-        settings = self._settings
+        lease, now = self._settings.lease, self._settings.clock.now
         while True:
-            await anyio.sleep(settings.lease / 3)
-            keys, until = [claim.key for claim in self._claims], settings.clock.now() + settings.lease
-            await self._try(partial(_rows.renew, keys=keys, owner=self._owner, until=until))
-
-    async def _insist(self, action: Action[T]) -> T:
-        while True:
-            if (result := await self._try(action)) is not None:
-                return result
-            await anyio.sleep(POLL)
-
-    async def _try(self, action: Action[T]) -> T | None:
-        """Do it, or return None; of failures in a row only the first is logged."""
-        try:
-            result = await self._desk.do(action)
-        except InboxUnavailable as error:
-            if self._well:
-                logger.warning("inbox: %s; the worker goes on trying", error)
-            self._well = False
-            return None
-        now = self._settings.clock.now()
-        if now - self._reached_at > self._settings.lease / 2:
-            self._blind_until = now + self._settings.lease
-        self._reached_at, self._well = now, True
-        return result
-
-    def _sees(self) -> bool:
-        """Say whether a lease that has ended tells of a crash: while nobody could write, nobody could renew one."""
-        now = self._settings.clock.now()
-        return now >= self._blind_until and now - self._reached_at <= self._settings.lease / 2
-
-
-def _is_retry(claim: Claim) -> bool:
-    return claim.attempts > 1 and not claim.suspect
+            await anyio.sleep(lease / 3)
+            renew = partial(_rows.renew, keys=self._places.keys, owner=self._owner, until=now() + lease)
+            await self._reach.attempt(renew)
 
 
 def _log(claim: Claim, ending: Ending) -> None:
@@ -205,14 +211,14 @@ def _log(claim: Claim, ending: Ending) -> None:
             assert_never(ending.state)
 
 
-def _named(error: BaseException) -> str:
+def _class_names(error: BaseException) -> str:
     """Name the classes of what was raised; its words may hold a person's number or text."""
-    return ", ".join(dict.fromkeys(_names(error)))
+    return ", ".join(dict.fromkeys(_each_name(error)))
 
 
-def _names(error: BaseException) -> Iterator[str]:
+def _each_name(error: BaseException) -> Iterator[str]:
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
-            yield from _names(inner)
+            yield from _each_name(inner)
     else:
         yield type(error).__name__

@@ -1,0 +1,90 @@
+"""What a worker may claim, and when it may believe that another one crashed."""
+
+from __future__ import annotations
+
+import pytest
+
+from insim_async.webhooks.inbox._places import Places, Quota
+from insim_async.webhooks.inbox._rows import Claim
+from insim_async.webhooks.inbox._sight import Sight
+
+NEW = Claim("new", "call", b"", 1, suspect=False)
+NEWER = Claim("newer", "call", b"", 1, suspect=False)
+RETRY = Claim("retry", "call", b"", 2, suspect=False)
+SUSPECT = Claim("suspect", "call", b"", 2, suspect=True)
+
+
+class TestSight:
+    @pytest.mark.parametrize(
+        ("answers", "now", "may"),
+        [
+            ([], 0.0, True),
+            ([], 5.0, True),
+            ([], 5.1, False),  # half a lease without an answer
+            ([5.0], 9.0, True),
+            ([5.0, 10.0, 15.0], 15.0, True),
+            ([5.1], 5.1, False),  # nobody could renew a lease: each has a whole one again
+            ([5.1], 15.0, False),
+            ([5.1, 10.0, 15.0], 15.0, False),
+            ([5.1, 10.0, 15.0], 15.1, True),
+            ([5.1, 10.0, 15.2], 25.0, False),  # blind again, before it could see
+            ([5.1, 10.0, 15.2, 20.0, 25.0], 25.1, False),
+            ([5.1, 10.0, 15.2, 20.0, 25.0], 25.2, True),
+            ([100.0], 109.9, False),
+            ([100.0, 105.0], 110.0, True),
+        ],
+    )
+    def test_tells_whether_an_ended_lease_is_a_crash(self, answers: list[float], now: float, may: bool) -> None:
+        """With leases of ten seconds, which begin at zero."""
+        sight = Sight(lease=10.0, answered_at=0.0)
+        for at in answers:
+            sight = sight.answered(at)
+        assert sight.may_take_over(now) is may
+
+    def test_of_a_file_that_does_not_answer_is_not_lost_at_once(self) -> None:
+        sight = Sight(lease=10.0, answered_at=0.0)
+        unanswered = sight.unanswered()
+        assert (sight.answers, unanswered.answers, unanswered.answered(1.0).answers) == (True, False, True)
+        assert (unanswered.may_take_over(5.0), unanswered.may_take_over(5.1)) == (True, False)
+
+
+class TestPlaces:
+    @pytest.mark.parametrize(
+        ("claimed", "quota"),
+        [
+            ([], Quota(3, 1, 1)),
+            ([[]], Quota(3, 1, 1)),
+            ([[NEW]], Quota(2, 1, 1)),
+            ([[NEW, NEWER]], Quota(1, 1, 1)),
+            ([[SUSPECT]], Quota(2, 0, 1)),
+            ([[RETRY]], Quota(2, 1, 0)),
+            ([[RETRY], []], Quota(2, 1, 0)),
+            ([[RETRY], [NEW]], Quota(1, 1, 0)),  # it is still being handled
+            ([[NEW, RETRY, SUSPECT]], Quota(0, 0, 0)),
+        ],
+    )
+    def test_are_for_one_suspect_and_one_retry_at_a_time(self, claimed: list[list[Claim]], quota: Quota) -> None:
+        places = Places(3)
+        for claims in claimed:
+            places.take(claims)
+        assert places.quota() == quota
+
+    def test_are_for_what_is_new_after_what_failed_before(self) -> None:
+        """Even with one place, of which each has its turn."""
+        places = Places(1)
+        for claim, retries in ((RETRY, 0), (NEW, 1), (RETRY, 0)):
+            places.take([claim])
+            places.leave()
+            places.forget(claim)
+            places.take([])
+            assert places.quota() == Quota(1, 1, retries)
+
+    def test_are_free_before_the_lease_is(self) -> None:
+        """The row remains claimed until its end is on disk."""
+        places = Places(1)
+        places.take([SUSPECT])
+        assert (places.quota(), places.keys) == (Quota(0, 0, 1), ["suspect"])
+        places.leave()
+        assert (places.quota(), places.keys) == (Quota(1, 0, 1), ["suspect"])
+        places.forget(SUSPECT)
+        assert (places.quota(), places.keys) == (Quota(1, 1, 1), [])
