@@ -57,7 +57,9 @@ def query_of(name: str, pairs: Pairs) -> bytes:
 
 
 SAFE = "!~*'()"
-DOCUMENTED = [(name, payload) for name, payload in PUBLISHED if _fast.documented(query_of(name, [*payload.items()]))]
+DOCUMENTED = [
+    (name, payload) for name, payload in PUBLISHED if _fast.documented_event(query_of(name, [*payload.items()]))
+]
 
 
 def test_all_kinds_go_the_fast_way_as_documented() -> None:
@@ -77,7 +79,7 @@ def test_all_kinds_go_the_fast_way_as_documented() -> None:
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
 def test_what_is_published_is_read_the_same_in_both_ways(vector: dict[str, Any]) -> None:
     query = vector["query"].encode()
-    fast = _fast.documented(query)
+    fast = _fast.documented_event(query)
     assert fast is None or facts_of(fast) == slow_outcome(query)
     assert outcome(query) == slow_outcome(query)
 
@@ -222,7 +224,7 @@ def documented_queries(draw: st.DrawFn) -> bytes:
 @given(documented_queries() | perturbed_queries())
 def test_whatever_the_fast_way_returns_is_what_the_slow_way_says(query: bytes) -> None:
     slow = slow_outcome(query)
-    fast = _fast.documented(query)
+    fast = _fast.documented_event(query)
     assert fast is None or facts_of(fast) == slow
     assert outcome(query) == slow
 
@@ -237,7 +239,7 @@ def test_a_duration_is_read_the_same_in_both_ways(duration: str) -> None:
         duration=timedelta(seconds=7),
     )
     query = build_webhook(call).replace(quote("00:00:07"), quote(duration)).encode()
-    fast = _fast.documented(query)
+    fast = _fast.documented_event(query)
     assert (fast is None) == (duration in {"7", "1:00:00"})
     assert outcome(query) == slow_outcome(query)
 

@@ -37,7 +37,7 @@ from insim_async.webhooks import (
     parse_webhook,
 )
 from insim_async.webhooks.inbox import Inbox, InboxCounts, SetAside, _inbox, _rows, _worker
-from insim_async.webhooks.inbox._rows import Ending, Settings, decide
+from insim_async.webhooks.inbox._rows import Ending, Policy, decide
 from insim_async.webhooks.parsing import MAX_QUERY_BYTES
 
 TEXT = "bluedoor"
@@ -316,7 +316,7 @@ async def test_what_could_not_be_read_is_tried_once_when_handed_over_again(inbox
     assert (left.attempts, left.reason) == (1, "InvalidWebhook: no parameter holds a JSON object")
 
 
-SETTINGS = Settings(
+POLICY = Policy(
     retry=Retry(attempts=4, base=1.0, cap=3.0), retention=99.0, handler_timeout=1.0, lease=1.0, clock=Wall().clock
 )
 
@@ -334,7 +334,7 @@ SETTINGS = Settings(
     ],
 )
 def test_what_becomes_of_an_event(attempts: int, failure: str | None, ending: Ending) -> None:
-    assert decide(attempts, failure, SETTINGS) == ending
+    assert decide(attempts, failure, POLICY) == ending
 
 
 async def test_a_failure_is_tried_again_when_its_time_has_come(open_inbox: Callable[..., Inbox], wall: Wall) -> None:
@@ -404,11 +404,11 @@ async def test_an_event_that_ends_its_process_each_time_is_set_aside(
     """Whoever claims it dies; after as many attempts as for any failure it is not claimed for a handler again."""
     inbox = open_inbox(retry=AT_ONCE, lease=30.0)
     await inbox.put(SMS)
-    settings = inbox._settings
+    policy = inbox._policy
     for each in range(3):
-        crashed = functools.partial(_rows.claim_due, owner=f"crashed {each}", places=8, settings=settings)
+        crashed = functools.partial(_rows.claim_due, owner=f"crashed {each}", places=8, policy=policy)
         assert await inbox._do(crashed)
-        assert not await inbox._do(lambda connection: _rows.claim_due(connection, "other", 8, settings))
+        assert not await inbox._do(lambda connection: _rows.claim_due(connection, "other", 8, policy))
         wall.uptime += 31
     shop = Shop()
     async with inbox.worker(shop.router):
@@ -436,7 +436,7 @@ async def test_a_suspect_is_claimed_alone_and_the_least_suspected_first(inbox: I
 
     async def claim(places: int, suspects: int = 1) -> list[tuple[str, int, bool]]:
         claims = await inbox._do(
-            lambda connection: _rows.claim_due(connection, "me", places, inbox._settings, suspects=suspects)
+            lambda connection: _rows.claim_due(connection, "me", places, inbox._policy, suspects=suspects)
         )
         await inbox._do(functools.partial(_rows.release, owner="me"))
         return [(claimed.key, claimed.attempts, claimed.suspect) for claimed in claims]
@@ -444,7 +444,7 @@ async def test_a_suspect_is_claimed_alone_and_the_least_suspected_first(inbox: I
     second, third, fourth = (event.key for event in EVENTS[1:4])
     for each in range(2):  # the first event goes down with a process twice, the second once
         await inbox.put(EVENTS[each])
-        crashed = functools.partial(_rows.claim_due, owner=f"crashed {each}", places=8, settings=inbox._settings)
+        crashed = functools.partial(_rows.claim_due, owner=f"crashed {each}", places=8, policy=inbox._policy)
         await inbox._do(crashed)
         wall.uptime += 31
     for event in EVENTS[2:4]:
@@ -493,7 +493,7 @@ async def test_nothing_is_stuck_where_a_clock_begins_anew(
     await inbox.put(SMS)
     change = "UPDATE events SET state = ?, due_at = ?, owner = 'somebody'"
     await inbox._do(lambda connection: connection.execute(change, (state, NOW + 1e9)).rowcount)
-    await inbox._do(lambda connection: _rows.claim_due(connection, "me", 8, inbox._settings))
+    await inbox._do(lambda connection: _rows.claim_due(connection, "me", 8, inbox._policy))
     assert rows(path, "state, due_at") == [(state, latest)]
 
 
@@ -643,7 +643,7 @@ async def test_a_lease_is_renewed_while_a_handler_runs(
         for _ in range(3):
             wall.uptime += 0.02
             await renewals([SMS.key])
-            claim = functools.partial(_rows.claim_due, owner="other", places=8, settings=inbox._settings)
+            claim = functools.partial(_rows.claim_due, owner="other", places=8, policy=inbox._policy)
             assert await inbox._do(claim) == []
         assert rows(path, "due_at") == [(wall.uptime + 0.03,)]
         finish.set()
@@ -658,7 +658,7 @@ async def test_a_worker_never_takes_over_what_it_is_doing(open_inbox: Callable[.
     async with inbox.worker(shop.router):
         await shop.had(1)
         wall.time += 1e6
-        other = functools.partial(_rows.claim_due, owner="other", places=8, settings=inbox._settings)
+        other = functools.partial(_rows.claim_due, owner="other", places=8, policy=inbox._policy)
         assert await inbox._do(other) == []
         wall.uptime += 31
         await inbox.put(EVENTS[1])
@@ -672,7 +672,7 @@ async def test_what_a_worker_that_crashed_had_claimed_is_free_when_its_lease_end
 ) -> None:
     inbox = open_inbox(lease=30.0)
     await inbox.put(SMS)
-    claim = functools.partial(_rows.claim_due, owner="other", places=8, settings=inbox._settings)
+    claim = functools.partial(_rows.claim_due, owner="other", places=8, policy=inbox._policy)
     assert [claimed.key for claimed in await inbox._do(claim)] == [SMS.key]
     wall.uptime += 29
     assert await inbox._do(claim) == []
@@ -691,7 +691,7 @@ async def test_nothing_is_taken_over_for_the_time_in_which_nobody_could_renew_a_
     monkeypatch.setattr(opening, "BUSY_TIMEOUT", 0.01)
     inbox = open_inbox(lease=30.0)
     await inbox.put(SMS)
-    await inbox._do(lambda connection: _rows.claim_due(connection, "other", 8, inbox._settings))
+    await inbox._do(lambda connection: _rows.claim_due(connection, "other", 8, inbox._policy))
     shop = Shop()
     async with inbox.worker(shop.router):
         await inbox.put(EVENTS[1])
@@ -718,7 +718,7 @@ async def test_some_places_are_for_what_failed_and_the_others_for_what_is_new(
     inbox = open_inbox(retry=Retry(attempts=3, base=1.0, cap=1.0))
 
     async def claim(places: int, **more: Any) -> list[Event]:
-        claims = await inbox._do(lambda connection: _rows.claim_due(connection, "me", places, inbox._settings, **more))
+        claims = await inbox._do(lambda connection: _rows.claim_due(connection, "me", places, inbox._policy, **more))
         return [parse_webhook(claimed.query) for claimed in claims]
 
     failed, new = EVENTS[:3], EVENTS[3:]
@@ -746,7 +746,7 @@ async def test_what_failed_and_what_is_new_take_turns(
         await inbox.put(event)
 
     def fail_all(connection: sqlite3.Connection) -> bool:
-        claims = _rows.claim_due(connection, "me", 8, inbox._settings)
+        claims = _rows.claim_due(connection, "me", 8, inbox._policy)
         ending = Ending("waiting", 1.0)
         return all(_rows.move(connection, claim.key, "me", ending, wall.time) for claim in claims)
 
@@ -763,7 +763,7 @@ async def test_what_is_done_is_done_whoever_claimed_it_meanwhile(open_inbox: Cal
     """All else is up to whoever has the lease."""
     inbox = open_inbox()
     await inbox.put(SMS)
-    await inbox._do(lambda connection: _rows.claim_due(connection, "now", 8, inbox._settings))
+    await inbox._do(lambda connection: _rows.claim_due(connection, "now", 8, inbox._policy))
     endings = [Ending("waiting"), Ending("set_aside"), Ending("done")]
     move = functools.partial(_rows.move, key=SMS.key, owner="before", now=NOW)
     assert [await inbox._do(functools.partial(move, ending=ending)) for ending in endings] == [False, False, True]

@@ -28,7 +28,7 @@ from insim_async.webhooks import (
     _reception,
     build_webhook,
 )
-from insim_async.webhooks._reception import PROBE, Reception, Response
+from insim_async.webhooks._reception import SELFTEST_FIELD, Reception, Response
 from insim_async.webhooks.inbox import Inbox
 from insim_async.webhooks.parsing import MAX_QUERY_BYTES
 from tests.faults.leaks import NUMBER, TEXT, USUAL, leaks_of_records, shown_by_record
@@ -457,7 +457,7 @@ class TestProbe:
         self, inbox: Inbox, caplog: pytest.LogCaptureFixture, value: object, kept: bool
     ) -> None:
         house = House(inbox if kept else None)
-        event = IncomingSms(message=TEXT, raw_json=msgspec.json.encode({**SMS.raw, PROBE: value}))
+        event = IncomingSms(message=TEXT, raw_json=msgspec.json.encode({**SMS.raw, SELFTEST_FIELD: value}))
         raw = build_webhook(event)
         answer = await house.get(raw)
         assert (answer.status, answer.headers) == (200, (("content-type", "application/json"),))
@@ -473,13 +473,17 @@ class TestProbe:
 
     async def test_is_a_field_of_the_payload_itself(self, house: House) -> None:
         """What a person writes does not make one."""
-        for payload in (SOME | {"message": f'","{PROBE}":"'}, SOME | {"a": {PROBE: "x"}}, SOME | {PROBE.upper(): "x"}):
+        for payload in (
+            SOME | {"message": f'","{SELFTEST_FIELD}":"'},
+            SOME | {"a": {SELFTEST_FIELD: "x"}},
+            SOME | {SELFTEST_FIELD.upper(): "x"},
+        ):
             await house.get(query(payload))
-        await house.get(f"{PROBE}=x&" + query(SOME))
+        await house.get(f"{SELFTEST_FIELD}=x&" + query(SOME))
         assert len(house.seen) == 4
 
     async def test_without_the_secret_is_turned_away(self, house: House) -> None:
-        assert (await house.get(query(SOME | {PROBE: "x"}), "/insim/wrong")).status == 404
+        assert (await house.get(query(SOME | {SELFTEST_FIELD: "x"}), "/insim/wrong")).status == 404
 
 
 class TestInbox:

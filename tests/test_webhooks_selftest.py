@@ -29,10 +29,10 @@ from insim_async.webhooks.inbox import Inbox
 from insim_async.webhooks.selftest import (
     NoReply,
     Reply,
-    Result,
-    check,
+    SampleResult,
     over_network,
     read_callback,
+    run_selftest,
     verdict,
 )
 from insim_async.webhooks.selftest._callback import CLOSED, LATE
@@ -66,8 +66,8 @@ def receive(url: str, inbox: Inbox | None = None) -> Reply:
     return Reply(answer.status, answer.body)
 
 
-def found(exchange: Callable[[str], Reply | NoReply], url: str = HTTPS) -> list[Result]:
-    return list(check(read_callback(url), exchange, nonce="n"))
+def found(exchange: Callable[[str], Reply | NoReply], url: str = HTTPS) -> list[SampleResult]:
+    return list(run_selftest(read_callback(url), exchange, nonce="n"))
 
 
 def words(exchange: Callable[[str], Reply | NoReply]) -> list[str]:
@@ -160,7 +160,7 @@ class TestWhatArrives:
             return Reply(404)
 
         for _ in range(2):
-            next(check(read_callback(HTTPS), exchange))
+            next(run_selftest(read_callback(HTTPS), exchange))
         assert len(sent) == 4
 
     def test_is_told_apart_from_an_earlier_test(self) -> None:
@@ -396,7 +396,7 @@ async def stand_in(
         await asyncio.gather(*served)
 
 
-async def over_sockets(base: str, patience: float = 5.0) -> list[Result]:
+async def over_sockets(base: str, patience: float = 5.0) -> list[SampleResult]:
     return await asyncio.to_thread(found, over_network(patience), f"{base}/insim/{SECRET}")
 
 

@@ -28,8 +28,8 @@ __all__ = ["Desk", "Desks"]
 T = TypeVar("T")
 
 
-class _Fault(Struct, frozen=True):
-    """Why an operation was not done."""
+class _NotDone(Struct, frozen=True):
+    """What came of an operation that was not done: why."""
 
     words: str
 
@@ -37,7 +37,7 @@ class _Fault(Struct, frozen=True):
 class _Operation(Generic[T]):
     """An action that waits for its transaction, and what came of it."""
 
-    def __init__(self, action: Action[T], result: T | _Fault) -> None:
+    def __init__(self, action: Action[T], result: T | _NotDone) -> None:
         self.action = action
         self.settled = anyio.Event()
         self.result = result
@@ -79,14 +79,14 @@ class Desk:
             InSimError: Of the class of whoever opened the file. It was not done; or, where the time was over, it
                 was begun and may be done all the same.
         """
-        operation = _Operation(action, _Fault(f"the {self._file.name}'s file does not answer"))
+        operation = _Operation(action, _NotDone(f"the {self._file.name}'s file does not answer"))
         self._waiting.append(operation)
         self._begin()
         with anyio.move_on_after(timeout):
             await operation.settled.wait()
         if not operation.settled.is_set() and operation in self._waiting:
             self._waiting.remove(operation)
-        if isinstance(operation.result, _Fault):
+        if isinstance(operation.result, _NotDone):
             raise self._file.unavailable(operation.result.words)
         return operation.result
 
@@ -109,7 +109,7 @@ class Desk:
         try:
             results = self._file.transact([operation.action for operation in batch])
         except InSimError as error:
-            results = [_Fault(str(error))] * len(batch)
+            results = [_NotDone(str(error))] * len(batch)
         for operation, result in zip(batch, results, strict=True):
             operation.result = result
 

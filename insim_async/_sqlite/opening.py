@@ -25,7 +25,7 @@ __all__ = ["Layout", "execute_patiently", "inode_of", "open_database", "prepare_
 BUSY_TIMEOUT: Final = 1.5
 """Seconds to wait for other processes that hold the file (SQLITE_BUSY)."""
 
-_SETTINGS = (
+_PRAGMAS = (
     "PRAGMA journal_mode = TRUNCATE",  # or SQLITE_BUSY, where another program uses a write-ahead log
     "PRAGMA synchronous = FULL",
     "PRAGMA secure_delete = ON",  # what is erased is overwritten
@@ -34,7 +34,7 @@ _SETTINGS = (
 _SMALLEST = 512  # bytes; SQLite takes a file with fewer for a new one
 READ_THROUGH: Final = 16 << 20
 """Bytes; a larger file is not read through when it is opened, since other processes cannot write meanwhile."""
-_FAULTS = {
+_WORDS_BY_CODE = {
     sqlite3.SQLITE_NOTADB: "is no SQLite file; give the path of another, or move it away",
     sqlite3.SQLITE_CORRUPT: "is damaged; put a copy in its place, or move it away",
     sqlite3.SQLITE_BUSY: "is locked by another program; end that first",
@@ -68,9 +68,9 @@ def prepare_database(path: Path, layout: Layout) -> None:
         with closing(open_database(path, layout)) as connection:
             sound = _is_sound(connection, path)
         if not sound:
-            raise ConfigurationError(f"{path}: {_FAULTS[sqlite3.SQLITE_CORRUPT]}")
+            raise ConfigurationError(f"{path}: {_WORDS_BY_CODE[sqlite3.SQLITE_CORRUPT]}")
     except sqlite3.Error as error:
-        fault = _FAULTS.get(error.sqlite_errorcode & 0xFF, f"cannot be opened: {error}")
+        fault = _WORDS_BY_CODE.get(error.sqlite_errorcode & 0xFF, f"cannot be opened: {error}")
         raise ConfigurationError(f"{path}: {fault}") from error
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be opened: {error.strerror}") from error
@@ -88,7 +88,7 @@ def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
         sqlite3.Error: It cannot be read.
         OSError: It is not there.
     """
-    if fault := _fault(path):
+    if fault := _why_refused(path):
         raise ConfigurationError(f"{path}: {fault}")
     where = f"{path.as_uri()}?mode=rw"
     connection = sqlite3.connect(where, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
@@ -101,8 +101,8 @@ def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
             raise ConfigurationError(
                 f"{path}: has version {version} where {layout.version} is expected; use the insim_async that wrote it"
             )
-        for setting in _SETTINGS:
-            connection.execute(setting)
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
     except BaseException:
         connection.close()
         raise
@@ -164,7 +164,7 @@ def _is_sound(connection: sqlite3.Connection, path: Path) -> bool:
     return bool(execute_patiently(connection, "PRAGMA quick_check(1)").fetchone() == ("ok",))
 
 
-def _fault(path: Path) -> str | None:
+def _why_refused(path: Path) -> str | None:
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
         return "is a link; give the path of the file itself"

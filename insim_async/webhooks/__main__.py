@@ -9,10 +9,10 @@ from typing import NoReturn
 
 from insim_async.errors import ConfigurationError
 from insim_async.webhooks import new_secret
-from insim_async.webhooks.selftest import Result, check, over_network, read_callback, verdict
+from insim_async.webhooks.selftest import SampleResult, over_network, read_callback, run_selftest, verdict
 
 
-class _Parser(argparse.ArgumentParser):
+class _DiscreetParser(argparse.ArgumentParser):
     """Never repeats an argument, which may be a URL with its secret."""
 
     def error(self, message: str) -> NoReturn:  # noqa: ARG002 - it repeats the argument
@@ -30,17 +30,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(new_secret())
         return 0
     try:
-        return _check(options.url)
+        return _check_url(options.url)
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 2
 
 
-def _check(url: str) -> int:
+def _check_url(url: str) -> int:
     callback = read_callback(url)
     _say(f"{callback}" + " (the secret and all texts travel in clear: use https)" * url.lower().startswith("http:"))
-    results: list[Result] = []
-    for result in check(callback, over_network()):
+    results: list[SampleResult] = []
+    for result in run_selftest(callback, over_network()):
         _say(str(result))
         results.append(result)
     _say(verdict(results))
@@ -48,7 +48,7 @@ def _check(url: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m insim_async.webhooks", description="Webhooks of inSIM.")
+    parser = _DiscreetParser(prog="python -m insim_async.webhooks", description="Webhooks of inSIM.")
     commands = parser.add_subparsers(dest="command", required=True)
     checking = commands.add_parser("check", help="send one long event of each kind to your app and say what arrived")
     checking.add_argument("url", metavar="URL", help="the callback URL with its secret, as it stands in your account")

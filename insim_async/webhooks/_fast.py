@@ -23,17 +23,17 @@ from insim_async.webhooks.events import (
     LinkClick,
 )
 
-__all__ = ["documented", "has_each_key_once", "unescaped"]
+__all__ = ["documented_event", "has_each_key_once", "unescaped"]
 
 _AMPERSAND, _EQUALS, _NUL = b"&=\0"
 _QUOTED_PRINTABLE = bytes.maketrans(b"%=\r\n", b"=\0\0\0")
 """Makes of percent-escapes what ``a2b_qp`` undoes, and of what it takes for something else a NUL."""
 _KEY = re.compile(rb'"\s*:')
-_DURATION = re.compile(r"([0-9]{2}):([0-5][0-9]):([0-5][0-9])")
-_QUOTES = 4 * 5  # of five fields, each a name and a text
+_HH_MM_SS = re.compile(r"([0-9]{2}):([0-5][0-9]):([0-5][0-9])")
+_QUOTATION_MARKS = 4 * 5  # of five fields, each a name and a text
 
 
-class _Sms(Unshown, frozen=True, gc=False, forbid_unknown_fields=True, tag="incoming_sms", tag_field="title"):
+class _SmsPayload(Unshown, frozen=True, gc=False, forbid_unknown_fields=True, tag="incoming_sms", tag_field="title"):
     device_identification: str
     phone_number: str = field(name="from")
     message: str
@@ -49,7 +49,7 @@ class _Sms(Unshown, frozen=True, gc=False, forbid_unknown_fields=True, tag="inco
         )
 
 
-class _AnyCall(Unshown, frozen=True, gc=False, forbid_unknown_fields=True, tag_field="title"):
+class _CallPayload(Unshown, frozen=True, gc=False, forbid_unknown_fields=True, tag_field="title"):
     direction: ClassVar[str]
     device_identification: str
     phone_number: str
@@ -57,7 +57,7 @@ class _AnyCall(Unshown, frozen=True, gc=False, forbid_unknown_fields=True, tag_f
     duration: str
 
     def event(self, raw_json: bytes) -> Event | None:
-        duration = _duration(self.duration)
+        duration = _plain_duration(self.duration)
         if duration is None:
             return None
         return CallEvent(
@@ -70,19 +70,19 @@ class _AnyCall(Unshown, frozen=True, gc=False, forbid_unknown_fields=True, tag_f
         )
 
 
-class _IncomingCall(_AnyCall, frozen=True, gc=False, tag="incoming_call"):
+class _IncomingCallPayload(_CallPayload, frozen=True, gc=False, tag="incoming_call"):
     direction: ClassVar[str] = "incoming"
 
 
-class _OutgoingCall(_AnyCall, frozen=True, gc=False, tag="outgoing_call"):
+class _OutgoingCallPayload(_CallPayload, frozen=True, gc=False, tag="outgoing_call"):
     direction: ClassVar[str] = "outgoing"
 
 
-class _MissedCall(_AnyCall, frozen=True, gc=False, tag="missed_call"):
+class _MissedCallPayload(_CallPayload, frozen=True, gc=False, tag="missed_call"):
     direction: ClassVar[str] = "missed"
 
 
-class _Click(Unshown, frozen=True, gc=False, forbid_unknown_fields=True, tag="clicked link", tag_field="title"):
+class _ClickPayload(Unshown, frozen=True, gc=False, forbid_unknown_fields=True, tag="clicked link", tag_field="title"):
     id_sms_api: str
     phone_number: str
     link: str
@@ -98,7 +98,7 @@ class _Click(Unshown, frozen=True, gc=False, forbid_unknown_fields=True, tag="cl
         )
 
 
-class _AnyQualification(Unshown, frozen=True, gc=False, forbid_unknown_fields=True, tag_field="title"):
+class _QualificationPayload(Unshown, frozen=True, gc=False, forbid_unknown_fields=True, tag_field="title"):
     source: ClassVar[str]
     device_identification: str
     phone_number: str = field(name="from")
@@ -116,15 +116,17 @@ class _AnyQualification(Unshown, frozen=True, gc=False, forbid_unknown_fields=Tr
         )
 
 
-class _QualificationFromMobile(_AnyQualification, frozen=True, gc=False, tag="call_qualification_from_mobile"):
+class _MobileQualificationPayload(_QualificationPayload, frozen=True, gc=False, tag="call_qualification_from_mobile"):
     source: ClassVar[str] = "mobile"
 
 
-class _QualificationFromInterface(_AnyQualification, frozen=True, gc=False, tag="call_qualification_from_interface"):
+class _InterfaceQualificationPayload(
+    _QualificationPayload, frozen=True, gc=False, tag="call_qualification_from_interface"
+):
     source: ClassVar[str] = "interface"
 
 
-class _Status(Unshown, frozen=True, gc=False, forbid_unknown_fields=True):
+class _StatusPayload(Unshown, frozen=True, gc=False, forbid_unknown_fields=True):
     user: str
     phone_number: str
     status: str
@@ -143,19 +145,25 @@ class _Status(Unshown, frozen=True, gc=False, forbid_unknown_fields=True):
 
 
 _titled = msgspec.json.Decoder(
-    _Sms | _IncomingCall | _OutgoingCall | _MissedCall | _Click | _QualificationFromMobile | _QualificationFromInterface
+    _SmsPayload
+    | _IncomingCallPayload
+    | _OutgoingCallPayload
+    | _MissedCallPayload
+    | _ClickPayload
+    | _MobileQualificationPayload
+    | _InterfaceQualificationPayload
 )
-_untitled = msgspec.json.Decoder(_Status)
+_untitled = msgspec.json.Decoder(_StatusPayload)
 
 
-def documented(query: bytes) -> Event | None:
+def documented_event(query: bytes) -> Event | None:
     """Read an event that is as documented in every respect, and alone in its query."""
     name, _, value = query.partition(b"=")
     if value[:3] != b"%7B" or value[-3:] != b"%7D" or _AMPERSAND in value:
         return None
     document = unescaped(value)
     # With more quotation marks than those of its fields there are others, or the same one twice.
-    if document is None or document.count(b'"') != _QUOTES:
+    if document is None or document.count(b'"') != _QUOTATION_MARKS:
         return None
     try:
         payload = _untitled.decode(document) if name == b"status" else _titled.decode(document)
@@ -164,10 +172,10 @@ def documented(query: bytes) -> Event | None:
     return None if payload.phone_number[:1] == " " else payload.event(document)
 
 
-def _duration(written: str) -> timedelta | None:
+def _plain_duration(written: str) -> timedelta | None:
     if written == "0":
         return timedelta(0)
-    found = _DURATION.fullmatch(written)
+    found = _HH_MM_SS.fullmatch(written)
     if found is None:
         return None
     hours, minutes, seconds = map(int, found.groups())

@@ -22,15 +22,15 @@ from insim_async.webhooks.router import WebhookRouter
 if TYPE_CHECKING:
     from insim_async.webhooks.inbox import Inbox
 
-__all__ = ["INVALID", "NOT_FOUND", "OK", "PROBE", "UNAVAILABLE", "Reception", "Response"]
+__all__ = ["INVALID", "NOT_FOUND", "OK", "SELFTEST_FIELD", "UNAVAILABLE", "Reception", "Response"]
 
 logger: logging.Logger = logging.getLogger("insim_async")
 
 HANDLER_TIMEOUT = 4.0
 """Seconds that the handlers of an event have for it within the request; inSIM waits for five."""
-PROBE = "insim_async_check"
+SELFTEST_FIELD = "insim_async_check"
 """A field that inSIM never sends: the event is the self-test's, answered with what was read and shown to nobody."""
-_PROBED = PROBE.encode()
+_SELFTEST_BYTES = SELFTEST_FIELD.encode()
 
 
 class Response(Struct, frozen=True, dict=True):
@@ -51,7 +51,7 @@ OK = Response(200, b"ok\n")
 INVALID = Response(400, b"no event of inSIM\n")
 NOT_FOUND = Response(404, b"not found\n")
 _ONLY_GET = Response(405, b"only GET\n", (*OK.headers, ("allow", "GET, HEAD")))
-_FAILED = Response(500, b"not handled\n")
+_NOT_HANDLED = Response(500, b"not handled\n")
 UNAVAILABLE = Response(503, b"not stored\n")
 
 
@@ -87,15 +87,15 @@ class Reception:
         except InvalidWebhook as error:
             counts.add("invalid")
             return await self._unreadable(query, str(error))
-        if _PROBED in event.raw_json and PROBE in event.raw:
-            return await self._probed(event, query)
+        if _SELFTEST_BYTES in event.raw_json and SELFTEST_FIELD in event.raw:
+            return await self._selftested(event, query)
         counts.receive(event.kind)
         if self._inbox is not None:
             return await self._stored(self._inbox, event)
         return await self._handled(event)
 
     async def _handled(self, event: Event) -> Response:
-        response, result = _FAILED, "failed"
+        response, result = _NOT_HANDLED, "failed"
         try:
             # A scope of our own: anyio.fail_after costs a third more, and reading the event costs less than either.
             with anyio.CancelScope(deadline=anyio.current_time() + HANDLER_TIMEOUT) as scope:
@@ -106,7 +106,7 @@ class Reception:
         except ExceptionGroup:
             pass  # what is in it was logged by the router
         finally:
-            _log(event, result)
+            _log_result(event, result)
         return response
 
     async def _stored(self, inbox: Inbox, event: Event) -> Response:
@@ -114,14 +114,14 @@ class Reception:
             new = await inbox.put(event)
         except InboxUnavailable as error:
             logger.error("webhook %s: not stored: %s", event.kind, error)  # noqa: TRY400 - the reason says it all
-            _log(event, "not_stored")
+            _log_result(event, "not_stored")
             return UNAVAILABLE
         if not new:
             self._router.counts.add("repeated")
-        _log(event, "stored" if new else "repeated")
+        _log_result(event, "stored" if new else "repeated")
         return OK
 
-    async def _probed(self, event: Event, query: bytes) -> Response:
+    async def _selftested(self, event: Event, query: bytes) -> Response:
         if self._inbox is not None:
             try:
                 await self._inbox.rehearse(event)
@@ -143,7 +143,7 @@ class Reception:
         return OK
 
 
-def _log(event: Event, result: str) -> None:
+def _log_result(event: Event, result: str) -> None:
     if logger.isEnabledFor(logging.INFO):
         facts = {"event_kind": event.kind, "event_key": event.key, "result": result}
         logger.info("webhook %s: %s", event.kind, result, extra=facts)

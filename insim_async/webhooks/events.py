@@ -25,7 +25,7 @@ __all__ = [
     "UnknownEvent",
 ]
 
-_read = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_raw = msgspec.json.Decoder(dict[str, Any]).decode
 _in_order = msgspec.json.Encoder(order="sorted").encode
 _KEY_BYTES = 24  # 192 bits, 32 characters
 
@@ -50,7 +50,7 @@ class Event(Private, frozen=True, kw_only=True, eq=False):
     @property
     def raw(self) -> dict[str, Any]:
         """The payload with all its fields, as it came or as inSIM would send it; read anew whenever it is asked for."""
-        return _read(self.raw_json) if self.raw_json else _payload_of(self)
+        return _decode_raw(self.raw_json) if self.raw_json else _payload_of(self)
 
     @property
     def key(self) -> str:

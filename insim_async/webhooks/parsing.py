@@ -42,11 +42,11 @@ MAX_DEPTH: Final = 16
 MAX_DIGITS: Final = 19
 """How many digits a whole number may have."""
 
-_OBJECT = re.compile(rb"=(?=(?:%20|%09|%0[AaDd]|\s)*(?:\{|%(?:25)*7[Bb]))")
+_OBJECT_BEGINS = re.compile(rb"=(?=(?:%20|%09|%0[AaDd]|\s)*(?:\{|%(?:25)*7[Bb]))")
 _UNESCAPED_BY_ENCODE_URI_COMPONENT = "!~*'()"
 _NO_PLUS = re.compile(r" [0-9]+")
-_DURATION = re.compile(r"([0-9]{1,4}):([0-5]?[0-9]):([0-5]?[0-9])")
-_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+_HOURS_MINUTES_SECONDS = re.compile(r"([0-9]{1,4}):([0-5]?[0-9]):([0-5]?[0-9])")
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def _phone_number(value: object) -> str:
@@ -58,7 +58,7 @@ def _phone_number(value: object) -> str:
 def _duration(value: object) -> timedelta:
     if value == "0":
         return timedelta(0)
-    found = _DURATION.fullmatch(_tolerant.text(value))
+    found = _HOURS_MINUTES_SECONDS.fullmatch(_tolerant.text(value))
     if not found:
         raise ValueError("neither 0 nor HH:mm:ss")
     hours, minutes, seconds = map(int, found.groups())
@@ -77,9 +77,9 @@ _WORDS = Words(
     qualification=(_tolerant.text, "qualification"),
     status=(_tolerant.text, "status"),
 )
-_Meaning = tuple[type[Event], dict[str, Any]]
+_KindAndFacts = tuple[type[Event], dict[str, Any]]
 """A class of events, and what else the title says of one."""
-_TITLES: dict[str, _Meaning] = {
+_TITLES: dict[str, _KindAndFacts] = {
     "incoming_sms": (IncomingSms, {}),
     "incoming_call": (CallEvent, {"direction": "incoming"}),
     "outgoing_call": (CallEvent, {"direction": "outgoing"}),
@@ -133,8 +133,8 @@ def parse_again(query: bytes) -> Event:
     Raises:
         InvalidWebhook: As ``parse_webhook``, but for the length.
     """
-    event = _fast.documented(query)
-    return _read(*_parameter(query)) if event is None else event
+    event = _fast.documented_event(query)
+    return _event_of(*_parameter(query)) if event is None else event
 
 
 def build_webhook(event: Event) -> str:
@@ -169,7 +169,7 @@ def _parameter(query: bytes) -> tuple[str, bytes]:
     found = [
         (*_parameter_name(piece[: sign.start()]), piece[sign.end() :])
         for piece in pieces
-        if (sign := _OBJECT.search(piece))
+        if (sign := _OBJECT_BEGINS.search(piece))
     ]
     found = [one for one in found if one[0] in _KIND_BY_PARAMETER] or found
     if not found:
@@ -192,9 +192,9 @@ def _unescaped(value: bytes) -> bytes:
     return unquote_to_bytes(value) if decoded is None else decoded
 
 
-def _object(document: bytes) -> dict[str, Any]:
+def _decoded_object(document: bytes) -> dict[str, Any]:
     try:
-        payload = _decode_object(document)
+        payload = _decode(document)
     except (msgspec.DecodeError, RecursionError, ValueError):
         payload = None
     if payload is None:  # outside of the except: some of those errors hold the document
@@ -240,19 +240,19 @@ def _repeats_a_key(document: bytes) -> bool:
     return any(repeated)
 
 
-def _read(parameter: str, value: bytes) -> Event:
+def _event_of(parameter: str, value: bytes) -> Event:
     """Read the object of a parameter in whatever words."""
     document = _unescaped(value)
     if document[:3] in {b"%7B", b"%7b"}:
         document = _unescaped(document)
-    row = _object(document)
+    row = _decoded_object(document)
     kind, facts = _meaning(parameter, row)
     known, _ = _WORDS.read(row, _NAMES_BY_KIND.get(kind, ()))
     found = {name: known[name] for name in kind.__struct_fields__ if name in known}
     return kind(raw_json=document, **facts, **found)
 
 
-def _meaning(parameter: str, row: Mapping[str, Any]) -> _Meaning:
+def _meaning(parameter: str, row: Mapping[str, Any]) -> _KindAndFacts:
     known, _ = _WORDS.read(row)
     if title := known.get("title"):
         return _MEANING_BY_TITLE.get(_tolerant.fold(title), (UnknownEvent, {}))

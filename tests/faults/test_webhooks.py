@@ -28,7 +28,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from insim_async.webhooks import Event, IncomingSms, LinkClick, WebhookRouter, _reception, build_webhook
-from insim_async.webhooks._reception import PROBE, Reception, Response
+from insim_async.webhooks._reception import SELFTEST_FIELD, Reception, Response
 from insim_async.webhooks.inbox import Inbox
 from tests.test_webhooks_parsing import NO_EVENT, TEXTS, query
 
@@ -149,7 +149,7 @@ PAYLOADS = st.builds(
     st.dictionaries(ANY_TEXT, ANY_JSON, max_size=3),
     title=st.sampled_from(["incoming_sms", "clicked link", "missed_call", "news"]),
     message=ANY_TEXT,
-).filter(lambda payload: PROBE not in payload)  # hypothesis reads the sources, and finds it
+).filter(lambda payload: SELFTEST_FIELD not in payload)  # hypothesis reads the sources, and finds it
 NAMES = st.sampled_from(["message", "calls", "clics", "status", "news"])
 AROUND = st.sampled_from(["{}", "a=1&{}", "{}&b=%7Dx", "token=t?{}", "&{}&"])
 

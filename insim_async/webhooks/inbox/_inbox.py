@@ -29,7 +29,7 @@ from insim_async.errors import ConfigurationError, InboxUnavailable
 from insim_async.timing import Clock, Retry
 from insim_async.webhooks.events import Event
 from insim_async.webhooks.inbox import _rows
-from insim_async.webhooks.inbox._rows import Settings
+from insim_async.webhooks.inbox._rows import Policy
 from insim_async.webhooks.inbox._worker import Worker
 from insim_async.webhooks.parsing import build_webhook
 from insim_async.webhooks.router import WebhookRouter
@@ -84,9 +84,9 @@ class Inbox:
     It may be used in any thread and event loop, before and after a fork, and by several processes at once.
     """
 
-    def __init__(self, file: File, settings: Settings) -> None:
+    def __init__(self, file: File, policy: Policy) -> None:
         self._file = file
-        self._settings = settings
+        self._policy = policy
         self._desks = Desks(file)
 
     @classmethod
@@ -115,7 +115,7 @@ class Inbox:
             ConfigurationError: The file cannot be used: it says why and what to do, and nothing was changed. Or one of
                 the arguments makes no sense.
         """
-        settings = Settings(
+        policy = Policy(
             retry=retry,
             retention=retention.total_seconds(),
             handler_timeout=handler_timeout,
@@ -124,7 +124,7 @@ class Inbox:
         )
         absolute = Path(path).absolute()
         prepare_database(absolute, _rows.LAYOUT)
-        return cls(File(absolute, _rows.LAYOUT, name="inbox", unavailable=InboxUnavailable), settings)
+        return cls(File(absolute, _rows.LAYOUT, name="inbox", unavailable=InboxUnavailable), policy)
 
     async def put(self, event: Event) -> bool:
         """Store an event, which is on disk when this returns. Cancelled, it is there or it is not.
@@ -161,7 +161,7 @@ class Inbox:
             InboxUnavailable: As ``put``.
             ConfigurationError: The inbox is closed.
         """
-        key, now = hashlib.sha256(query).hexdigest(), self._settings.clock.wall()
+        key, now = hashlib.sha256(query).hexdigest(), self._policy.clock.wall()
         row = (key, "unreadable", query, "set_aside", now, now, reason)
         return await self._tell(partial(_rows.put, row=row))
 
@@ -213,7 +213,7 @@ class Inbox:
             InboxUnavailable: As ``put``.
             ConfigurationError: The inbox is closed.
         """
-        return await self._tell(partial(_rows.requeue, key=_checked(key)))
+        return await self._tell(partial(_rows.requeue, key=_checked_key(key)))
 
     async def discard(self, key: str) -> bool:
         """Erase what was set aside, and take it for handled; return False if there is no such thing.
@@ -222,8 +222,8 @@ class Inbox:
             InboxUnavailable: As ``put``.
             ConfigurationError: The inbox is closed.
         """
-        until = self._settings.clock.wall() + self._settings.retention
-        return await self._do(partial(_rows.discard, key=_checked(key), until=until))
+        until = self._policy.clock.wall() + self._policy.retention
+        return await self._do(partial(_rows.discard, key=_checked_key(key), until=until))
 
     async def counts(self) -> InboxCounts:
         """Count the events in each state.
@@ -232,14 +232,14 @@ class Inbox:
             InboxUnavailable: The file could not be read within two seconds.
             ConfigurationError: The inbox is closed.
         """
-        return InboxCounts(**await self._do(_rows.counts))
+        return InboxCounts(**await self._do(_rows.count_states))
 
     def close(self) -> None:
         """Close the file, behind the transaction that is under way; stop its workers before. Twice does no harm."""
         self._file.close()
 
     def _row(self, event: Event) -> tuple[str, str, bytes, str, float, float, str]:
-        return event.key, event.kind, build_webhook(event).encode(), "waiting", 0.0, self._settings.clock.wall(), ""
+        return event.key, event.kind, build_webhook(event).encode(), "waiting", 0.0, self._policy.clock.wall(), ""
 
     async def _tell(self, action: Action[bool]) -> bool:
         desk = self._desks.here()
@@ -253,7 +253,7 @@ class Inbox:
 
     @asynccontextmanager
     async def _working(self, router: WebhookRouter, concurrency: int) -> AsyncIterator[None]:
-        worker = Worker(self._desks.here(), self._settings, router, concurrency)
+        worker = Worker(self._desks.here(), self._policy, router, concurrency)
         worker.start()
         try:
             yield
@@ -261,7 +261,7 @@ class Inbox:
             await worker.stop()
 
 
-def _checked(key: str) -> str:
+def _checked_key(key: str) -> str:
     """Return the key of an event; one that SQLite cannot even look for would spoil the transaction of others."""
     if not isinstance(key, str) or not key.isascii():
         raise ConfigurationError("key: expected that of an event, as set_aside returns it")

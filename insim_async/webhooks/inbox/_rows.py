@@ -25,9 +25,9 @@ __all__ = [
     "LAYOUT",
     "Claim",
     "Ending",
-    "Settings",
+    "Policy",
     "claim_due",
-    "counts",
+    "count_states",
     "decide",
     "discard",
     "move",
@@ -87,7 +87,7 @@ _UPDATE_ENDED = """
 """
 
 
-class Settings(Struct, frozen=True, kw_only=True):
+class Policy(Struct, frozen=True, kw_only=True):
     """How an inbox treats its rows: the arguments of ``Inbox.open``, ``retention`` in seconds.
 
     Raises:
@@ -138,11 +138,11 @@ class Ending(Struct, frozen=True):
     reason: str = ""
 
 
-def decide(attempts: int, failure: str | None, settings: Settings) -> Ending:
+def decide(attempts: int, failure: str | None, policy: Policy) -> Ending:
     """Say what comes after so many attempts, of which the last failed, or did not."""
     if failure is None:
-        return Ending("done", settings.retention)
-    wait = settings.retry.wait_after(attempts, settings.clock.random())
+        return Ending("done", policy.retention)
+    wait = policy.retry.wait_after(attempts, policy.clock.random())
     return Ending("set_aside", reason=failure) if wait is None else Ending("waiting", wait, failure)
 
 
@@ -160,7 +160,7 @@ def claim_due(
     connection: sqlite3.Connection,
     owner: str,
     places: int,
-    settings: Settings,
+    policy: Policy,
     *,
     suspects: int = 1,
     retries: int = 1,
@@ -174,14 +174,14 @@ def claim_due(
         connection: In a transaction.
         owner: Who claims it.
         places: How many rows at most.
-        settings: Of the inbox.
+        policy: Of the inbox.
         suspects: How many of these may be suspects, 0 or 1.
         retries: How many are for what failed before, 0 or 1.
         take_over: Whether a lease that has ended says that its owner crashed.
     """
-    now, uptime = settings.clock.wall(), settings.clock.now()
+    now, uptime = policy.clock.wall(), policy.clock.now()
     # Nothing is due later than that, unless the clock was set back, or the machine started anew.
-    latest = {"waiting": now + settings.retry.cap, "claimed": uptime + settings.lease, "done": now + settings.retention}
+    latest = {"waiting": now + policy.retry.cap, "claimed": uptime + policy.lease, "done": now + policy.retention}
     for state, until in latest.items():
         connection.execute(_LIMIT_DUE_AT, {"state": state, "until": until})
     if take_over:
@@ -191,7 +191,7 @@ def claim_due(
     for state, after, most in (("suspect", -1.0, suspects), ("waiting", 0.0, retries), ("waiting", -1.0, places)):
         rows = connection.execute(_SELECT_DUE, (state, after, now, min(most, places - len(claims)))).fetchall()
         found = [Claim(key, kind, query, attempts, state == "suspect") for key, kind, query, attempts in rows]
-        connection.executemany(_UPDATE_CLAIMED, [(uptime + settings.lease, owner, claim.key) for claim in found])
+        connection.executemany(_UPDATE_CLAIMED, [(uptime + policy.lease, owner, claim.key) for claim in found])
         claims += found
     return claims
 
@@ -231,7 +231,7 @@ def discard(connection: sqlite3.Connection, key: str, until: float) -> bool:
     return connection.execute(statement, (until, key)).rowcount > 0
 
 
-def counts(connection: sqlite3.Connection) -> dict[str, int]:
+def count_states(connection: sqlite3.Connection) -> dict[str, int]:
     """Return how many rows are in each state that has any."""
     shown = "iif(state = 'suspect', 'waiting', state)"
     return dict(connection.execute(f"SELECT {shown}, count(*) FROM events GROUP BY 1").fetchall())  # noqa: S608 - constant

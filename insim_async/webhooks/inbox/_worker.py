@@ -21,7 +21,7 @@ from insim_async.errors import InboxUnavailable, InvalidWebhook
 from insim_async.webhooks.events import Event
 from insim_async.webhooks.inbox import _rows
 from insim_async.webhooks.inbox._places import Places
-from insim_async.webhooks.inbox._rows import Claim, Ending, Settings
+from insim_async.webhooks.inbox._rows import Claim, Ending, Policy
 from insim_async.webhooks.inbox._sight import Sight
 from insim_async.webhooks.parsing import parse_again
 from insim_async.webhooks.router import WebhookRouter
@@ -45,14 +45,14 @@ class Worker:
 
     Args:
         desk: Of the event loop in which it works.
-        settings: Of the inbox.
+        policy: Of the inbox.
         router: Has the handlers.
         concurrency: Events at a time.
     """
 
-    def __init__(self, desk: Desk, settings: Settings, router: WebhookRouter, concurrency: int) -> None:
+    def __init__(self, desk: Desk, policy: Policy, router: WebhookRouter, concurrency: int) -> None:
         self._desk = desk
-        self._begin = partial(_Run, _Reach(desk, settings), settings, router, concurrency)
+        self._begin = partial(_Run, _Reach(desk, policy), policy, router, concurrency)
         self._scope = anyio.CancelScope()
         self._gone = anyio.Event()
         self._stopping = False
@@ -90,10 +90,10 @@ class Worker:
 class _Reach:
     """The way to the file, which may be blocked: what is asked through it, and what was seen of it meanwhile."""
 
-    def __init__(self, desk: Desk, settings: Settings) -> None:
+    def __init__(self, desk: Desk, policy: Policy) -> None:
         self.desk = desk
-        self._now = settings.clock.now
-        self._sight = Sight(lease=settings.lease, answered_at=self._now())
+        self._now = policy.clock.now
+        self._sight = Sight(lease=policy.lease, answered_at=self._now())
 
     async def attempt(self, action: Action[T]) -> T | None:
         """Do it, or return None; of failures in a row only the first is logged."""
@@ -122,9 +122,9 @@ class _Reach:
 class _Run:
     """A task that claims events, one that renews their leases, and one for each of them; until one fails."""
 
-    def __init__(self, reach: _Reach, settings: Settings, router: WebhookRouter, concurrency: int) -> None:
+    def __init__(self, reach: _Reach, policy: Policy, router: WebhookRouter, concurrency: int) -> None:
         self._reach = reach
-        self._settings = settings
+        self._policy = policy
         self._router = router
         self._places = Places(concurrency)
         self._owner = token_hex(16)  # a fresh one for each run: rows left by one that failed look like another worker's
@@ -149,7 +149,7 @@ class _Run:
         claim_due = partial(
             _rows.claim_due,
             owner=self._owner,
-            settings=self._settings,
+            policy=self._policy,
             take_over=self._reach.may_take_over(),
             **quota._asdict(),
         )
@@ -164,8 +164,8 @@ class _Run:
         ending = await self._ending(claim)
         self._places.leave()
         self._reach.desk.wake()  # so early that the transaction that ends this claims the next
-        _log(claim, ending)
-        now = self._settings.clock.wall()
+        _log_ending(claim, ending)
+        now = self._policy.clock.wall()
         await self._reach.insist(partial(_rows.move, key=claim.key, owner=self._owner, ending=ending, now=now))
         self._places.forget(claim)
 
@@ -174,14 +174,14 @@ class _Run:
             event = parse_again(claim.query)
         except InvalidWebhook as error:  # nor will it be one next time
             return Ending("set_aside", reason=f"InvalidWebhook: {error}")
-        crashed = claim.attempts > self._settings.retry.attempts
+        crashed = claim.attempts > self._policy.retry.attempts
         failure = "its process ended each time" if crashed else await self._failure(event)
-        return _rows.decide(claim.attempts, failure, self._settings)
+        return _rows.decide(claim.attempts, failure, self._policy)
 
     async def _failure(self, event: Event) -> str | None:
         """Call the handlers, and return why they failed, if they did."""
         try:
-            with anyio.fail_after(self._settings.handler_timeout):
+            with anyio.fail_after(self._policy.handler_timeout):
                 await self._router.dispatch(event)
         except (GeneratorExit, KeyboardInterrupt):
             raise
@@ -191,14 +191,14 @@ class _Run:
         return None
 
     async def _renew(self) -> None:
-        lease, now = self._settings.lease, self._settings.clock.now
+        lease, now = self._policy.lease, self._policy.clock.now
         while True:
             await anyio.sleep(lease / 3)
             renew = partial(_rows.renew, keys=self._places.keys, owner=self._owner, until=now() + lease)
             await self._reach.attempt(renew)
 
 
-def _log(claim: Claim, ending: Ending) -> None:
+def _log_ending(claim: Claim, ending: Ending) -> None:
     facts = {"event_kind": claim.kind, "event_key": claim.key}
     match ending.state:
         case "done":

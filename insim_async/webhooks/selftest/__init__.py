@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from insim_async.webhooks.selftest._callback import Callback, NoReply, Reply, read_callback
 from insim_async.webhooks.selftest._network import over_network
-from insim_async.webhooks.selftest._probe import Result, check, verdict
+from insim_async.webhooks.selftest._probe import SampleResult, run_selftest, verdict
 
-__all__ = ["Callback", "NoReply", "Reply", "Result", "check", "over_network", "read_callback", "verdict"]
+__all__ = ["Callback", "NoReply", "Reply", "SampleResult", "over_network", "read_callback", "run_selftest", "verdict"]

@@ -39,8 +39,8 @@ class Finding(Struct, frozen=True):
     depends: bool = False
 
 
-_ECHO = msgspec.json.Decoder(Echo)
-_OF_STATUS = {
+_echo_decoder = msgspec.json.Decoder(Echo)
+_WORDS_BY_STATUS = {
     400: "refused as malformed",
     401: "something in front of the app asks for a login",
     403: "something in front of the app forbids it or asks for a login",
@@ -64,15 +64,15 @@ def meaning_of(came: Reply | NoReply, url: str, key: str) -> Finding:
     if isinstance(came, NoReply):
         return Finding(came, came.words, target_bytes)
     if came.status == 200:
-        words, found, depends = _of_200(came, key, target_bytes, len(url.partition("?")[2]))
+        words, found, depends = _words_of_200(came, key, target_bytes, len(url.partition("?")[2]))
         return Finding(came, words, target_bytes, found, depends)
     depends = came.status in _DEPENDING
-    return Finding(came, f"{_of_status(came, url)} (status {came.status})", target_bytes, depends=depends)
+    return Finding(came, f"{_words_of_status(came, url)} (status {came.status})", target_bytes, depends=depends)
 
 
-def _of_200(came: Reply, key: str, target_bytes: int, query_bytes: int) -> tuple[str, Echo | None, bool]:
+def _words_of_200(came: Reply, key: str, target_bytes: int, query_bytes: int) -> tuple[str, Echo | None, bool]:
     try:
-        found = _ECHO.decode(came.body)
+        found = _echo_decoder.decode(came.body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         if came.body == OK.body:
             return "not read as an event of the self-test: it was altered on its way, or the app is old", None, True
@@ -84,7 +84,7 @@ def _of_200(came: Reply, key: str, target_bytes: int, query_bytes: int) -> tuple
     return words, found, False
 
 
-def _of_status(came: Reply, url: str) -> str:
+def _words_of_status(came: Reply, url: str) -> str:
     if 300 <= came.status < 400:
         return f"redirected {_whither(url, came.location)}, where inSIM may not follow"
     if came.body == INVALID.body:
@@ -96,7 +96,7 @@ def _of_status(came: Reply, url: str) -> str:
     if came.status < 300:
         return "something else answers there, and not with status 200, for which inSIM waits"
     fails = "the app fails, or something in front of it" if came.status >= 500 else "refused"
-    return _OF_STATUS.get(came.status, fails)
+    return _WORDS_BY_STATUS.get(came.status, fails)
 
 
 def _whither(url: str, location: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
-from insim_async.webhooks._reception import PROBE
+from insim_async.webhooks._reception import SELFTEST_FIELD
 from insim_async.webhooks.events import Event
 from insim_async.webhooks.parsing import build_webhook
 from insim_async.webhooks.selftest._callback import Callback, Exchange
@@ -16,10 +16,10 @@ from insim_async.webhooks.selftest._limits import culprit
 from insim_async.webhooks.selftest._meaning import Finding, meaning_of
 from insim_async.webhooks.selftest._samples import PLAIN, SAMPLES, TELLING, Sample
 
-__all__ = ["Result", "check", "verdict"]
+__all__ = ["SampleResult", "run_selftest", "verdict"]
 
 
-class Result(Struct, frozen=True):
+class SampleResult(Struct, frozen=True):
     """What became of one kind of event; its text form is a line for people.
 
     Attributes:
@@ -40,7 +40,7 @@ class Result(Struct, frozen=True):
         return f"{self.kind:<18}  {'ok' if self.arrived else 'FAILED'}: {self.words}"
 
 
-def verdict(results: Sequence[Result]) -> str:
+def verdict(results: Sequence[SampleResult]) -> str:
     """Sum the results up in a line."""
     arrived = sum(result.arrived for result in results)
     if arrived < len(results):
@@ -49,7 +49,7 @@ def verdict(results: Sequence[Result]) -> str:
     return f"all {arrived} kinds of event arrived as they were sent; {kept}"
 
 
-def check(callback: Callback, exchange: Exchange, *, nonce: str = "") -> Iterator[Result]:
+def run_selftest(callback: Callback, exchange: Exchange, *, nonce: str = "") -> Iterator[SampleResult]:
     """Send an event of each kind, and yield what became of it.
 
     No handler sees these events and no inbox keeps them, unless an old version of insim_async answers.
@@ -62,7 +62,7 @@ def check(callback: Callback, exchange: Exchange, *, nonce: str = "") -> Iterato
     probe = _Probe(callback, exchange, nonce or secrets.token_urlsafe(8))
     hopeless = False
     for sample in SAMPLES:
-        result = Result(sample.kind, arrived=False, words="not tried") if hopeless else probe.result(sample)
+        result = SampleResult(sample.kind, arrived=False, words="not tried") if hopeless else probe.result(sample)
         hopeless = result.hopeless or hopeless
         yield result
 
@@ -75,18 +75,18 @@ class _Probe:
         self._exchange = exchange
         self._nonce = nonce
 
-    def result(self, sample: Sample) -> Result:
+    def result(self, sample: Sample) -> SampleResult:
         long = self._sent(sample.drawn_out(sample.longest))
         short = self._sent(sample.drawn_out(0)) if sample.longest and not long.found else long
         if long.found:
-            return Result(sample.kind, arrived=True, words=long.words, inbox=long.found.inbox)
+            return SampleResult(sample.kind, arrived=True, words=long.words, inbox=long.found.inbox)
         if short.found:
-            return Result(sample.kind, arrived=False, words=self._limit(sample, long))
+            return SampleResult(sample.kind, arrived=False, words=self._limit(sample, long))
         words = short.words + (self._faults(sample) if short.depends else "")
-        return Result(sample.kind, arrived=False, words=words, hopeless=not short.depends)
+        return SampleResult(sample.kind, arrived=False, words=words, hopeless=not short.depends)
 
     def _sent(self, event: Event) -> Finding:
-        event = msgspec.structs.replace(event, raw_json=msgspec.json.encode({**event.raw, PROBE: self._nonce}))
+        event = msgspec.structs.replace(event, raw_json=msgspec.json.encode({**event.raw, SELFTEST_FIELD: self._nonce}))
         url = self._callback.called(build_webhook(event))
         return meaning_of(self._exchange(url), url, event.key)
 
