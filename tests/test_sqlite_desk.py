@@ -1,4 +1,4 @@
-"""Operations of many tasks share a transaction: all of it is done or none, and each caller is told."""
+"""Operations of many tasks share a transaction: all is done or none, and each caller is told."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """SQLite files that are whole and ours alone, and group commit to them from any event loop.
 
-``opening`` makes, checks and opens a file; ``file`` is one file of this process and its transactions; ``desk`` gathers
-what tasks want done into these. What is stored, and which error says that it was not, is up to whoever opens a file.
+``opening`` makes, checks and opens a file; ``file`` is one file of this process and its
+transactions; ``desk`` gathers what tasks want done into these. What is stored, and which error says
+that it was not, is up to whoever opens a file.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Group commit: callers queue operations, and one thread does all that wait in one transaction.
 
-A commit costs a millisecond and more, however much is in it. So the tasks of an event loop bring what they want done
-to its *desk*. What waits there is done together by a background task, which outlives the callers: one that is
-cancelled meanwhile still has its operation done. If any of a batch fails nothing of it is done, and each caller is
-told by an error of its own.
+A commit costs a millisecond and more, however much is in it. So the tasks of an event loop bring
+what they want done to its *desk*. What waits there is done together by a background task, which
+outlives the callers: one that is cancelled meanwhile still has its operation done. If any of a
+batch fails nothing of it is done, and each caller is told by an error of its own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class _NotDone(Struct, frozen=True):
-    """What came of an operation that was not done: why."""
+    """Stands in for the result of an operation that was not done, and says why."""
 
     words: str
 
@@ -69,15 +69,18 @@ class Desk:
         self._news.set()
 
     async def do(self, action: Action[T], timeout: float = math.inf) -> T:  # noqa: ASYNC109 - what had begun goes on
-        """Do an action in the next transaction, even if this call is cancelled meanwhile, and return its result.
+        """Do an action in the next transaction and return its result.
+
+        If this is cancelled the action is done all the same.
+
 
         Args:
             action: Runs in a thread, for no longer than it must.
             timeout: Seconds to wait for it.
 
         Raises:
-            InSimError: Of the class of whoever opened the file. It was not done; or, where the time was over, it
-                was begun and may be done all the same.
+            InSimError: Of the class of whoever opened the file. It was not done; or, where the time
+                was over, it was begun and may be done all the same.
         """
         operation = _Operation(action, _NotDone(f"the {self._file.name}'s file does not answer"))
         self._waiting.append(operation)

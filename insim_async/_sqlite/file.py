@@ -1,7 +1,8 @@
 """One file of this process: one connection to it, one transaction at a time, all of it or nothing.
 
-If anything fails in a transaction nothing of it is done, and the connection is dropped, by which SQLite rolls back.
-A connection belongs to the process that opened it: one that came through a fork is neither used nor closed.
+If anything fails in a transaction nothing of it is done, and the connection is dropped, by which
+SQLite rolls back. A connection belongs to the process that opened it: one that came through a fork
+is neither used nor closed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _inherited: list[sqlite3.Connection] = []
 
 
 class File:
-    """A file that was prepared: one connection of this process at most, and one thread at a time.
+    """A file that was prepared; this process has one connection to it, for one thread at a time.
 
     Args:
         path: Absolute.
@@ -45,7 +46,7 @@ class File:
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, object] | None = None  # by which process, and which file
         self._lock = threading.Lock()
-        # No fork during a transaction: SQLite would take the locks that the parent has for the child's own.
+        # No fork during a transaction: SQLite would take the parent's locks for the child's own.
         os.register_at_fork(
             before=self._lock.acquire,
             after_in_parent=self._lock.release,
@@ -53,7 +54,9 @@ class File:
         )
 
     def transact(self, actions: Sequence[Action[Any]]) -> list[Any]:
-        """Do all of them in one transaction, and return their results. It blocks, for three seconds at most.
+        """Do all actions in one transaction, and return their results.
+
+        It blocks, for three seconds at most.
 
         Raises:
             InSimError: Of the opener's class: something failed, and nothing was done.

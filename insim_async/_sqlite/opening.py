@@ -1,8 +1,9 @@
-"""Make, check and open a SQLite file: it is whole, ours alone, and never made anew over one that is damaged.
+"""Make, check and open a SQLite file: whole, ours alone, and never made over a damaged one.
 
-A new file is written under another name and gets its own when it is complete, so that an empty one is always one that
-has lost what it held. Whether a file may be used is asked of its name and never by opening it: a process that closes
-any descriptor of a file loses all its locks on it, those of SQLite too.
+A new file is written under another name and gets its own when it is complete, so that an empty one
+is always one that has lost what it held. Whether a file may be used is asked of its name and never
+by opening it: a process that closes any descriptor of a file loses all its locks on it, those of
+SQLite too.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ def prepare_database(path: Path, layout: Layout) -> None:
     """Make the file if there is none, and check it if there is one. Nothing stays open.
 
     Raises:
-        ConfigurationError: It is damaged, not ours alone, of another kind or version, or cannot be written. It says
-            what to do, and nothing was changed.
+        ConfigurationError: It is damaged, not ours alone, of another kind or version, or cannot be
+            written. It says what to do, and nothing was changed.
     """
     try:
         if not os.path.lexists(path):
@@ -110,10 +111,11 @@ def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
 
 
 def execute_patiently(connection: sqlite3.Connection, statement: str) -> sqlite3.Cursor:
-    """Execute what other processes may hold up; wait for them, but not for ever.
+    """Execute a statement, again and again while other processes hold the file.
 
-    SQLite itself would look every 0.1 s only, and beside a busy process it can miss each gap (measured: four
-    processes, and one waited for 0.8 s). Hence it may wait for 20 ms, again and again.
+    SQLite itself would look every 0.1 s only, and beside a busy process it can miss each gap
+    (measured: four processes, and one waited for 0.8 s). Hence it may wait for 20 ms, until
+    ``BUSY_TIMEOUT`` is over.
     """
     until = time.monotonic() + BUSY_TIMEOUT
     while True:
@@ -125,7 +127,10 @@ def execute_patiently(connection: sqlite3.Connection, statement: str) -> sqlite3
 
 
 def inode_of(path: Path) -> tuple[int, int] | None:
-    """Say which file has the name now, if any: one that was moved away or deleted can still be written to."""
+    """Return the device and inode of the file that has this name now, or None if there is none.
+
+    A connection still writes to a file that was moved away or deleted, and nothing would say so.
+    """
     with suppress(OSError):
         status = path.lstat()
         return status.st_dev, status.st_ino
@@ -154,7 +159,7 @@ def _make(path: Path, layout: Layout) -> None:
 
 
 def _is_sound(connection: sqlite3.Connection, path: Path) -> bool:
-    """Say whether nothing is cut off and, unless it would take long, whether all can be read."""
+    """Return whether no page is cut off and, in a file that is not large, all can be read."""
     pages, page_size = (
         execute_patiently(connection, f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
     )

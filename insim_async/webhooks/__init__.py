@@ -1,4 +1,4 @@
-"""What inSIM calls back: events, the query strings that carry them, and the router that gives them to handlers.
+"""What inSIM calls back: events, how they are read from queries, and the router to handlers.
 
 ::
 
@@ -7,7 +7,7 @@
     @router.on(IncomingSms)
     async def reply(event: IncomingSms) -> None: ...
 
-    app.mount("/insim", webhook_app(router))  # from insim_async.webhooks.asgi; .aiohttp has webhook_handler
+    app.mount("/insim", webhook_app(router))  # of .asgi; .aiohttp has webhook_handler
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``python -m insim_async.webhooks``: test a callback URL from outside, or make a secret for one."""
+"""``python -m insim_async.webhooks``: test a callback URL from outside, or make a secret."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ class _DiscreetParser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the arguments say; 0 if all is well, 1 if an event did not arrive, 2 for a URL that cannot be called.
+    """Do what the arguments say, and return the exit status.
+
+    It is 0 if all is well, 1 if an event did not arrive, 2 for a URL that cannot be called.
 
     Raises:
         SystemExit: 2 for wrong arguments.

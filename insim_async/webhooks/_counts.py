@@ -17,7 +17,7 @@ class WebhookStatistics(Struct, frozen=True, kw_only=True):
     Attributes:
         received: Events, those that came again included, by their ``kind``.
         repeated: Those of them that the inbox had already.
-        handled: How often all handlers of an event were content.
+        handled: How often all handlers of an event succeeded.
         failed: How often one raised, or took too long.
         invalid: Requests with the secret that held no event.
         turned_away: Requests without the secret, or with another method than GET.
@@ -32,7 +32,7 @@ class WebhookStatistics(Struct, frozen=True, kw_only=True):
 
 
 class Counts:
-    """Counts for one router; whoever answers a request or calls handlers says what happened."""
+    """The counters of one router; whoever answers requests or calls handlers reports to it."""
 
     def __init__(self) -> None:
         self._received: Counter[str] = Counter()

@@ -1,6 +1,7 @@
-"""The short way from a documented query to its event. All in here may be deleted: nothing but speed changes.
+"""The fast way from a documented query to its event.
 
-Each function returns None where ``parsing`` has to look, the slow way; what it returns is what that would.
+All in here may be deleted: nothing but speed changes. Each function returns None for "ask the slow
+way", which is ``parsing``; whatever else it returns is what that would.
 """
 
 from __future__ import annotations
@@ -185,7 +186,8 @@ def _plain_duration(written: str) -> timedelta | None:
 def unescaped(value: bytes) -> bytes | None:
     """Undo percent-escapes, in C; None unless every ``%`` begins one."""
     decoded = a2b_qp(value.translate(_QUOTED_PRINTABLE))
-    # A "%" that begins no escape is lost at the end, and elsewhere it leaves an equals sign, as an escape of one does.
+    # A "%" that begins no escape is lost at the end; elsewhere it leaves an equals sign, as an
+    # escaped one does.
     strayed = value[-1:] == b"%" or (_EQUALS in decoded and len(decoded) != len(value) - 2 * value.count(b"%"))
     return None if strayed or _NUL in decoded else decoded
 

@@ -1,7 +1,7 @@
-"""Answer a request, for every adapter: whether it may come in, what is in it, and what becomes of that.
+"""Answer a request, for every adapter: may it come in, what is in it, what becomes of that.
 
-200 is a promise: every handler is done with the event or, with an inbox, the event is on disk. After anything else
-inSIM may send it again.
+200 is a promise: every handler is done with the event or, with an inbox, the event is on disk.
+After anything else inSIM may send it again.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ class Reception:
         self._inbox = inbox
 
     async def respond(self, method: str, path: str, query: bytes) -> Response:
-        """Answer a request. Cancelled, the event was stored or handled, or it was not: inSIM sends it again.
+        """Answer a request.
+
+        If this is cancelled, the event may have been handled or stored: inSIM sends it again.
 
         Args:
             method: ``GET`` and the like.
@@ -97,7 +99,7 @@ class Reception:
     async def _handled(self, event: Event) -> Response:
         response, result = _NOT_HANDLED, "failed"
         try:
-            # A scope of our own: anyio.fail_after costs a third more, and reading the event costs less than either.
+            # Not anyio.fail_after, which costs a third more.
             with anyio.CancelScope(deadline=anyio.current_time() + HANDLER_TIMEOUT) as scope:
                 await self._router.dispatch(event)
                 response, result = OK, "handled"

@@ -27,14 +27,16 @@ def webhook_handler(
 
     ::
 
-        app.router.add_get("/insim/{secret}", webhook_handler(router))  # https://your.host/insim/<secret>
+        # https://your.host/insim/<secret>
+        app.router.add_get("/insim/{secret}", webhook_handler(router))
 
-    aiohttp refuses requests with more than 8,190 bytes in their first line by itself: see the how-to on deploying.
+    aiohttp refuses requests with more than 8,190 bytes in their first line by itself: see the
+    how-to on deploying.
 
     Args:
         router: Gets the events.
-        inbox: Keeps each event until it was handled. Without it, handlers run within the request and have four
-            seconds: then they are cancelled, and the answer is 500.
+        inbox: Keeps each event until it was handled. Without it, handlers run within the request
+            and have four seconds: then they are cancelled, and the answer is 500.
     """
     reception = Reception(router, inbox)
 

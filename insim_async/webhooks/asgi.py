@@ -1,4 +1,4 @@
-"""Webhooks in any ASGI framework: FastAPI, Starlette, Litestar, Quart, or none. It needs no extra."""
+"""Webhooks in any ASGI framework (FastAPI, Starlette, Litestar, Quart) or none; no extra needed."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def webhook_app(
 
     Args:
         router: Gets the events.
-        inbox: Keeps each event until it was handled. Without it, handlers run within the request and have four
-            seconds: then they are cancelled, and the answer is 500.
+        inbox: Keeps each event until it was handled. Without it, handlers run within the request
+            and have four seconds: then they are cancelled, and the answer is 500.
     """
     reception = Reception(router, inbox)
 

@@ -1,6 +1,7 @@
 """What handlers receive: one frozen value for each thing that inSIM reports.
 
-None shows a person's number or words in its ``repr``. An event made by hand gets the payload that inSIM would send.
+None shows a person's number or words in its ``repr``. An event made by hand gets the payload that
+inSIM would send.
 """
 
 from __future__ import annotations
@@ -31,14 +32,17 @@ _KEY_BYTES = 24  # 192 bits, 32 characters
 
 
 class Event(Private, frozen=True, kw_only=True, eq=False):
-    """What all events have in common; a field that was missing or could not be read has its default.
+    """What all events have in common; a field that is missing or unreadable has its default.
 
     Attributes:
         kind: The word for this class of event.
         phone_number: The other party, as inSIM writes it; ``""`` where it does not say.
-        at: When; aware where the payload names a zone, naive where not, midnight where it has no time.
-        account: The account (mostly its e-mail) whose phone it was; ``""`` where the payload does not say.
-        raw_json: The payload as it came, a JSON object in UTF-8; ``b""`` where the event was made by hand.
+        at: When; aware where the payload names a zone, naive where not, midnight where it has no
+            time.
+        account: The account (mostly its e-mail) whose phone it was; ``""`` where the payload does
+            not say.
+        raw_json: The payload as it came, a JSON object in UTF-8; ``b""`` where the event was made
+            by hand.
     """
 
     kind: ClassVar[str]
@@ -49,7 +53,10 @@ class Event(Private, frozen=True, kw_only=True, eq=False):
 
     @property
     def raw(self) -> dict[str, Any]:
-        """The payload with all its fields, as it came or as inSIM would send it; read anew whenever it is asked for."""
+        """The payload with all its fields, as it came or as inSIM would send it.
+
+        It is read anew whenever it is asked for.
+        """
         return _decode_raw(self.raw_json) if self.raw_json else _payload_of(self)
 
     @property
@@ -86,7 +93,8 @@ class CallEvent(Event, frozen=True, kw_only=True):
 
     Attributes:
         direction: ``"incoming"``, ``"outgoing"`` or ``"missed"``.
-        duration: How long they spoke; zero, too, where the payload does not say it readably (see ``raw``).
+        duration: How long they spoke; zero, too, where the payload does not say it readably (see
+            ``raw``).
     """
 
     kind: ClassVar[str] = "call"
@@ -99,7 +107,8 @@ class LinkClick(Event, frozen=True, kw_only=True):
 
     Attributes:
         sms_id: The id of the SMS that held it.
-        link: Where it leads, as inSIM says it. Anybody who knows the webhook's URL can write it: do not fetch it.
+        link: Where it leads, as inSIM says it. Anybody who knows the webhook's URL can write it: do
+            not fetch it.
     """
 
     kind: ClassVar[str] = "link_click"
@@ -168,7 +177,10 @@ def _published(kind: type[Event]) -> type[Event]:
 
 
 def _payload_of(event: Event) -> dict[str, Any]:
-    """Return what inSIM would send. An account is named even where inSIM names none, so that it is not lost."""
+    """Return the payload that inSIM would send.
+
+    It names an account even for kinds where inSIM names none, so that it is not lost.
+    """
     names = names_of(type(event))
     names.setdefault("account", "device_identification")
     title = _TITLE_FORMATS.get(_published(type(event)), "").format(event)

@@ -1,8 +1,9 @@
 """Raw query strings to events, and back. Pure: nothing here does I/O or reads a clock.
 
-A percent-escape is undone once, a second time only where the result is still an escaped object; ``+`` is a plus. What
-a payload means is said by its title, by its fields where it has none, and by the parameter's name last. Events as
-documented are read by ``_fast``, if it can, in a tenth of the time.
+A percent-escape is undone once, a second time only where the result is still an escaped object;
+``+`` is a plus. What a payload means is said by its title, by its fields where it has none, and by
+the parameter's name last. Events as documented are read by ``_fast``, if it can, in a tenth of the
+time.
 """
 
 from __future__ import annotations
@@ -114,21 +115,23 @@ _NAMES_BY_KIND = {kind: frozenset(names_of(kind).values()) for kind in NAMES}
 def parse_webhook(query: bytes | str) -> Event:
     """Read the event in the query of a webhook.
 
-    Unknown titles, statuses and fields are no error, and neither are missing fields; all that came is in ``raw``.
+    Unknown titles, statuses and fields are no error, and neither are missing fields; all that came
+    is in ``raw``.
 
     Args:
         query: What stands behind the ``?`` of the request, RAW: no framework may have decoded it.
 
     Raises:
         TypeError: It is no bytes or text, but what a framework made of them.
-        InvalidWebhook: There is no event in it, more than one, or it breaks a limit (``MAX_QUERY_BYTES``,
-            ``MAX_DEPTH``, ``MAX_DIGITS``). The message says what is wrong and holds no content.
+        InvalidWebhook: There is no event in it, more than one, or it breaks a limit
+            (``MAX_QUERY_BYTES``, ``MAX_DEPTH``, ``MAX_DIGITS``). The message says what is wrong and
+            holds no content.
     """
     return parse_again(_raw(query))
 
 
 def parse_again(query: bytes) -> Event:
-    """Read what ``parse_webhook`` has read and ``build_webhook`` written, which may be longer than what came.
+    """Read a query that ``build_webhook`` wrote, which may be longer than one from outside may be.
 
     Raises:
         InvalidWebhook: As ``parse_webhook``, but for the length.
@@ -138,10 +141,11 @@ def parse_again(query: bytes) -> Event:
 
 
 def build_webhook(event: Event) -> str:
-    """Return the query with which inSIM would report an event; ``parse_webhook`` of it is an equal event.
+    """Return the query with which inSIM would report an event.
 
-    The payload is that which came, or as inSIM would send it where the event was made by hand. An event with nothing in
-    it makes an empty one, which is refused.
+    ``parse_webhook`` of it is an equal event. The payload is that which came, or as inSIM would
+    send it where the event was made by hand. An event with nothing in it makes an empty one, which
+    is refused.
     """
     payload = event.raw_json or msgspec.json.encode(event.raw)
     return f"{_PARAMETER_BY_KIND[event.kind]}={quote(payload, safe=_UNESCAPED_BY_ENCODE_URI_COMPONENT)}"
@@ -164,7 +168,7 @@ def _raw(query: bytes | str) -> bytes:
 
 
 def _parameter(query: bytes) -> tuple[str, bytes]:
-    """Find the one parameter that holds an object; of several, the one with a name that inSIM uses."""
+    """Find the parameter that holds an object; of several, the one with a name that inSIM uses."""
     pieces = query.split(b"&")
     found = [
         (*_parameter_name(piece[: sign.start()]), piece[sign.end() :])
@@ -241,7 +245,7 @@ def _repeats_a_key(document: bytes) -> bool:
 
 
 def _event_of(parameter: str, value: bytes) -> Event:
-    """Read the object of a parameter in whatever words."""
+    """Read the event in the value of a parameter, however its fields are spelled: the slow way."""
     document = _unescaped(value)
     if document[:3] in {b"%7B", b"%7b"}:
         document = _unescaped(document)

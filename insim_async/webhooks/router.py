@@ -1,8 +1,8 @@
 """Which handlers get an event, and what happens when one of them fails.
 
-Handlers run one after the other, in order of registration, and all of them run; what they raised is raised together
-afterwards. Whoever dispatched the event then lets it come again (by status 500, or from the inbox), and all handlers
-see it again, under the same ``event.key``.
+Handlers run one after the other, in order of registration, and all of them run; what they raised is
+raised together afterwards. Whoever dispatched the event then lets it come again (by status 500, or
+from the inbox), and all handlers see it again, under the same ``event.key``.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class WebhookRouter:
     """Knows the secret of the callback URL, and which handler is for which event.
 
     Args:
-        secret: The last part of the callback URL's path, as ``new_secret`` makes it; two while you change from one to
-            the other.
+        secret: The last part of the callback URL's path, as ``new_secret`` makes it; two while you
+            change from one to the other.
 
     Raises:
         ConfigurationError: A secret is missing, can be guessed, or cannot stand in a URL as it is.
@@ -72,7 +72,7 @@ class WebhookRouter:
     @overload
     def on(self, *kinds: type[Event]) -> Callable[[Handler[Any, R]], Handler[Any, R]]: ...
     def on(self, *kinds: type[Event]) -> Callable[[Handler[Any, R]], Handler[Any, R]]:
-        """Register the decorated coroutine function for one or more classes of events; ``Event`` means all.
+        """Register a coroutine function for one or more classes of events; ``Event`` means all.
 
         Raises:
             ConfigurationError: It is not a coroutine function, or that is no class of events.
@@ -116,7 +116,7 @@ class WebhookRouter:
             raise ExceptionGroup("handlers of a webhook failed", failures)
 
     def admits(self, secret: str) -> bool:
-        """Say whether that is a secret of this router, in the same time whatever is wrong with it."""
+        """Return whether that is a secret of this router; it takes the same time for any other."""
         came, (one, other) = secret.encode("utf-8", "surrogatepass"), self._secrets
         return hmac.compare_digest(came, one) | hmac.compare_digest(came, other)  # "or" would not look at both
 
@@ -126,7 +126,7 @@ class WebhookRouter:
 
 
 def new_secret() -> str:
-    """Return a secret for a callback URL: 256 bits from the operating system, in URL-safe characters."""
+    """Return a secret for a callback URL: 256 bits from the operating system, URL-safe."""
     return secrets.token_urlsafe(32)
 
 
@@ -146,7 +146,7 @@ def _check_secret(secret: object) -> None:
 
 
 class _Secret(bytes):
-    """Stands in no ``repr`` and no pickle."""
+    """A secret that no ``repr`` shows and that cannot be pickled."""
 
     def __repr__(self) -> str:
         return "<secret>"
@@ -174,7 +174,7 @@ def _unwrapped(handler: object) -> object:
 
 
 class _HandlerError(Exception):
-    """Stands in the log for what a handler raised, whose words may hold a person's number or text."""
+    """Replaces, in the log, what a handler raised: its words may hold a person's number or text."""
 
 
 def _log_failure(event: Event, handler: object, error: Exception) -> None:

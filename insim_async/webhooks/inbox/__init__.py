@@ -1,7 +1,8 @@
-"""Events on disk before inSIM is told 200, and handed to the router afterwards, as often as it takes.
+"""Keep events on disk before inSIM is told 200; hand them to handlers until these succeed.
 
-``_inbox`` is what users hold; ``_rows`` knows what a row can undergo; ``_worker`` runs the handlers, and knows by
-``_places`` how much it may claim, and by ``_sight`` whose leases it may take over.
+``_inbox`` is what users hold; ``_rows`` knows what a row can undergo; ``_worker`` runs the
+handlers, and knows by ``_places`` how much it may claim, and by ``_sight`` whose leases it may take
+over.
 """
 
 from __future__ import annotations

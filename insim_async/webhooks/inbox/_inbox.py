@@ -1,13 +1,15 @@
-"""What users hold of the inbox, and the theory of it: how an event is kept, and when its handlers see it again.
+"""What users hold of the inbox, and the theory of it: what happens to an event, and when.
 
-One SQLite file, one row per ``event.key``. A row is ``waiting`` until a worker of any process claims it, ``claimed``
-until its handlers are done or the lease of a worker that crashed ends, then ``done``, without its content, for as long
-as a repeat is to be recognised; or ``set_aside`` (a dead letter) if its handlers failed too often. A handler that
-acted, and whose process died before the row was ``done``, sees the event again: at least once, under the same key.
+One SQLite file, one row per ``event.key``. A row is ``waiting`` until a worker of any process
+claims it, ``claimed`` until its handlers are done or the lease of a worker that crashed ends, then
+``done``, without its content, for as long as a repeat is to be recognised; or ``set_aside`` (a dead
+letter) if its handlers failed too often. A handler that acted, and whose process died before the
+row was ``done``, sees the event again: at least once, under the same key.
 
-Several processes write one file, hence a rollback journal: a write-ahead log can be corrupted by two connections that
-write (SQLite 3.7.0 to 3.51.2). It is truncated, because ``synchronous=FULL`` syncs that, but not the folder from which
-a journal is deleted. Every transaction begins as a writer's, so that none has to become one halfway.
+Several processes write one file, hence a rollback journal: a write-ahead log can be corrupted by
+two connections that write (SQLite 3.7.0 to 3.51.2). It is truncated, because ``synchronous=FULL``
+syncs that, but not the folder from which a journal is deleted. Every transaction begins as a
+writer's, so that none has to become one halfway.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ STORE_TIMEOUT: Final = 1.8
 
 
 class SetAside(Private, frozen=True, kw_only=True):
-    """An event whose handlers failed too often, or a request that could not be read.
+    """A dead letter: an event whose handlers failed too often, or a request that could not be read.
 
     Attributes:
         key: For ``Inbox.requeue`` and ``Inbox.discard``.
@@ -51,7 +53,8 @@ class SetAside(Private, frozen=True, kw_only=True):
         query: As ``build_webhook`` writes the event, or as it came where it could not be read.
         received_at: When it came first, in UTC.
         attempts: How often handlers had it.
-        reason: The classes of what they raised, or what is wrong with the request; nothing of the content.
+        reason: The classes of what they raised, or what is wrong with the request; nothing of the
+            content.
     """
 
     key: str
@@ -81,7 +84,8 @@ class InboxCounts(Struct, frozen=True, kw_only=True):
 class Inbox:
     """Keeps events on disk until they are handled; ``Inbox.open`` returns one.
 
-    It may be used in any thread and event loop, before and after a fork, and by several processes at once.
+    It may be used in any thread and event loop, before and after a fork, and by several processes
+    at once.
     """
 
     def __init__(self, file: File, policy: Policy) -> None:
@@ -100,20 +104,23 @@ class Inbox:
         lease: float = 30.0,
         clock: Clock = Clock(),  # noqa: B008 - frozen
     ) -> Inbox:
-        """Make the file, or check the one that is there. It needs no event loop, and keeps nothing open.
+        """Make the file, or check the one that is there.
+
+        It needs no event loop, and keeps nothing open.
 
         Args:
             path: On a local disk. The file is made so that only its owner can read it.
             retry: How often handlers get an event before it is set aside, and after how long.
             retention: How long the key of a handled event is kept, so that a repeat is recognised.
             handler_timeout: Seconds that all handlers of an event have, together.
-            lease: Seconds after which another worker takes over the events of one that crashed, or whose event loop
-                stood still for as long. The same in all processes: one with a shorter lease cuts the others'.
+            lease: Seconds after which another worker takes over the events of one that crashed, or
+                whose event loop stood still for as long. The same in all processes: one with a
+                shorter lease cuts the others'.
             clock: Time and chance, for tests. Leases end by ``now``, all else by ``wall``.
 
         Raises:
-            ConfigurationError: The file cannot be used: it says why and what to do, and nothing was changed. Or one of
-                the arguments makes no sense.
+            ConfigurationError: The file cannot be used: it says why and what to do, and nothing was
+                changed. Or one of the arguments makes no sense.
         """
         policy = Policy(
             retry=retry,
@@ -127,7 +134,7 @@ class Inbox:
         return cls(File(absolute, _rows.LAYOUT, name="inbox", unavailable=InboxUnavailable), policy)
 
     async def put(self, event: Event) -> bool:
-        """Store an event, which is on disk when this returns. Cancelled, it is there or it is not.
+        """Store an event: it is on disk when this returns, and may be if this is cancelled.
 
         Returns:
             Whether it is new.
@@ -166,10 +173,13 @@ class Inbox:
         return await self._tell(partial(_rows.put, row=row))
 
     def worker(self, router: WebhookRouter, *, concurrency: int = 8) -> AbstractAsyncContextManager[None]:
-        """Hand events to a router while the context is open; it may be left in another task than it was entered.
+        """Hand events to a router while the context is open.
 
-        An event is handed over again, ever later, until no handler raises. At the end handlers have five seconds, or
-        none if the leaving is cancelled; then they are cancelled, and get their event again at the next start.
+        It may be left in another task than it was entered.
+
+        An event is handed over again, ever later, until no handler raises. At the end handlers have
+        five seconds, or none if the leaving is cancelled; then they are cancelled, and get their
+        event again at the next start.
 
         Args:
             router: Has the handlers; they may see an event twice, under the same key.
@@ -183,7 +193,7 @@ class Inbox:
         return self._working(router, concurrency)
 
     async def set_aside(self, *, limit: int = 1000) -> list[SetAside]:
-        """Return what was set aside, in the order in which it was.
+        """Return what was set aside, in the order in which that happened.
 
         Args:
             limit: How many at most. The file is held meanwhile.
@@ -207,7 +217,10 @@ class Inbox:
         ]
 
     async def requeue(self, key: str) -> bool:
-        """Hand over what was set aside as if it were new; return False if there is no such thing.
+        """Let handlers have what was set aside again, as if it were new.
+
+        Returns:
+            False if there is no such thing.
 
         Raises:
             InboxUnavailable: As ``put``.
@@ -216,7 +229,7 @@ class Inbox:
         return await self._tell(partial(_rows.requeue, key=_checked_key(key)))
 
     async def discard(self, key: str) -> bool:
-        """Erase what was set aside, and take it for handled; return False if there is no such thing.
+        """Erase what was set aside, as if it were handled; return False if there is no such thing.
 
         Raises:
             InboxUnavailable: As ``put``.
@@ -235,7 +248,10 @@ class Inbox:
         return InboxCounts(**await self._do(_rows.count_states))
 
     def close(self) -> None:
-        """Close the file, behind the transaction that is under way; stop its workers before. Twice does no harm."""
+        """Close the file, after the transaction that is under way; closing it twice does no harm.
+
+        Stop the workers first.
+        """
         self._file.close()
 
     def _row(self, event: Event) -> tuple[str, str, bytes, str, float, float, str]:
@@ -262,7 +278,7 @@ class Inbox:
 
 
 def _checked_key(key: str) -> str:
-    """Return the key of an event; one that SQLite cannot even look for would spoil the transaction of others."""
+    """Return the key; one that SQLite cannot look for would fail the transaction for others, too."""
     if not isinstance(key, str) or not key.isascii():
         raise ConfigurationError("key: expected that of an event, as set_aside returns it")
     return key

@@ -1,4 +1,4 @@
-"""How many events a worker may claim next, and of which sort. Pure: it is told what was claimed and what ended."""
+"""How many events a worker may claim next, and of which sort. Pure: it is told what happens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Quota(NamedTuple):
 
 
 class Places:
-    """The events that a worker has claimed, each of which takes a place until its handlers are done.
+    """The events that a worker has claimed; each takes a place until its handlers are done.
 
     Args:
         count: How many places there are.
@@ -48,18 +48,18 @@ class Places:
         return Quota(self._free, suspects, retries)
 
     def take(self, claims: Sequence[Claim]) -> None:
-        """Give places to what was claimed."""
+        """Give a place to each row that was claimed."""
         if claims:
             self._retried = any(map(_is_retry, claims))
         self._free -= len(claims)
         self._claims += claims
 
     def leave(self) -> None:
-        """Free a place: some handlers are done. Their row remains claimed until that is on disk."""
+        """Free a place, since its handlers are done; its row is claimed until that is on disk."""
         self._free += 1
 
     def forget(self, claim: Claim) -> None:
-        """Renew its lease no more: the row is in its next state."""
+        """Forget a claim whose row is in its next state: its lease is renewed no more."""
         self._claims.remove(claim)
 
 

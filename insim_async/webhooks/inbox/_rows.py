@@ -1,12 +1,13 @@
-"""What stands in the inbox's file: its schema, each change that a row can undergo, and which one comes next.
+"""The rows of the inbox: their schema, each change that one can undergo, and what comes next.
 
-``due_at`` says when a row leaves its state by itself: when it may be claimed again, when the lease of whoever claimed
-it ends, when it is forgotten. New rows are due since ever, so that a clock that is set back never hides them. Leases
-end by the monotonic clock, which all processes of a machine share and which nobody sets.
+``due_at`` says when a row leaves its state by itself: when it may be claimed again, when the lease
+of whoever claimed it ends, when it is forgotten. New rows are due since ever, so that a clock that
+is set back never hides them. Leases end by the monotonic clock, which all processes of a machine
+share and which nobody sets.
 
-A row that was claimed when its process died is a suspect: its event may be a poison message, which ends whatever
-process handles it. No worker takes two suspects at a time, so that such an event ends its process once with those
-beside it, and from then on with none but new ones.
+A row that was claimed when its process died is a suspect: its event may be a poison message, which
+ends whatever process handles it. No worker takes two suspects at a time, so that such an event ends
+its process once with those beside it, and from then on with none but new ones.
 """
 
 from __future__ import annotations
@@ -139,7 +140,13 @@ class Ending(Struct, frozen=True):
 
 
 def decide(attempts: int, failure: str | None, policy: Policy) -> Ending:
-    """Say what comes after so many attempts, of which the last failed, or did not."""
+    """Return what becomes of a row after its latest attempt.
+
+    Args:
+        attempts: How many there were.
+        failure: Why the latest failed; None if it did not.
+        policy: Of the inbox.
+    """
     if failure is None:
         return Ending("done", policy.retention)
     wait = policy.retry.wait_after(attempts, policy.clock.random())
@@ -147,7 +154,12 @@ def decide(attempts: int, failure: str | None, policy: Policy) -> Ending:
 
 
 def put(connection: sqlite3.Connection, row: tuple[str, str, bytes, str, float, float, str]) -> bool:
-    """Insert key, kind, query, state, when it is due, when it came, reason; return False if the key is there."""
+    """Insert a row; return False if its key is there.
+
+    Args:
+        connection: In a transaction.
+        row: Key, kind, query, state, due_at, received_at and reason.
+    """
     return connection.execute(_INSERT, row).rowcount > 0
 
 
@@ -166,9 +178,12 @@ def claim_due(
     retries: int = 1,
     take_over: bool = True,
 ) -> list[Claim]:
-    """Free what others had claimed who crashed, forget what is old, and claim what is due.
+    """Claim rows that are due.
 
-    New rows come first, and those which failed before would wait for as long as there are any: some places are theirs.
+    Before that, make suspects of the rows that crashed workers had claimed, and delete old ones.
+
+    New rows come first, and those which failed before would wait for as long as there are any: some
+    places are theirs.
 
     Args:
         connection: In a transaction.
@@ -177,7 +192,7 @@ def claim_due(
         policy: Of the inbox.
         suspects: How many of these may be suspects, 0 or 1.
         retries: How many are for what failed before, 0 or 1.
-        take_over: Whether a lease that has ended says that its owner crashed.
+        take_over: Whether a lease that has ended tells of a crash.
     """
     now, uptime = policy.clock.wall(), policy.clock.now()
     # Nothing is due later than that, unless the clock was set back, or the machine started anew.
@@ -197,19 +212,22 @@ def claim_due(
 
 
 def renew(connection: sqlite3.Connection, keys: list[str], owner: str, until: float) -> bool:
-    """Let leases end later, those that are still the owner's."""
+    """Extend the leases of those rows that the owner still has."""
     statement = "UPDATE events SET due_at = ? WHERE key = ? AND owner = ?"
     return connection.executemany(statement, [(until, key, owner) for key in keys]).rowcount > 0
 
 
 def move(connection: sqlite3.Connection, key: str, owner: str, ending: Ending, now: float) -> bool:
-    """End a claim. What is done is done, whoever has claimed it meanwhile; all else is up to the owner."""
+    """End a claim: write the row's next state.
+
+    What is done is done, whoever has claimed it since; all else only the present owner may write.
+    """
     row = {"key": key, "owner": owner, "state": ending.state, "due_at": now + ending.wait, "reason": ending.reason}
     return connection.execute(_UPDATE_ENDED, row).rowcount > 0
 
 
 def release(connection: sqlite3.Connection, owner: str) -> bool:
-    """Give back all that an owner has claimed, as if it had not been claimed."""
+    """Give back all rows that an owner has claimed; the attempt does not count."""
     statement = "UPDATE events SET state = 'waiting', due_at = 0, owner = NULL, attempts = attempts - 1 WHERE owner = ?"
     return connection.execute(statement, (owner,)).rowcount > 0
 

@@ -1,4 +1,4 @@
-"""Whether a lease that has ended tells of a crash. Pure: values, and time comes in as an argument."""
+"""Decide whether a lease that has ended tells of a crash. Pure: time comes in as an argument."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ __all__ = ["Sight"]
 class Sight(Struct, frozen=True, kw_only=True):
     """What a worker has seen of the file, of which it asks something at least once in half a lease.
 
-    While nobody could write to the file nobody could renew a lease. So after half a lease without an answer the worker
-    is blind: an ended lease tells of no crash until its holder has had the time of a whole one to renew it again.
+    While nobody could write to the file nobody could renew a lease. So after half a lease without
+    an answer the worker is blind: an ended lease tells of no crash until its holder has had the
+    time of a whole one to renew it again.
 
     Attributes:
         lease: Seconds that a claim lasts without being renewed.

@@ -1,7 +1,7 @@
 """Claim events and hand them to a router, until none of its handlers raises or it was too often.
 
-A ``Worker`` begins one ``_Run`` after the other, each with places and an owner id of its own, over one ``_Reach`` to
-the file.
+A ``Worker`` begins one ``_Run`` after the other, each with places and an owner id of its own, over
+one ``_Reach`` to the file.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ GRACE: Final = 5.0
 
 
 class Worker:
-    """The life of a worker: a background task that runs until it is told to stop, whatever goes wrong.
+    """The life of a worker: a background task that goes on until it is told to stop.
 
     Args:
         desk: Of the event loop in which it works.
@@ -58,11 +58,14 @@ class Worker:
         self._stopping = False
 
     def start(self) -> None:
-        """Begin to work; whoever starts it has to stop it, in whichever task."""
+        """Start the background task; whoever starts it must stop it, in this task or another."""
         _tasks.start(self._keep, self._ended)
 
     async def stop(self) -> None:
-        """Claim nothing more; wait for what is running, then cancel it. Cancelled, it does not wait."""
+        """Claim nothing more, wait for running handlers, then cancel them.
+
+        If this is cancelled, they are cancelled at once.
+        """
         self._stopping = True
         self._desk.wake()
         try:
@@ -88,7 +91,7 @@ class Worker:
 
 
 class _Reach:
-    """The way to the file, which may be blocked: what is asked through it, and what was seen of it meanwhile."""
+    """Access to the file, which may be unavailable: it tries again, and remembers what it saw."""
 
     def __init__(self, desk: Desk, policy: Policy) -> None:
         self.desk = desk
@@ -96,7 +99,10 @@ class _Reach:
         self._sight = Sight(lease=policy.lease, answered_at=self._now())
 
     async def attempt(self, action: Action[T]) -> T | None:
-        """Do it, or return None; of failures in a row only the first is logged."""
+        """Do an action and return its result, or None if the file is unavailable.
+
+        Of failures in a row only the first is logged.
+        """
         try:
             result = await self.desk.do(action)
         except InboxUnavailable as error:
@@ -108,19 +114,22 @@ class _Reach:
         return result
 
     async def insist(self, action: Action[T]) -> T:
-        """Do it, however long that takes."""
+        """Do an action and return its result, as soon as the file is available."""
         while True:
             if (result := await self.attempt(action)) is not None:
                 return result
             await anyio.sleep(POLL)
 
     def may_take_over(self) -> bool:
-        """Say whether a lease that has ended tells of a crash."""
+        """Return whether a lease that has ended tells of a crash."""
         return self._sight.may_take_over(self._now())
 
 
 class _Run:
-    """A task that claims events, one that renews their leases, and one for each of them; until one fails."""
+    """One try at the work, which ends if something of ours fails.
+
+    A task claims events, another renews their leases, and each event has one for its handlers.
+    """
 
     def __init__(self, reach: _Reach, policy: Policy, router: WebhookRouter, concurrency: int) -> None:
         self._reach = reach
@@ -130,7 +139,7 @@ class _Run:
         self._owner = token_hex(16)  # a fresh one for each run: rows left by one that failed look like another worker's
 
     async def work(self, is_stopping: Callable[[], bool]) -> None:
-        """Claim events and have them handled until it is to stop; then give back what is still claimed."""
+        """Claim events and have them handled until it is to stop; then give back the rest."""
         try:
             async with anyio.create_task_group() as renewing:
                 renewing.start_soon(self._renew)
@@ -143,7 +152,7 @@ class _Run:
                 await self._reach.attempt(partial(_rows.release, owner=self._owner))
 
     async def _look(self, handling: TaskGroup) -> None:
-        """Claim what there is room for, and wait until there may be more, of either."""
+        """Claim as many events as there are places for, start their handlers, and wait for news."""
         news = self._reach.desk.news()
         quota = self._places.quota()
         claim_due = partial(

@@ -1,7 +1,7 @@
-"""The self-test of a callback URL: long and awkward events, through all that stands before the app, and their fate.
+"""The self-test of a callback URL: do long and awkward events arrive, through all before the app?
 
-``_probe`` sends the events of ``_samples`` to a ``_callback``; ``_meaning`` and ``_limits`` say what the answers mean,
-and are pure; ``_network`` does the I/O.
+``_probe`` sends the events of ``_samples`` to a ``_callback``; ``_meaning`` and ``_limits`` say
+what the answers mean, and are pure; ``_network`` does the I/O.
 """
 
 from __future__ import annotations

@@ -15,10 +15,11 @@ class _Limit(Struct, frozen=True):
     """A server that refuses long targets by default, and how it is told from others.
 
     Attributes:
-        cure: What to turn.
-        mark: Stands in the pages with which it refuses.
-        longest: Targets that just pass; a little less where the limit is for more than the target.
-        statuses: With which it refuses.
+        cure: The setting to change.
+        mark: A pattern for the pages with which it refuses.
+        longest: How long targets may be, in bytes; a range where the limit is for more than the
+            target.
+        statuses: Those with which it refuses.
     """
 
     cure: str
@@ -28,7 +29,8 @@ class _Limit(Struct, frozen=True):
 
 
 _NO_MARK = rb"(?!)"
-# Measured: gunicorn 27, aiohttp 3.14, uvicorn 0.54, hypercorn 0.18 and Node 22; the others by their documentation.
+# Measured: gunicorn 27, aiohttp 3.14, uvicorn 0.54, hypercorn 0.18 and Node 22.
+# The others by their documentation.
 _LIMITS = [
     _Limit(cure, mark, range(least, most + 1), frozenset(statuses))
     for cure, mark, least, most, statuses in [
@@ -39,7 +41,8 @@ _LIMITS = [
         ("HAProxy: tune.bufsize 65536", rb"Your browser sent an invalid request", 14_900, 15_400, [400]),
         ("Node: --max-http-header-size=65536", _NO_MARK, 15_900, 16_384, [431]),
         ("AWS load balancer: cannot be raised", _NO_MARK, 16_200, 16_384, [400, 414]),
-        # h11 counts what has come of a request that is not whole: over a network less passes than within a machine
+        # h11 counts what has come of a request that is not whole: over a network less passes than
+        # within a machine
         ("uvicorn: --http h11 --h11-max-incomplete-event-size 262144", rb"Invalid HTTP request", 16_000, 65_536, [400]),
         ("hypercorn: h11_max_incomplete_size", _NO_MARK, 16_000, 65_536, [431]),
     ]
@@ -49,7 +52,7 @@ _ANY = {0, 502}
 
 
 def culprit(longest: int, came: Reply | NoReply) -> str:
-    """Say which setting of which server refuses targets above that length, by how it refuses them."""
+    """Name the setting, and the server, that refuses targets above that length, by how it does."""
     status, body = (came.status, came.body) if isinstance(came, Reply) else (0, b"")
     marked = [limit.cure for limit in _LIMITS if status in limit.statuses and re.search(limit.mark, body)]
     usual = [limit.cure for limit in _LIMITS if longest in limit.longest and {status} & (limit.statuses | _ANY)]

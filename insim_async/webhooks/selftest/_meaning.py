@@ -29,7 +29,7 @@ class Finding(Struct, frozen=True):
         words: The meaning of that.
         target_bytes: How long its target was.
         found: What the app read; None if that is not what was sent.
-        depends: It is not the URL that is wrong: another event may fare better.
+        depends: Another event may fare better, since it is not the URL that is wrong.
     """
 
     came: Reply | NoReply
@@ -86,7 +86,7 @@ def _words_of_200(came: Reply, key: str, target_bytes: int, query_bytes: int) ->
 
 def _words_of_status(came: Reply, url: str) -> str:
     if 300 <= came.status < 400:
-        return f"redirected {_whither(url, came.location)}, where inSIM may not follow"
+        return f"redirected {_destination(url, came.location)}, where inSIM may not follow"
     if came.body == INVALID.body:
         return "not readable as an event: it was altered on its way"
     if came.body == NOT_FOUND.body:
@@ -99,8 +99,8 @@ def _words_of_status(came: Reply, url: str) -> str:
     return _WORDS_BY_STATUS.get(came.status, fails)
 
 
-def _whither(url: str, location: str) -> str:
-    """Say where a redirect leads, without the path: that has the secret."""
+def _destination(url: str, location: str) -> str:
+    """Say where a redirect leads, but for the path, which has the secret."""
     here, there = urlsplit(url), split_url(location, base=url)
     if there is None or there.hostname != here.hostname:
         return "to another host"

@@ -1,4 +1,4 @@
-"""How the self-test calls a URL: all its I/O, by the standard library, since an HTTP library is for calls to inSIM."""
+"""Call a URL: all I/O of the self-test, by the standard library: HTTPX is for inSIM alone."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def over_network(timeout: float = VENDOR_TIMEOUT) -> Exchange:
 
 
 class _AsItCame(urllib.request.HTTPErrorProcessor):
-    """Leaves an answer alone, whatever its status."""
+    """Returns each response as it came; urllib would follow redirects, and raise for an error."""
 
     def http_response(self, request: urllib.request.Request, response: Any) -> Any:  # noqa: ARG002 - urllib's signature
         return response

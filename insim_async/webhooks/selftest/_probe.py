@@ -1,4 +1,4 @@
-"""The self-test itself: it sends an event of each kind, then others, to learn what stopped one that was refused."""
+"""The self-test itself: send an event of each kind, then others to learn what stopped one."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def verdict(results: Sequence[SampleResult]) -> str:
 def run_selftest(callback: Callback, exchange: Exchange, *, nonce: str = "") -> Iterator[SampleResult]:
     """Send an event of each kind, and yield what became of it.
 
-    No handler sees these events and no inbox keeps them, unless an old version of insim_async answers.
+    No handler sees these events and no inbox keeps them, unless an old version of insim_async
+    answers.
 
     Args:
         callback: Where to.
@@ -68,7 +69,7 @@ def run_selftest(callback: Callback, exchange: Exchange, *, nonce: str = "") -> 
 
 
 class _Probe:
-    """Sends one event after the other, each to learn what the last one left open."""
+    """Sends events one after the other, until it is known what becomes of a kind, and why."""
 
     def __init__(self, callback: Callback, exchange: Exchange, nonce: str) -> None:
         self._callback = callback

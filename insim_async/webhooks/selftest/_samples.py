@@ -24,7 +24,10 @@ _FICTION: dict[str, Any] = {"phone_number": "0639980001"}  # a plus is left to t
 
 
 class Sample(Struct, frozen=True):
-    """How an event of one kind is made around a text, and with what such a text is drawn out in life."""
+    """How to make an event of one kind around a text, and how long such texts get.
+
+    The longest is ``filling``, so many ``times``.
+    """
 
     make: Callable[[str], Event]
     filling: str = ""
@@ -37,7 +40,7 @@ class Sample(Struct, frozen=True):
 
     @property
     def longest(self) -> int:
-        """How many bytes such texts have in life, escaped."""
+        """How many bytes the longest text has in a query."""
         return _escaped_bytes(self.filling) * self.times
 
     def drawn_out(self, room: int) -> Event:
