@@ -37,7 +37,7 @@ from insim_async.webhooks import (
     parse_webhook,
 )
 from insim_async.webhooks.inbox import Inbox, InboxCounts, SetAside, _inbox, _rows, _worker
-from insim_async.webhooks.inbox._rows import Ending, Policy, decide
+from insim_async.webhooks.inbox._rows import Ending, Policy, ending_after
 from insim_async.webhooks.parsing import MAX_QUERY_BYTES
 
 TEXT = "bluedoor"
@@ -334,7 +334,7 @@ POLICY = Policy(
     ],
 )
 def test_what_becomes_of_an_event(attempts: int, failure: str | None, ending: Ending) -> None:
-    assert decide(attempts, failure, POLICY) == ending
+    assert ending_after(attempts, failure, POLICY) == ending
 
 
 async def test_a_failure_is_tried_again_when_its_time_has_come(open_inbox: Callable[..., Inbox], wall: Wall) -> None:

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     if options.command == "secret":
-        _say(new_secret())
+        _print_line(new_secret())
         return 0
     try:
         return _check_url(options.url)
@@ -40,12 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _check_url(url: str) -> int:
     callback = read_callback(url)
-    _say(f"{callback}" + " (the secret and all texts travel in clear: use https)" * url.lower().startswith("http:"))
+    _print_line(
+        f"{callback}" + " (the secret and all texts travel in clear: use https)" * url.lower().startswith("http:")
+    )
     results: list[SampleResult] = []
     for result in run_selftest(callback, over_network()):
-        _say(str(result))
+        _print_line(str(result))
         results.append(result)
-    _say(verdict(results))
+    _print_line(verdict(results))
     return 0 if all(result.arrived for result in results) else 1
 
 
@@ -58,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - these lines are what the command is for
 
 

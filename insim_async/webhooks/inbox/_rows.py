@@ -29,8 +29,8 @@ __all__ = [
     "Policy",
     "claim_due",
     "count_states",
-    "decide",
     "discard",
+    "ending_after",
     "move",
     "put",
     "rehearse",
@@ -139,7 +139,7 @@ class Ending(Struct, frozen=True):
     reason: str = ""
 
 
-def decide(attempts: int, failure: str | None, policy: Policy) -> Ending:
+def ending_after(attempts: int, failure: str | None, policy: Policy) -> Ending:
     """Return what becomes of a row after its latest attempt.
 
     Args:

@@ -185,7 +185,7 @@ class _Run:
             return Ending("set_aside", reason=f"InvalidWebhook: {error}")
         crashed = claim.attempts > self._policy.retry.attempts
         failure = "its process ended each time" if crashed else await self._failure(event)
-        return _rows.decide(claim.attempts, failure, self._policy)
+        return _rows.ending_after(claim.attempts, failure, self._policy)
 
     async def _failure(self, event: Event) -> str | None:
         """Call the handlers, and return why they failed, if they did."""
