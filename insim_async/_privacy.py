@@ -6,10 +6,11 @@ A ``Private`` struct shows only how long a text is; ``excerpt`` is what a server
 from __future__ import annotations
 
 import codecs
+import enum
 import re
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sized
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Struct
@@ -22,40 +23,23 @@ _leading_word = re.compile(r"\w*").match
 _ESCAPE = re.compile(r"\\+(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|[^\w\s])")
 _DIGITS = re.compile(r"\+?\d(?:[\s.()-]*\d){6,}")
 
-
-_HIDDEN = frozenset(
-    [
-        "account",
-        "address",
-        "email",
-        "extra",
-        "first_name",
-        "info",
-        "last_name",
-        "link",
-        "message",
-        "outcomes",
-        "phone_number",
-        "qualification",
-        "query",
-        "raw_json",
-        "sms",
-        "url",
-    ]
-)
-
 is_code: Callable[[str], re.Match[str] | None] = re.compile(r"#[0-9]{3}").fullmatch
 
 
 class Private(Struct, frozen=True):
-    """A struct whose ``repr`` says of people's data only how long it is."""
+    """A struct whose ``repr`` says of what it holds only how long it is, unless the field is named in ``_shown``.
+
+    Of ``errors`` it shows the vendor's codes, and of other words only how long they are.
+    """
+
+    _shown: ClassVar[frozenset[str]] = frozenset()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__.lstrip('_')}({', '.join(f'{k}={v!r}' for k, v in self.__rich_repr__())})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         public = [(name, getattr(self, name)) for name in self.__struct_fields__ if not name.startswith("_")]
-        return [(name, _shown(name, value)) for name, value in public]
+        return [(name, value if name in self._shown else _safe(name, value)) for name, value in public]
 
 
 class _Masked(str):
@@ -70,12 +54,13 @@ class Unshown(Private, frozen=True):
         return []
 
 
-def _shown(name: str, value: Any) -> object:
-    if isinstance(value, Private) or _is_empty(value):
+def _safe(name: str, value: Any) -> object:
+    """Return what may be shown of a field that nobody named: how much it holds, unless it holds nothing."""
+    if isinstance(value, Private | bool | enum.Enum) or _is_empty(value):
         return value
     if name == "errors":
         return tuple(error if is_code(error) else _masked(error) for error in value)
-    return _masked(value) if name in _HIDDEN else value
+    return _masked(value)
 
 
 def _is_empty(value: object) -> bool:

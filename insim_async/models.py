@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from msgspec import Struct, field
 
@@ -74,6 +74,8 @@ class Sms(_Addressed, frozen=True, kw_only=True, gc=False):
             reports carry it. By default a random one is made.
     """
 
+    _shown: ClassVar[frozenset[str]] = frozenset({"send_at", "sms_id"})
+
     url: str = ""
     priority: Priority = Priority.NORMAL
     send_at: datetime | None = None
@@ -111,6 +113,8 @@ class SmsReceipt(Private, frozen=True, kw_only=True, eq=False, gc=False, omit_de
         account: The e-mail of the sending account.
         errors: The vendor's codes, ``#001`` to ``#007``.
     """
+
+    _shown: ClassVar[frozenset[str]] = frozenset({"sms_id", "parts", "sent_at"})
 
     sms_id: str
     phone_number: str
@@ -172,6 +176,8 @@ class ContactResult(Private, frozen=True):
             been added, and adding it again is safe.
     """
 
+    _shown: ClassVar[frozenset[str]] = frozenset({"error"})
+
     phone_number: str
     first_name: str = ""
     last_name: str = ""
@@ -213,6 +219,8 @@ class Outcome(Private, frozen=True):
         error: Why it was not sent, or why nobody knows: what ``send_sms`` would have raised. None if it was sent.
     """
 
+    _shown: ClassVar[frozenset[str]] = frozenset({"error"})
+
     sms: Sms
     receipt: SmsReceipt | None = None
     error: InSimError | None = None
@@ -249,6 +257,8 @@ class Outcome(Private, frozen=True):
 
 class BulkReport(Private, frozen=True):
     """How each message of a bulk call ended, in the order of the input, and how many ended how."""
+
+    _shown: ClassVar[frozenset[str]] = frozenset({"sent", "refused", "not_sent", "unknown"})
 
     outcomes: Sequence[Outcome]
     sent: int = 0

@@ -7,7 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
@@ -28,6 +28,8 @@ class SentSms(Sms, frozen=True, kw_only=True):
         parts: How many SMS it took.
         sent_at: When, in UTC.
     """
+
+    _shown: ClassVar[frozenset[str]] = frozenset({"send_at", "sms_id", "parts", "sent_at"})
 
     link: str = ""
     parts: int

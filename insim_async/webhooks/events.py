@@ -45,6 +45,8 @@ class Event(Private, frozen=True, kw_only=True, eq=False):
             by hand.
     """
 
+    _shown: ClassVar[frozenset[str]] = frozenset({"at", "direction", "duration", "sms_id", "source", "status"})
+
     kind: ClassVar[str]
     phone_number: str = ""
     at: datetime | None = None

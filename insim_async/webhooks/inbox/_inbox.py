@@ -21,7 +21,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from msgspec import Struct
 
@@ -56,6 +56,8 @@ class SetAside(Private, frozen=True, kw_only=True):
         reason: The classes of what they raised, or what is wrong with the request; nothing of the
             content.
     """
+
+    _shown: ClassVar[frozenset[str]] = frozenset({"key", "kind", "received_at", "attempts", "reason"})
 
     key: str
     kind: str
