@@ -13,7 +13,8 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "no" if os.environ.get("CI") else "yes"
 
 PYTHONS = ("3.11", "3.12", "3.13")
-# On this one the tests are complete and their coverage counts; on the others it is enough that they pass.
+# On this one the tests are complete and their coverage counts; on the others it is enough that they
+# pass.
 COVERED = os.environ.get("COVERED_PYTHON", PYTHONS[0])
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = True
@@ -32,8 +33,8 @@ def group(*names: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(PROJECT, *names)
 
 
-# The tests run against the installed package: the working directory stays off the path, and pytest puts it
-# behind the installed packages, where ``tests`` is found and the sources are not.
+# The tests run against the installed package: the working directory stays off the path, and pytest
+# puts it behind the installed packages, where ``tests`` is found and the sources are not.
 INSTALLED = {"PYTHONSAFEPATH": "1"}
 PYTEST = ("-m", "pytest", "--import-mode=append")
 
@@ -61,14 +62,27 @@ def tests(session: nox.Session) -> None:
 def minimal(session: nox.Session) -> None:
     """Run the tests that need no extra, with no extra installed; what the network does is the same with any."""
     install(session, ".", *group("tests"))
-    session.run("python", *PYTEST, "-m", "not extra", "--ignore=tests/faults", *session.posargs, env=INSTALLED)
+    session.run(
+        "python",
+        *PYTEST,
+        "-m",
+        "not extra",
+        "--ignore=tests/faults",
+        *session.posargs,
+        env=INSTALLED,
+    )
 
 
 @nox.session
 def lowest(session: nox.Session) -> None:
     """Run the tests with the lowest versions of the dependencies that the metadata allows."""
     extras = PROJECT["project"]["optional-dependencies"]
-    direct = [*PROJECT["project"]["dependencies"], *extras["aiohttp"], *extras["phone"], *extras["sandbox"]]
+    direct = [
+        *PROJECT["project"]["dependencies"],
+        *extras["aiohttp"],
+        *extras["phone"],
+        *extras["sandbox"],
+    ]
     newer = {"httpx-aiohttp", "pytest-httpx"}  # they need a newer aiohttp, and a newer httpx
     tested_with = [package for package in group("tests", "examples") if package not in newer]
     install(session, EXTRAS, *tested_with, *(bound.replace(">=", "==") for bound in direct))
@@ -81,7 +95,9 @@ def typing(session: nox.Session) -> None:
     install(session, EXTRAS, *group("tests", "examples", "peers", "typing"))
     session.run("mypy")
     session.run("pyright", "insim_async", "docs/examples")
-    with session.chdir(session.create_tmp()):  # away from the sources: the installed package is judged
+    with session.chdir(
+        session.create_tmp()
+    ):  # away from the sources: the installed package is judged
         session.run("pyright", "--verifytypes", "insim_async", "--ignoreexternal")
 
 
@@ -97,7 +113,9 @@ def lint(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation into docs/_build/html."""
     install(session, EXTRAS, *group("docs"))
-    session.run("sphinx-build", "-W", "-n", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html")
+    session.run(
+        "sphinx-build", "-W", "-n", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html"
+    )
     session.log("file://%s", Path("docs/_build/html/index.html").resolve())
 
 
@@ -111,10 +129,18 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def explore(session: nox.Session) -> None:
     """Look for what nobody thought of, at random: ``nox -s explore -- [messages] [seed]``; ends at the first find."""
-    messages, seed = [*session.posargs, *["20000", str(secrets.randbelow(1_000_000))][len(session.posargs) :]]
+    messages, seed = [
+        *session.posargs,
+        *["20000", str(secrets.randbelow(1_000_000))][len(session.posargs) :],
+    ]
     install(session, EXTRAS, *group("tests", "examples"))
     session.log(f"the seed is {seed}")
-    chance = ("--hypothesis-profile=explore", f"--hypothesis-seed={seed}", "-m", "hypothesis or seeded")
+    chance = (
+        "--hypothesis-profile=explore",
+        f"--hypothesis-seed={seed}",
+        "-m",
+        "hypothesis or seeded",
+    )
     session.run("python", *PYTEST, *chance, env={**INSTALLED, "INSIM_FAULTS_SEED": seed})
     session.run("python", "-m", "tests.explore", messages, "--seed", seed)
 

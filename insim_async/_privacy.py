@@ -1,6 +1,7 @@
 """What people's data and keys are kept out of: reprs, errors and logs.
 
-A ``Private`` struct shows only how long a text is; ``excerpt`` is what a server said, without what it was told.
+A ``Private`` struct shows only how long a text is; ``excerpt`` is what a server said, without what
+it was told.
 """
 
 from __future__ import annotations
@@ -38,8 +39,14 @@ class Private(Struct, frozen=True):
         return f"{type(self).__name__.lstrip('_')}({', '.join(f'{k}={v!r}' for k, v in self.__rich_repr__())})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        public = [(name, getattr(self, name)) for name in self.__struct_fields__ if not name.startswith("_")]
-        return [(name, value if name in self._shown else _safe(name, value)) for name, value in public]
+        public = [
+            (name, getattr(self, name))
+            for name in self.__struct_fields__
+            if not name.startswith("_")
+        ]
+        return [
+            (name, value if name in self._shown else _safe(name, value)) for name, value in public
+        ]
 
 
 class _Masked(str):
@@ -65,7 +72,9 @@ def _safe(name: str, value: Any) -> object:
 
 def _is_empty(value: object) -> bool:
     """Ask only what is known to answer: there are values that refuse to be true or false, such as ``pandas.NA``."""
-    return value is None or (isinstance(value, str | int | float | tuple | list | Mapping) and not value)
+    return value is None or (
+        isinstance(value, str | int | float | tuple | list | Mapping) and not value
+    )
 
 
 def _masked(value: object) -> object:
@@ -75,7 +84,8 @@ def _masked(value: object) -> object:
 def excerpt(text: bytes, request: bytes) -> str:
     """Return the beginning of what a server (or library) said, without any word that the request held.
 
-    Escapes are undone first, since a text may be repeated in JSON, in HTML, in a URL, or in one inside the other.
+    Escapes are undone first, since a text may be repeated in JSON, in HTML, in a URL, or in one
+    inside the other.
     """
     import unicodedata  # slow to import, and seldom needed
 

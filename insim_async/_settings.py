@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
     from insim_async._http import HttpClient
 
-__all__ = ["Settings", "account_of", "base_url_of", "check_base_url", "check_ssl_context", "zone_of"]
+__all__ = [
+    "Settings",
+    "account_of",
+    "base_url_of",
+    "check_base_url",
+    "check_ssl_context",
+    "zone_of",
+]
 
 BASE_URL = "https://www.insim.app"
 
@@ -63,7 +70,9 @@ class Settings(Unshown, frozen=True, kw_only=True):
         _check_connections(self.http_client, self.ssl_context)
 
 
-def account_of(login: str | None, access_key: str | None, *, dry_run: object) -> Account | ConfigurationError:
+def account_of(
+    login: str | None, access_key: str | None, *, dry_run: object
+) -> Account | ConfigurationError:
     """Return the account, or what is wrong; raised, it would show this frame to a traceback with locals."""
     given: dict[str, object] = {
         "login": os.environ.get("INSIM_LOGIN") if login is None else login,
@@ -78,7 +87,9 @@ def account_of(login: str | None, access_key: str | None, *, dry_run: object) ->
                 "give AsyncInSim a login and an access_key, or leave both out and set INSIM_LOGIN and INSIM_ACCESS_KEY"
             )
         if not value.isprintable():
-            return ConfigurationError(f"{name}: it holds a character that cannot be printed, such as a line break")
+            return ConfigurationError(
+                f"{name}: it holds a character that cannot be printed, such as a line break"
+            )
     if not isinstance(dry_run, bool):  # "0" and "false" are true
         return ConfigurationError(f"dry_run: expected True or False, got {type(dry_run).__name__}")
     return Account(str(given["login"]), str(given["access_key"]), dry_run=dry_run)
@@ -86,7 +97,9 @@ def account_of(login: str | None, access_key: str | None, *, dry_run: object) ->
 
 def base_url_of(base_url: str | None) -> str:
     """Return the host that was given, or the environment's, or inSIM's own, if it may be called; see check_base_url."""
-    return check_base_url(os.environ.get("INSIM_BASE_URL") or BASE_URL if base_url is None else base_url)
+    return check_base_url(
+        os.environ.get("INSIM_BASE_URL") or BASE_URL if base_url is None else base_url
+    )
 
 
 def check_base_url(base_url: str) -> str:
@@ -103,10 +116,18 @@ def check_base_url(base_url: str) -> str:
         parts.port  # noqa: B018 - checked when read
     except ValueError:
         raise ConfigurationError("base_url: not a URL") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname or set(base_url) & {"@", "?", "#"}:
-        raise ConfigurationError("base_url: give scheme and host, like https://www.insim.app, or http://127.0.0.1:8080")
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or set(base_url) & {"@", "?", "#"}
+    ):
+        raise ConfigurationError(
+            "base_url: give scheme and host, like https://www.insim.app, or http://127.0.0.1:8080"
+        )
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise ConfigurationError("base_url: http:// would show the access key to the network; use https://")
+        raise ConfigurationError(
+            "base_url: http:// would show the access key to the network; use https://"
+        )
     return base_url.rstrip("/").removesuffix("/api/v1")
 
 
@@ -119,9 +140,13 @@ def zone_of(timezone: tzinfo | str | None) -> tzinfo | None:
     if timezone is None:
         return None
     if not isinstance(timezone, str | tzinfo):
-        raise ConfigurationError(f"timezone: expected a name or a tzinfo, got {type(timezone).__name__}")
+        raise ConfigurationError(
+            f"timezone: expected a name or a tzinfo, got {type(timezone).__name__}"
+        )
     if timezone == "":
-        raise ConfigurationError("timezone: it is empty: expected a name such as 'Europe/Paris', or None")
+        raise ConfigurationError(
+            "timezone: it is empty: expected a name such as 'Europe/Paris', or None"
+        )
     zone = zone_named(timezone) if isinstance(timezone, str) else standard_zone(timezone)
     if zone is None:
         raise ConfigurationError(
@@ -135,7 +160,9 @@ def _require_offset(zone: tzinfo) -> None:
     try:
         offset = datetime(2031, 1, 1, tzinfo=zone).utcoffset()
     except Exception as error:  # noqa: BLE001 - it is the caller's, and may raise anything
-        raise ConfigurationError(f"timezone: asked for its offset, it raises {type(error).__name__}") from None
+        raise ConfigurationError(
+            f"timezone: asked for its offset, it raises {type(error).__name__}"
+        ) from None
     if offset is None:
         raise ConfigurationError("timezone: it does not say its offset from UTC")
 
@@ -146,7 +173,9 @@ def _check_kind(name: str, value: object, kind: type) -> None:
 
 
 def _check_number(name: str, value: object) -> None:
-    if not (isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf):
+    if not (
+        isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+    ):
         raise ConfigurationError(f"{name}: expected a number above 0, got {value!r}")
 
 
@@ -168,7 +197,9 @@ def _check_connections(http_client: object, ssl_context: object) -> None:
 
 def _check_http_client(client: object) -> None:
     """Require an object that speaks as httpx does, and asynchronously."""
-    speaks = inspect.iscoroutinefunction(getattr(client, "send", None)) and hasattr(client, "build_request")
+    speaks = inspect.iscoroutinefunction(getattr(client, "send", None)) and hasattr(
+        client, "build_request"
+    )
     if isinstance(client, type) or not (speaks and hasattr(client, "is_closed")):
         raise ConfigurationError(
             f"http_client: expected an httpx.AsyncClient or httpx2.AsyncClient, got {_kind_of(client)}"
@@ -180,7 +211,9 @@ def check_ssl_context(context: object) -> None:
     import ssl  # slow to import, and seldom needed
 
     if not isinstance(context, ssl.SSLContext):
-        raise ConfigurationError(f"ssl_context: expected an ssl.SSLContext, got {type(context).__name__}")
+        raise ConfigurationError(
+            f"ssl_context: expected an ssl.SSLContext, got {type(context).__name__}"
+        )
     if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname:
         raise ConfigurationError("ssl_context: certificates and host names are always checked")
 

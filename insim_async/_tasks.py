@@ -34,12 +34,16 @@ def start(function: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[],
 
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_task():
-        trio.lowlevel.spawn_system_task(run, context=contextvars.copy_context())  # as asyncio does by itself
+        trio.lowlevel.spawn_system_task(
+            run, context=contextvars.copy_context()
+        )  # as asyncio does by itself
         return
     task = asyncio.get_running_loop().create_task(function())
     _running.add(task)
     task.add_done_callback(_running.discard)
-    task.add_done_callback(lambda _: ended())  # a task that is cancelled early enough runs no line of its function
+    task.add_done_callback(
+        lambda _: ended()
+    )  # a task that is cancelled early enough runs no line of its function
 
 
 async def wait_whatever_comes(event: anyio.Event) -> None:

@@ -1,8 +1,8 @@
 """The vendor's many spellings read as one: names known in each, wrappers opened, values taken for what they mean.
 
-The same server family writes ``phone_number``, ``phonenumber`` or ``PHONE_NUMBER``, a list, one object or
-``{"data": [...]}``, ``1`` or ``"1"``. A table of ``Words`` says what each field is called in any of them; what the
-table does not know is kept.
+The same server family writes ``phone_number``, ``phonenumber`` or ``PHONE_NUMBER``, a list, one
+object or ``{"data": [...]}``, ``1`` or ``"1"``. A table of ``Words`` says what each field is called
+in any of them; what the table does not know is kept.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def flag(value: object) -> bool:
 def codes(value: object) -> tuple[str, ...]:
     """Read error codes, in whatever they are wrapped; what says that there is no error is none.
 
-    It never fails: whatever stands where an error belongs is one, unless it is known to mean that there is none.
+    It never fails: whatever stands where an error belongs is one, unless it is known to mean that
+    there is none.
     """
     found: list[str] = []
     left = [value]
@@ -100,7 +101,9 @@ def moment(value: object) -> datetime:
     if not _DATE.match(written):  # Python takes a bare number for a date as well
         raise ValueError("not a date")
     try:
-        return msgspec.convert(written, datetime)  # rounds to microseconds where the other one cuts them off
+        return msgspec.convert(
+            written, datetime
+        )  # rounds to microseconds where the other one cuts them off
     except msgspec.ValidationError:
         return datetime.fromisoformat(written)
 
@@ -125,7 +128,9 @@ def spelled_codes(row: Mapping[str, Any]) -> list[str]:
     """Return the codes of an object that are written in full (``"#001"``), and not as numbers."""
     found: list[str] = []
     for name in _ERRORS & row.keys():
-        found += [code for code in codes(row[name]) if code.startswith("#") and code in str(row[name])]
+        found += [
+            code for code in codes(row[name]) if code.startswith("#") and code in str(row[name])
+        ]
     return sorted(found)
 
 
@@ -152,7 +157,8 @@ class Words:
     """What the fields of one kind of object are called on the wire.
 
     Args:
-        fields: For each field how to read its value, and all its names, the best one first; each in any spelling.
+        fields: For each field how to read its value, and all its names, the best one first; each in
+            any spelling.
     """
 
     def __init__(self, **fields: tuple[Callable[[object], Any], str]) -> None:
@@ -166,9 +172,10 @@ class Words:
     def find(self, answer: object) -> Found:
         """Find the objects of an answer, however they are wrapped.
 
-        We go inwards while exactly one of the values looks more like an object of this kind than what is around it: it
-        has more of the known fields, and it has the field that says how things went if that around it has. What merely
-        repeats a request has many fields, but not that one.
+        We go inwards while exactly one of the values looks more like an object of this kind than
+        what is around it: it has more of the known fields, and it has the field that says how
+        things went if that around it has. What merely repeats a request has many fields, but not
+        that one.
 
         Raises:
             ValueError: There is none, or more than one place to look.
@@ -178,9 +185,15 @@ class Words:
             if answer and all(map(str.isdecimal, answer)):  # what PHP makes of a list with gaps
                 answer = [*answer.values()]
                 break
-            inside = [value for value in answer.values() if value and isinstance(value, dict | list)]
+            inside = [
+                value for value in answer.values() if value and isinstance(value, dict | list)
+            ]
             own, decides = len(self._fields(answer)), self._decides(answer)
-            better = [value for value in inside if len(self._fields(value)) > own and self._decides(value) >= decides]
+            better = [
+                value
+                for value in inside
+                if len(self._fields(value)) > own and self._decides(value) >= decides
+            ]
             if own and not better:
                 break
             if len(better or inside) != 1:
@@ -190,11 +203,14 @@ class Words:
         found = answer if isinstance(answer, list) else [answer]
         return Found([row if isinstance(row, dict) else None for row in found], wrappers)
 
-    def read(self, row: Mapping[str, Any], documented: Collection[str] = ()) -> tuple[dict[str, Any], dict[str, Any]]:
+    def read(
+        self, row: Mapping[str, Any], documented: Collection[str] = ()
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Split an object into the fields that are known, by our names, and the others, by theirs.
 
-        Of several names for one field the best one holds, unless it is empty. A value that cannot be read, or for which
-        there is no place left, counts among the others. The order in which the fields came decides nothing.
+        Of several names for one field the best one holds, unless it is empty. A value that cannot
+        be read, or for which there is no place left, counts among the others. The order in which
+        the fields came decides nothing.
 
         Args:
             row: The object.
@@ -228,4 +244,8 @@ class Words:
         row = value[0] if isinstance(value, list) and value else value
         if not isinstance(row, dict):
             return []
-        return [self._names[name][0] for name in row if name in self._names and not isinstance(row[name], dict)]
+        return [
+            self._names[name][0]
+            for name in row
+            if name in self._names and not isinstance(row[name], dict)
+        ]

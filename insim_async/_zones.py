@@ -24,8 +24,9 @@ def zone_named(name: str) -> tzinfo | None:
 def standard_zone(zone: tzinfo) -> tzinfo | None:
     """Return a zone of pytz as the standard library's, any other as it is; None if this machine does not know it.
 
-    A zone of pytz, told by its ``zone``, has one fixed offset, the oldest of its place or that of the date which it was
-    made for: asked about another date, or about a gap or a fold, it answers wrongly.
+    A zone of pytz, told by its ``zone``, has one fixed offset, the oldest of its place or that of
+    the date which it was made for: asked about another date, or about a gap or a fold, it answers
+    wrongly.
     """
     name = getattr(zone, "zone", None)
     return zone_named(name) if isinstance(name, str) else zone

@@ -46,25 +46,29 @@ class AsyncInSim:
     Args:
         login: The account's e-mail; by default the environment's ``INSIM_LOGIN``.
         access_key: Its access key; by default ``INSIM_ACCESS_KEY``. Never shown, logged or pickled.
-        base_url: The host; by default ``INSIM_BASE_URL``, else ``https://www.insim.app``. Plain ``http://`` only to
-            this machine.
-        http_client: An ``httpx.AsyncClient`` or ``httpx2.AsyncClient`` of your own, which you close. By default the
-            client has a connection for each of its slots, and honours the usual proxy variables.
+        base_url: The host; by default ``INSIM_BASE_URL``, else ``https://www.insim.app``. Plain
+            ``http://`` only to this machine.
+        http_client: An ``httpx.AsyncClient`` or ``httpx2.AsyncClient`` of your own, which you
+            close. By default the client has a connection for each of its slots, and honours the
+            usual proxy variables.
         ssl_context: For the client's own connections; certificates are checked in any case.
-        timeout: Seconds for a whole call: its wait for a slot, all attempts and the waits between. A bulk call's
-            clock runs for each attempt at a batch, from when it has a slot.
+        timeout: Seconds for a whole call: its wait for a slot, all attempts and the waits between.
+            A bulk call's clock runs for each attempt at a batch, from when it has a slot.
         batch_size: Messages or contacts in one request of a bulk call, at most.
-        max_concurrency: Requests under way at a time, for all callers together, first come first served.
-        max_rate: Messages a second, for all callers together, without bursts; a batch then holds no more than a
-            second's worth. None for no limit.
+        max_concurrency: Requests under way at a time, for all callers together, first come first
+            served.
+        max_rate: Messages a second, for all callers together, without bursts; a batch then holds no
+            more than a second's worth. None for no limit.
         retry: How often to try again where it is proven that nothing was sent.
-        max_parts: SMS parts that one text may take, at most; each costs as much as an SMS. A text that needs more is
-            refused before anything is sent. 255 is the most that the standard knows.
-        region: Where numbers in national format are from (``"FR"``); needs the extra ``phone``. By default they are
-            refused.
-        timezone: The account's own zone (a name or a ``tzinfo``), to which aware ``send_at`` are converted.
-        dry_run: Ask the server to answer and do nothing (``"mode": "test"``). The vendor's older pages say so of
-            sending; of contacts and calls nothing is known.
+        max_parts: SMS parts that one text may take, at most; each costs as much as an SMS. A text
+            that needs more is refused before anything is sent. 255 is the most that the standard
+            knows.
+        region: Where numbers in national format are from (``"FR"``); needs the extra ``phone``. By
+            default they are refused.
+        timezone: The account's own zone (a name or a ``tzinfo``), to which aware ``send_at`` are
+            converted.
+        dry_run: Ask the server to answer and do nothing (``"mode": "test"``). The vendor's older
+            pages say so of sending; of contacts and calls nothing is known.
         clock: Time and chance, for tests.
 
     Raises:
@@ -83,12 +87,12 @@ class AsyncInSim:
         batch_size: int = 100,
         max_concurrency: int = 8,
         max_rate: float | None = None,
-        retry: Retry = Retry(),  # noqa: B008 - frozen
+        retry: Retry = Retry(),
         max_parts: int = 20,
         region: str | None = None,
         timezone: tzinfo | str | None = None,
         dry_run: bool = False,
-        clock: Clock = Clock(),  # noqa: B008 - frozen
+        clock: Clock = Clock(),
     ) -> None:
         account = account_of(login, access_key, dry_run=dry_run)
         del access_key  # a traceback with locals would show it
@@ -131,9 +135,9 @@ class AsyncInSim:
     def http_client(self) -> httpx.AsyncClient:
         """The one ``httpx.AsyncClient`` behind this client: the one that was given to it (of httpx2, too), or its own.
 
-        Event hooks, headers, parameters and instrumentation that are put on it hold for all calls. Its own is for the
-        host of ``base_url`` alone, has a connection for each request under way, takes no cookies, and is closed with
-        this client.
+        Event hooks, headers, parameters and instrumentation that are put on it hold for all calls.
+        Its own is for the host of ``base_url`` alone, has a connection for each request under way,
+        takes no cookies, and is closed with this client.
         """
         return cast("httpx.AsyncClient", self._transport.client)
 
@@ -142,16 +146,20 @@ class AsyncInSim:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
         """Close the client, as the end of ``async with`` does; a second time does nothing.
 
-        Calls that wait for a slot end as ``NotSent``. Those under way have five seconds, then they end as
-        ``OutcomeUnknown``. Cancelled, it ends them at once. No task of a ``stream`` is left, even if nobody goes on
-        with it; who does all the same gets the outcomes of what was read, then a ``ConfigurationError``.
+        Calls that wait for a slot end as ``NotSent``. Those under way have five seconds, then they
+        end as ``OutcomeUnknown``. Cancelled, it ends them at once. No task of a ``stream`` is left,
+        even if nobody goes on with it; who does all the same gets the outcomes of what was read,
+        then a ``ConfigurationError``.
 
         Raises:
             ConfigurationError: It was opened in another event loop, thread or process.
@@ -175,17 +183,19 @@ class AsyncInSim:
     ) -> SmsReceipt:
         """Send one SMS; return the server's receipt for it.
 
-        It is handed to the server at most once, unless it is proven that nothing was sent before. Cancelled (or
-        under a caller's own time-out), it may have been sent.
+        It is handed to the server at most once, unless it is proven that nothing was sent before.
+        Cancelled (or under a caller's own time-out), it may have been sent.
 
         Args: as for ``Sms``.
 
         Raises:
             InvalidMessage: It cannot be sent as it is; nothing was sent.
-            NotSent: It never left, after all attempts; ``RateLimited`` where the server asked to wait too long.
+            NotSent: It never left, after all attempts; ``RateLimited`` where the server asked to
+                wait too long.
             Refused: The server said no; ``AuthenticationFailed`` to login or access key.
             OutcomeUnknown: It left and nobody knows; it is not tried again.
-            ConfigurationError: The client is not usable here, or ``base_url`` is wrong; nothing was sent.
+            ConfigurationError: The client is not usable here, or ``base_url`` is wrong; nothing was
+                sent.
         """
         sms = Sms(phone_number, message, url=url, priority=priority, send_at=send_at, sms_id=sms_id)
         del phone_number, message, url  # a traceback with locals would show them; an Sms does not
@@ -197,21 +207,23 @@ class AsyncInSim:
     def stream(self, messages: Iterable[Sms] | AsyncIterable[Sms]) -> AsyncGenerator[Outcome, None]:
         """Send all messages, yielding an outcome for each as its batch ends.
 
-        Memory is constant: nothing is read ahead of what can be sent. Leaving the loop, or cancelling it, cancels
-        what is under way: those messages may have been sent, and are not reported. An id may not be given twice
-        (among the last 100,000).
+        Memory is constant: nothing is read ahead of what can be sent. Leaving the loop, or
+        cancelling it, cancels what is under way: those messages may have been sent, and are not
+        reported. An id may not be given twice (among the last 100,000).
 
         Args:
-            messages: Any iterable or async iterable, even an endless one. What it yields is sent as it comes: a slow
-                one gets smaller batches. A generator is closed when the stream ends, however it ends; an async one
-                has five seconds to clean up.
+            messages: Any iterable or async iterable, even an endless one. What it yields is sent as
+                it comes: a slow one gets smaller batches. A generator is closed when the stream
+                ends, however it ends; an async one has five seconds to clean up.
 
         Raises:
-            AuthenticationFailed: Login or access key were refused, after the outcomes of all that was read.
-            ConfigurationError: The client is not usable here; or, after those outcomes, ``base_url`` is wrong or the
-                client was closed. For a message nothing is ever raised.
-            Exception: Whatever ``messages`` raises, after the outcomes of all that came before. What is no
-                ``Exception`` comes as the ``__cause__`` of a ``RuntimeError``.
+            AuthenticationFailed: Login or access key were refused, after the outcomes of all that
+                was read.
+            ConfigurationError: The client is not usable here; or, after those outcomes,
+                ``base_url`` is wrong or the client was closed. For a message nothing is ever
+                raised.
+            Exception: Whatever ``messages`` raises, after the outcomes of all that came before.
+                What is no ``Exception`` comes as the ``__cause__`` of a ``RuntimeError``.
         """
         return self._bulk.stream(messages)
 
@@ -227,29 +239,33 @@ class AsyncInSim:
 
         Args:
             messages: As for ``stream``, but not endless.
-            on_progress: Called with each batch that ends; a plain function, no async one. If it raises, that is logged
-                and it is not called again.
+            on_progress: Called with each batch that ends; a plain function, no async one. If it
+                raises, that is logged and it is not called again.
 
         Raises:
-            BulkInterrupted: ``messages`` raised, or kept the client waiting when it was closed; ``report`` has the
-                outcomes of all that came before.
-            ConfigurationError: The client is not usable here, or ``on_progress`` is no plain function. For a message
-                nothing is ever raised.
+            BulkInterrupted: ``messages`` raised, or kept the client waiting when it was closed;
+                ``report`` has the outcomes of all that came before.
+            ConfigurationError: The client is not usable here, or ``on_progress`` is no plain
+                function. For a message nothing is ever raised.
         """
         return await self._bulk.send_many(messages, on_progress)
 
-    async def add_contacts(self, contacts: Iterable[Contact] | AsyncIterable[Contact]) -> list[ContactResult]:
+    async def add_contacts(
+        self, contacts: Iterable[Contact] | AsyncIterable[Contact]
+    ) -> list[ContactResult]:
         """Add contacts, or update those that are known by their number; return a result for each, in order.
 
-        Adding is safe to repeat, so requests that fail are tried again whatever became of them, and so may you,
-        after an error or a cancellation. A contact whose request failed for good has that as its ``error``.
+        Adding is safe to repeat, so requests that fail are tried again whatever became of them, and
+        so may you, after an error or a cancellation. A contact whose request failed for good has
+        that as its ``error``.
 
         Args:
             contacts: As the messages for ``send_many``.
 
         Raises:
-            AuthenticationFailed, ConfigurationError: Login or access key were refused, or ``base_url`` is wrong: no
-                more was read, and ``results`` has a result for each contact that was.
+            AuthenticationFailed, ConfigurationError: Login or access key were refused, or
+                ``base_url`` is wrong: no more was read, and ``results`` has a result for each
+                contact that was.
             BulkInterrupted: ``contacts`` raised; ``results`` has those of all that came before.
         """
         return await self._bulk.add_contacts(contacts)
@@ -278,6 +294,8 @@ class AsyncInSim:
 def _transport(told: Settings) -> Transport:
     if told.http_client is not None:
         return Transport(told.http_client, told.base_url, own=False)
-    from insim_async._http.own import own_transport  # brings httpx, which is slow to import and not always needed
+    from insim_async._http.own import (
+        own_transport,
+    )  # brings httpx, which is slow to import and not always needed
 
     return own_transport(told.base_url, told.ssl_context)

@@ -2,17 +2,16 @@
 
 ::
 
-    InSimError
-    ├── ConfigurationError      misuse; nothing was sent: mend the program or its settings
-    ├── InvalidMessage          bad input (also a ValueError); nothing was sent: mend the input
-    ├── NotSent                 proven: nothing left; sending again is safe
-    │   └── RateLimited         the server asked for patience: wait ``retry_after`` seconds
-    ├── Refused                 the server said no: read ``codes`` and ``status_code``
-    │   └── AuthenticationFailed  login or access key: nothing else will pass either
-    ├── OutcomeUnknown          it may have been sent: look before sending again
-    ├── BulkInterrupted         the input of a bulk call failed: read ``report`` or ``results``, mend the input
-    ├── InvalidWebhook          a request that is not an event of inSIM
-    └── InboxUnavailable        the inbox's file is full, locked or damaged: nothing was stored, let it come again
+    InSimError ├── ConfigurationError      misuse; nothing was sent: mend the program or its
+    settings ├── InvalidMessage          bad input (also a ValueError); nothing was sent: mend the
+    input ├── NotSent                 proven: nothing left; sending again is safe │   └──
+    RateLimited         the server asked for patience: wait ``retry_after`` seconds ├── Refused
+    the server said no: read ``codes`` and ``status_code`` │   └── AuthenticationFailed  login or
+    access key: nothing else will pass either ├── OutcomeUnknown          it may have been sent:
+    look before sending again ├── BulkInterrupted         the input of a bulk call failed: read
+    ``report`` or ``results``, mend the input ├── InvalidWebhook          a request that is not an
+    event of inSIM └── InboxUnavailable        the inbox's file is full, locked or damaged: nothing
+    was stored, let it come again
 
 No error holds the access key, a phone number or a text.
 """
@@ -52,7 +51,8 @@ class ConfigurationError(InSimError):
     """The client was built or used in a way that cannot work; nothing was sent.
 
     Attributes:
-        results: Of ``add_contacts``, where it ended early: a result for each contact that it had read.
+        results: Of ``add_contacts``, where it ended early: a result for each contact that it had
+            read.
     """
 
     results: Sequence[ContactResult] = ()
@@ -99,7 +99,9 @@ class Refused(InSimError):
         status_code: The HTTP status.
     """
 
-    def __init__(self, message: str = "", *, codes: tuple[str, ...] = (), status_code: int = 200) -> None:
+    def __init__(
+        self, message: str = "", *, codes: tuple[str, ...] = (), status_code: int = 200
+    ) -> None:
         super().__init__(message)
         self.codes = codes
         self.status_code = status_code
@@ -109,7 +111,8 @@ class AuthenticationFailed(Refused):
     """Login or access key were refused, or the account is not active: no other call will pass either.
 
     Attributes:
-        results: Of ``add_contacts``, where it ended early: a result for each contact that it had read.
+        results: Of ``add_contacts``, where it ended early: a result for each contact that it had
+            read.
     """
 
     results: Sequence[ContactResult] = ()
@@ -119,7 +122,8 @@ class OutcomeUnknown(InSimError):
     """The request left, and no answer says what became of it: it may have been sent.
 
     Attributes:
-        status_code: The HTTP status of an answer that says nothing of use; None where there was none.
+        status_code: The HTTP status of an answer that says nothing of use; None where there was
+            none.
     """
 
     def __init__(self, message: str = "", *, status_code: int | None = None) -> None:
@@ -130,14 +134,18 @@ class OutcomeUnknown(InSimError):
 class BulkInterrupted(InSimError):
     """The iterable given to ``send_many`` or ``add_contacts`` raised; its exception is the ``__cause__``.
 
-    Where the client was closed before an asynchronous input came to its end, that is a ``ConfigurationError``.
+    Where the client was closed before an asynchronous input came to its end, that is a
+    ``ConfigurationError``.
 
     Attributes:
-        report: The outcomes of all messages that came before it; they are final. Empty for ``add_contacts``.
+        report: The outcomes of all messages that came before it; they are final. Empty for
+            ``add_contacts``.
         results: The results of all contacts that came before it. Empty for ``send_many``.
     """
 
-    def __init__(self, message: str, *, report: BulkReport, results: Sequence[ContactResult] = ()) -> None:
+    def __init__(
+        self, message: str, *, report: BulkReport, results: Sequence[ContactResult] = ()
+    ) -> None:
         super().__init__(message)
         self.report = report
         self.results = results
@@ -161,5 +169,7 @@ def afresh(error: E) -> E:
     return again
 
 
-def _bulk_interrupted(message: str, report: BulkReport, results: Sequence[ContactResult]) -> BulkInterrupted:
+def _bulk_interrupted(
+    message: str, report: BulkReport, results: Sequence[ContactResult]
+) -> BulkInterrupted:
     return BulkInterrupted(message, report=report, results=results)

@@ -1,6 +1,7 @@
 """What users hold: messages and contacts on the way out, receipts, results and outcomes on the way back.
 
-All are frozen, and none shows a person's number or text in its ``repr``: what is logged by accident stays private.
+All are frozen, and none shows a person's number or text in its ``repr``: what is logged by accident
+stays private.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class Status(enum.StrEnum):
     REFUSED = "refused"
     """The server says that it did not."""
     NOT_SENT = "not_sent"
-    """It is proven that it never left this machine; sending it again is safe once the reason is mended."""
+    """It is proven that it never left this machine; sending it again is safe once the reason is
+    mended."""
     UNKNOWN = "unknown"
     """It may have been sent; it is never sent again on its own."""
 
@@ -62,16 +64,17 @@ class Sms(_Addressed, frozen=True, kw_only=True, gc=False):
     """A message to send. It is checked when it is sent, not when it is built.
 
     Args:
-        phone_number: The recipient, ``+`` and country code first; spaces, dots, dashes and brackets do not matter.
-            In national format only with a client that was given a ``region``.
-        message: The text. ``[Lien_Tracking]`` in it becomes a tracked short link to ``url``, and needs one.
-        url: The link to track, ``http`` or ``https``. Without the placeholder in the text it goes out as given: the
-            vendor documents it as an "optional URL to include in the message".
+        phone_number: The recipient, ``+`` and country code first; spaces, dots, dashes and brackets
+            do not matter. In national format only with a client that was given a ``region``.
+        message: The text. ``[Lien_Tracking]`` in it becomes a tracked short link to ``url``, and
+            needs one.
+        url: The link to track, ``http`` or ``https``. Without the placeholder in the text it goes
+            out as given: the vendor documents it as an "optional URL to include in the message".
         priority: How urgently the phone takes it.
-        send_at: When to send. Naive: goes out as it is, in the account's own zone. Aware: only with a client that
-            was given the account's ``timezone``, and not more than a day ago.
-        sms_id: Your own id, 1 to 128 characters of ``A-Z a-z 0-9 . _ ~ : / @ + = -``; receipts, clicks and delivery
-            reports carry it. By default a random one is made.
+        send_at: When to send. Naive: goes out as it is, in the account's own zone. Aware: only with
+            a client that was given the account's ``timezone``, and not more than a day ago.
+        sms_id: Your own id, 1 to 128 characters of ``A-Z a-z 0-9 . _ ~ : / @ + = -``; receipts,
+            clicks and delivery reports carry it. By default a random one is made.
     """
 
     _shown: ClassVar[frozenset[str]] = frozenset({"send_at", "sms_id"})
@@ -95,18 +98,25 @@ class Contact(_Numbered, frozen=True, kw_only=True):
     email: str = ""
 
 
-_OF_A_RECEIPT = {"sms_id": "id_sms_api", "parts": "sms_per_message", "sent_at": "sent_time", "account": "user"}
+_OF_A_RECEIPT = {
+    "sms_id": "id_sms_api",
+    "parts": "sms_per_message",
+    "sent_at": "sent_time",
+    "account": "user",
+}
 """Other names in JSON: those of the answer that inSIM documents, of which a receipt is made."""
 
 
-class SmsReceipt(Private, frozen=True, kw_only=True, eq=False, gc=False, omit_defaults=True, rename=_OF_A_RECEIPT):
+class SmsReceipt(
+    Private, frozen=True, kw_only=True, eq=False, gc=False, omit_defaults=True, rename=_OF_A_RECEIPT
+):
     """What the server says of one message. As JSON (by msgspec) it is the row of the answer as inSIM documents it.
 
     Attributes:
         sms_id: The id that delivery reports and clicks will carry.
         phone_number: The recipient, as the server writes it.
-        message: The text as the server repeats it: a footer and the short link may have been added, and it may be
-            percent-encoded.
+        message: The text as the server repeats it: a footer and the short link may have been added,
+            and it may be percent-encoded.
         parts: How many SMS the text takes (and costs); 0 where the answer does not say.
         sent: Whether it was taken to be sent.
         sent_at: When; aware where the answer names a zone, None where it has no readable date.
@@ -145,7 +155,9 @@ class SmsReceipt(Private, frozen=True, kw_only=True, eq=False, gc=False, omit_de
         return _received, (self._facts(), dict(self.extra))
 
     def _facts(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in SmsReceipt.__struct_fields__ if name != "_more"}
+        return {
+            name: getattr(self, name) for name in SmsReceipt.__struct_fields__ if name != "_more"
+        }
 
 
 class Unnamed(dict[str, Any]):
@@ -171,9 +183,9 @@ class ContactResult(Private, frozen=True):
         ok: Whether it was added or updated.
         errors: The vendor's codes, or a sentence where it was refused before anything was sent.
         extra: Fields of the answer that have no name here.
-        error: Why it was not added, or why nobody knows; None exactly if ``ok``. ``Refused``: the server said no.
-            ``InvalidMessage``: it cannot be sent as it is. ``NotSent``: nothing left. ``OutcomeUnknown``: it may have
-            been added, and adding it again is safe.
+        error: Why it was not added, or why nobody knows; None exactly if ``ok``. ``Refused``: the
+            server said no. ``InvalidMessage``: it cannot be sent as it is. ``NotSent``: nothing
+            left. ``OutcomeUnknown``: it may have been added, and adding it again is safe.
     """
 
     _shown: ClassVar[frozenset[str]] = frozenset({"error"})
@@ -200,7 +212,8 @@ class CallResult(Private, frozen=True, kw_only=True):
     Attributes:
         ok: Whether the request reached the servers.
         info: The server's own words.
-        errors: ``#001``: the servers are down. ``#002``: phone not connected, or inSIM not running on it.
+        errors: ``#001``: the servers are down. ``#002``: phone not connected, or inSIM not running
+            on it.
         extra: Fields of the answer that have no name here.
     """
 
@@ -216,7 +229,8 @@ class Outcome(Private, frozen=True):
     Attributes:
         sms: The message as it was given.
         receipt: What the server said of it; None where it said nothing of it.
-        error: Why it was not sent, or why nobody knows: what ``send_sms`` would have raised. None if it was sent.
+        error: Why it was not sent, or why nobody knows: what ``send_sms`` would have raised. None
+            if it was sent.
     """
 
     _shown: ClassVar[frozenset[str]] = frozenset({"error"})
@@ -241,8 +255,9 @@ class Outcome(Private, frozen=True):
     def unwrap(self) -> SmsReceipt:
         """Return the receipt of a message that was sent, or raise why it was not.
 
-        What is raised equals ``error`` in kind, words and facts, but is an exception of its own each time: messages
-        that travelled together may share an error, and an exception that is raised again and again keeps every frame.
+        What is raised equals ``error`` in kind, words and facts, but is an exception of its own
+        each time: messages that travelled together may share an error, and an exception that is
+        raised again and again keeps every frame.
 
         Raises:
             InSimError: What ``send_sms`` would have raised.

@@ -1,6 +1,7 @@
 """Phone numbers as people write them: E.164, or a reason why not.
 
-Nothing is guessed: what could be read as two numbers is refused. No reason repeats the number that it is about.
+Nothing is guessed: what could be read as two numbers is refused. No reason repeats the number that
+it is about.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ _is_decimal = re.compile(r"\+?[0-9]{5,}\.(?:[0-9]|0+)").fullmatch
 """What becomes of a column of numbers in a table with gaps: ``33639980001.0``."""
 
 _find_bracketed_zero = re.compile(r"[(\[]\W*(?:\+\d+\W*[)\]]\W*)?0").search
-"""``+33 (0)6``, ``+44 (07911)``, ``(+33) 06``: the zero that is dialled only inside the country, most often."""
+"""``+33 (0)6``, ``+44 (07911)``, ``(+33) 06``: the zero that is dialled only inside the country,
+most often."""
 
 _LONGEST = 100
 _PUNCTUATION = frozenset(".()[]·\N{MINUS SIGN}")
 _SEPARATORS = frozenset({"Zs", "Pd", "Cf"})
-"""Spaces, dashes and format characters (among them the direction marks that phones put around a copied number)."""
+"""Spaces, dashes and format characters (among them the direction marks that phones put around a
+copied number)."""
 
 _KINDS = {
     "Cc": "a line break or another control character",
@@ -57,17 +60,19 @@ _LOCAL = "the number lacks its area code"
 def to_e164(text: str, *, region: str | None = None) -> str:
     """Return ``text`` as an E.164 number: ``+``, country code and number, digits only.
 
-    Spaces, dots, dashes, brackets and invisible format characters do not matter. Without ``region`` the
-    number must begin with ``+``, and only its form is checked; a zero in brackets (``+33 (0)6``) is refused then,
-    because not every country leaves it out.
+    Spaces, dots, dashes, brackets and invisible format characters do not matter. Without ``region``
+    the number must begin with ``+``, and only its form is checked; a zero in brackets (``+33
+    (0)6``) is refused then, because not every country leaves it out.
 
     Args:
         text: One number as people write it.
-        region: The country whose national numbers are understood (ISO 3166-1 alpha-2, ``"FR"``). With it, every
-            number must have a length that its country uses. Needs the extra ``phone``.
+        region: The country whose national numbers are understood (ISO 3166-1 alpha-2, ``"FR"``).
+            With it, every number must have a length that its country uses. Needs the extra
+            ``phone``.
 
     Raises:
-        InvalidMessage: It is not a number, not one number, or not one that can be dialled from anywhere.
+        InvalidMessage: It is not a number, not one number, or not one that can be dialled from
+            anywhere.
         ConfigurationError: The region is unknown, or the extra ``phone`` is not installed.
     """
     if region is not None:
@@ -81,7 +86,8 @@ def to_e164(text: str, *, region: str | None = None) -> str:
 def check(text: object, region: str | None = None) -> str | InvalidMessage:
     """Decide whether ``text`` is a phone number.
 
-    Quick for E.164 without ``region`` (well under a microsecond); with one, each number costs some 20 microseconds.
+    Quick for E.164 without ``region`` (well under a microsecond); with one, each number costs some
+    20 microseconds.
 
     Args:
         text: One number as people write it; anything but a string is refused.
@@ -117,7 +123,9 @@ def require_region(region: str) -> None:
     try:
         from phonenumbers import SUPPORTED_REGIONS
     except ImportError as error:
-        raise ConfigurationError('region needs an extra: pip install "insim_async[phone]"') from error
+        raise ConfigurationError(
+            'region needs an extra: pip install "insim_async[phone]"'
+        ) from error
     if str(region) not in SUPPORTED_REGIONS:
         raise ConfigurationError(f'unknown region {region!r}: two capital letters, such as "FR"')
 
@@ -178,13 +186,16 @@ def _international(text: str, compact: str) -> str | InvalidMessage:
 def _measured(number: str) -> str | InvalidMessage:
     if _is_e164(number):
         return number
-    return _refused(f"the number has {len(number) - 1} digits after the +, and 7 to 15 are possible")
+    return _refused(
+        f"the number has {len(number) - 1} digits after the +, and 7 to 15 are possible"
+    )
 
 
 def _regional(text: str, compact: str, region: str) -> str | InvalidMessage:
     """Let libphonenumber read the number.
 
-    Its lengths decide, not its list of number ranges: ranges come into use before that list knows of them.
+    Its lengths decide, not its list of number ranges: ranges come into use before that list knows
+    of them.
     """
     import phonenumbers as library
 
@@ -203,7 +214,9 @@ def _regional(text: str, compact: str, region: str) -> str | InvalidMessage:
 def _parse_fault(error_type: int) -> str:
     from phonenumbers import NumberParseException as Fault
 
-    return {Fault.INVALID_COUNTRY_CODE: _UNKNOWN_COUNTRY, Fault.TOO_LONG: _TOO_LONG}.get(error_type, _TOO_SHORT)
+    return {Fault.INVALID_COUNTRY_CODE: _UNKNOWN_COUNTRY, Fault.TOO_LONG: _TOO_LONG}.get(
+        error_type, _TOO_SHORT
+    )
 
 
 def _length_fault(result: int) -> str | None:
@@ -212,5 +225,9 @@ def _length_fault(result: int) -> str | None:
 
     if result == Length.IS_POSSIBLE:
         return None
-    faults = {Length.TOO_SHORT: _TOO_SHORT, Length.TOO_LONG: _TOO_LONG, Length.IS_POSSIBLE_LOCAL_ONLY: _LOCAL}
+    faults = {
+        Length.TOO_SHORT: _TOO_SHORT,
+        Length.TOO_LONG: _TOO_LONG,
+        Length.IS_POSSIBLE_LOCAL_ONLY: _LOCAL,
+    }
     return faults.get(result, _WRONG_LENGTH)

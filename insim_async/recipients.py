@@ -1,7 +1,7 @@
 """Contact lists as people keep them: contacts, and the refused rows with line and reason.
 
-Every row ends up in one of the two; nothing is guessed, and no cell is evaluated. Columns that stand for nothing that
-a contact has are left alone.
+Every row ends up in one of the two; nothing is guessed, and no cell is evaluated. Columns that
+stand for nothing that a contact has are left alone.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _holds_utf8 = re.compile(rb"\xc3[\x80-\xbf]|\xe2\x80[\x80-\xbf]").search
-"""Accented letters and typographic signs; in Windows-1252 they would be ``Ã©`` and ``â€™``, which nobody writes."""
+"""Accented letters and typographic signs; in Windows-1252 they would be ``Ã©`` and ``â€™``, which
+nobody writes."""
 
 _names_delimiter = re.compile(r'"?sep=([^"\r\n])"?\s*', re.IGNORECASE).fullmatch
 """A first line that is meant for Excel."""
@@ -68,8 +69,8 @@ class Refusal(Struct, frozen=True, kw_only=True):
     """A row that is not a contact.
 
     Attributes:
-        line: The line of the file on which the row begins, the heading being line 1; for rows that were given as
-            mappings, their place, from 1.
+        line: The line of the file on which the row begins, the heading being line 1; for rows that
+            were given as mappings, their place, from 1.
         reason: What is wrong with it, without repeating its content.
         row: Its cells by heading, as they came. Hidden in the ``repr``.
     """
@@ -116,7 +117,9 @@ class _Shape(NamedTuple):
         """Say whether they may be a row: as many, with a number among them, or one in its place."""
         digits = sum(map(str.isdigit, "".join(cells)))
         in_place = len(cells) > self.place and _may_be_a_number(cells[self.place])
-        return self.width > 1 and ((len(cells) >= self.width and digits >= _FEWEST_DIGITS) or bool(in_place))
+        return self.width > 1 and (
+            (len(cells) >= self.width and digits >= _FEWEST_DIGITS) or bool(in_place)
+        )
 
 
 class _Row(NamedTuple):
@@ -135,25 +138,27 @@ def read_csv(
 ) -> Recipients:
     """Read a contact list from a CSV file, as spreadsheets and address books write them.
 
-    The first line that is not blank holds the headings, in French or English, in any order. A row may leave out cells
-    at its end; a row with a missing or stray quote is refused alone, and reading goes on with the next line. A cell
-    with lines in it that look like rows is refused with all of them: a quote may be missing, or they may be a note
-    that lists people nobody wants to write to. Of two rows with the same number the later one is refused. An e-mail
-    address is taken as it is: the API warns of a bad one and adds the contact all the same. Reading blocks: in a
+    The first line that is not blank holds the headings, in French or English, in any order. A row
+    may leave out cells at its end; a row with a missing or stray quote is refused alone, and
+    reading goes on with the next line. A cell with lines in it that look like rows is refused with
+    all of them: a quote may be missing, or they may be a note that lists people nobody wants to
+    write to. Of two rows with the same number the later one is refused. An e-mail address is taken
+    as it is: the API warns of a bad one and adds the contact all the same. Reading blocks: in a
     server, call it through ``asyncio.to_thread``.
 
     Args:
         path: The file.
-        region: The country whose national numbers are understood (``"FR"``); needs the extra ``phone``.
-        columns: Which heading holds what, where they do not say it themselves: ``{"phone_number": "Mobile"}``. The
-            names are those of ``Contact``.
+        region: The country whose national numbers are understood (``"FR"``); needs the extra
+            ``phone``.
+        columns: Which heading holds what, where they do not say it themselves: ``{"phone_number":
+            "Mobile"}``. The names are those of ``Contact``.
         encoding: By default UTF-8, UTF-16 with a byte order mark, or else Windows-1252.
-        delimiter: By default the one that a first line ``sep=;`` names, else the one of ``;``, ``,``, tab and ``|``
-            that makes the most of the heading line.
+        delimiter: By default the one that a first line ``sep=;`` names, else the one of ``;``,
+            ``,``, tab and ``|`` that makes the most of the heading line.
 
     Raises:
-        ConfigurationError: The file cannot be read as asked: unknown region or encoding, no headings, no column for
-            the number, two for one thing.
+        ConfigurationError: The file cannot be read as asked: unknown region or encoding, no
+            headings, no column for the number, two for one thing.
         OSError: The file cannot be opened.
     """
     _require(region, delimiter)
@@ -172,12 +177,15 @@ def read_csv(
 
 
 def read_rows(
-    rows: Iterable[Mapping[str, object]], *, region: str | None = None, columns: Mapping[str, str] | None = None
+    rows: Iterable[Mapping[str, object]],
+    *,
+    region: str | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Recipients:
     """Read a contact list from mappings, such as the rows of a database or of ``csv.DictReader``.
 
-    Keys are read as headings are in ``read_csv``. Values are strings or None; a row in which another type stands for
-    something that a contact has is refused.
+    Keys are read as headings are in ``read_csv``. Values are strings or None; a row in which
+    another type stands for something that a contact has is refused.
 
     Args:
         rows: One mapping for each row.
@@ -200,7 +208,9 @@ def _require(region: str | None, delimiter: str | None = None) -> None:
     if region is not None:
         require_region(region)
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
-        raise ConfigurationError("delimiter must be one character, and neither a quote nor a line break")
+        raise ConfigurationError(
+            "delimiter must be one character, and neither a quote nor a line break"
+        )
 
 
 def _decoded(content: bytes, encoding: str | None) -> str:
@@ -235,7 +245,9 @@ def _delimiter_of(lines: Sequence[str], columns: Mapping[str, str]) -> str:
 
     def score(delimiter: str) -> tuple[bool, int, int]:
         record = _first(lines, delimiter)
-        headings = [] if record is None or record.fault else [_folded(cell) for cell in record.cells]
+        headings = (
+            [] if record is None or record.fault else [_folded(cell) for cell in record.cells]
+        )
         known = sum(heading in names for heading in headings for names in others)
         return any(heading in phones for heading in headings), known, len(headings)
 
@@ -250,19 +262,27 @@ def _heading(lines: Sequence[str], delimiter: str) -> _Record:
         raise ConfigurationError(f"line {record.line}, the headings: {record.fault}")
     lines_within = (line for cell in record.cells for line in _LINE_BREAK.split(cell)[1:])
     if any(sum(map(str.isdigit, line)) >= _FEWEST_DIGITS for line in lines_within):
-        raise ConfigurationError(f"line {record.line}, the headings: {_ROWS_IN_A_CELL.format(record.end)}")
+        raise ConfigurationError(
+            f"line {record.line}, the headings: {_ROWS_IN_A_CELL.format(record.end)}"
+        )
     if any("\0" in cell for cell in record.cells):
-        raise ConfigurationError('the headings hold NUL characters: if it is UTF-16, say so, encoding="utf-16-le"')
+        raise ConfigurationError(
+            'the headings hold NUL characters: if it is UTF-16, say so, encoding="utf-16-le"'
+        )
     return record
 
 
 def _first(lines: Sequence[str], delimiter: str) -> _Record | None:
     """Return the first row that says anything."""
     records = _records(lines, delimiter)
-    return next((record for record in records if record.fault or any(map(_folded, record.cells))), None)
+    return next(
+        (record for record in records if record.fault or any(map(_folded, record.cells))), None
+    )
 
 
-def _records(lines: Sequence[str], delimiter: str, begin: int = 0, shape: _Shape | None = None) -> Iterator[_Record]:
+def _records(
+    lines: Sequence[str], delimiter: str, begin: int = 0, shape: _Shape | None = None
+) -> Iterator[_Record]:
     while begin < len(lines):
         record = _record(lines, delimiter, begin, shape)
         yield record
@@ -276,7 +296,9 @@ def _record(lines: Sequence[str], delimiter: str, begin: int, shape: _Shape | No
     try:
         cells = next(reader)
     except csv.Error as error:
-        return _Record(begin + 1, [lines[begin]], begin + 1, _TOO_LONG if "limit" in str(error) else _QUOTES)
+        return _Record(
+            begin + 1, [lines[begin]], begin + 1, _TOO_LONG if "limit" in str(error) else _QUOTES
+        )
     end = begin + reader.line_num
     if shape is not None and any(map(shape.fits, _inner_rows(cells, delimiter))):
         return _Record(begin + 1, ["".join(lines[begin:end])], end, _ROWS_IN_A_CELL.format(end))
@@ -309,7 +331,9 @@ def _columns(headings: Mapping[str, str], columns: Mapping[str, str]) -> dict[st
     for field in (field for field in _KNOWN if field not in columns):
         claims = [label for label in free if _folded(headings[label]) in _KNOWN[field]]
         if len(claims) > 1:
-            raise ConfigurationError(f"{_listed(claims)} may all be the {field}: name one, {_example(field, claims)}")
+            raise ConfigurationError(
+                f"{_listed(claims)} may all be the {field}: name one, {_example(field, claims)}"
+            )
         found.update((field, label) for label in claims)
     if "phone_number" not in found:
         raise ConfigurationError(
@@ -321,7 +345,9 @@ def _columns(headings: Mapping[str, str], columns: Mapping[str, str]) -> dict[st
 def _require_known(headings: Mapping[str, str], columns: Mapping[str, str]) -> None:
     for field, label in columns.items():
         if field not in _KNOWN:
-            raise ConfigurationError(f"columns: unknown name {field!r}, known are {_listed(_KNOWN)}")
+            raise ConfigurationError(
+                f"columns: unknown name {field!r}, known are {_listed(_KNOWN)}"
+            )
         if label not in headings:
             raise ConfigurationError(f"columns: there is no {label!r} among {_shown(headings)}")
 
@@ -352,7 +378,11 @@ _KNOWN = {field: frozenset(map(_folded, names.split(","))) for field, names in _
 def _row(record: _Record, labels: Sequence[str]) -> _Row:
     if record.fault:
         return _Row(record.line, {"unread": record.cells[0]}, record.fault)
-    left_over = {f"(column {place})": cell for place, cell in enumerate(record.cells, 1) if place > len(labels)}
+    left_over = {
+        f"(column {place})": cell
+        for place, cell in enumerate(record.cells, 1)
+        if place > len(labels)
+    }
     fault = f"the row has {len(record.cells)} cells under {len(labels)} headings"
     cells = dict(zip(labels, record.cells, strict=False)) | left_over
     return _Row(record.line, cells, fault if any(map(str.strip, left_over.values())) else "")
@@ -364,7 +394,9 @@ def _checked(place: int, row: Mapping[str, object]) -> _Row:
     except (TypeError, ValueError):
         return _Row(place, {"unread": row}, f"{_NO_MAPPING}, not {type(row).__name__}")
     odd = [type(key).__name__ for key in cells if not isinstance(key, str)]
-    return _Row(place, cells, f"the row has a cell under {odd[0]} in place of a heading" if odd else "")
+    return _Row(
+        place, cells, f"the row has a cell under {odd[0]} in place of a heading" if odd else ""
+    )
 
 
 def _sorted_out(rows: Iterable[_Row], columns: Mapping[str, str], region: str | None) -> Recipients:
@@ -383,7 +415,9 @@ def _sorted_out(rows: Iterable[_Row], columns: Mapping[str, str], region: str | 
     return Recipients(contacts=tuple(contacts.values()), refused=tuple(refused))
 
 
-def _contact(cells: Mapping[str, object], columns: Mapping[str, str], region: str | None) -> Contact | str:
+def _contact(
+    cells: Mapping[str, object], columns: Mapping[str, str], region: str | None
+) -> Contact | str:
     """Return the contact that the row is, or the reason why it is none."""
     if all(_stripped(cell) == "" for cell in cells.values()):
         return _EMPTY

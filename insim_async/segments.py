@@ -1,7 +1,7 @@
 """How many SMS a text needs, and which of its characters cost it.
 
-The rules are those of 3GPP TS 23.038 (alphabets) and TS 23.040 (long messages). A long message gives up some room in
-each part to the header that joins the parts again.
+The rules are those of 3GPP TS 23.038 (alphabets) and TS 23.040 (long messages). A long message
+gives up some room in each part to the header that joins the parts again.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from msgspec import Struct
 __all__ = ["Segments", "count"]
 
 MAX_PARTS = 255
-"""How many parts one SMS can have: the concatenation header counts them in one octet (3GPP TS 23.040, 9.2.3.24.1)."""
+"""How many parts one SMS can have: the concatenation header counts them in one octet (3GPP TS
+23.040, 9.2.3.24.1)."""
 
 FIT_ANY_PART = 33
-"""So many characters fit into each part of a long text, whatever they are: 67 UTF-16 units are 33 surrogate pairs."""
+"""So many characters fit into each part of a long text, whatever they are: 67 UTF-16 units are 33
+surrogate pairs."""
 
 _BASIC = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -36,10 +38,12 @@ class Segments(Struct, frozen=True, kw_only=True):
     """What a text costs.
 
     Attributes:
-        encoding: ``"GSM-7"``, or ``"UCS-2"`` where one character or more is not in the GSM alphabet.
+        encoding: ``"GSM-7"``, or ``"UCS-2"`` where one character or more is not in the GSM
+            alphabet.
         units: Septets (GSM-7) or 16-bit units (UCS-2), escapes and surrogates included.
         parts: SMS that the text takes; 0 for an empty one, which is never sent.
-        forcing: The different characters that force UCS-2, as they appear; each may be cheap to replace.
+        forcing: The different characters that force UCS-2, as they appear; each may be cheap to
+            replace.
     """
 
     encoding: Literal["GSM-7", "UCS-2"]
@@ -51,12 +55,13 @@ class Segments(Struct, frozen=True, kw_only=True):
 def count(text: str) -> Segments:
     r"""Count the SMS parts of ``text``.
 
-    One SMS holds 160 septets or 70 UTF-16 units; a part of a longer text holds 153 or 67. ``^ { } \ [ ~ ] | €`` and
-    the form feed take two septets, a character beyond U+FFFF two units, and such a pair never splits over two parts.
-    The escape character (U+001B) is no text in GSM-7 and forces UCS-2.
+    One SMS holds 160 septets or 70 UTF-16 units; a part of a longer text holds 153 or 67. ``^ { } \
+    [ ~ ] | €`` and the form feed take two septets, a character beyond U+FFFF two units, and such a
+    pair never splits over two parts. The escape character (U+001B) is no text in GSM-7 and forces
+    UCS-2.
 
-    The text is counted as it is written: a tracking placeholder becomes a link of another length later, and the
-    gateway may add a footer.
+    The text is counted as it is written: a tracking placeholder becomes a link of another length
+    later, and the gateway may add a footer.
 
     Args:
         text: The message.

@@ -58,9 +58,15 @@ class Retry(Struct, frozen=True):
     def check(self) -> None:
         """Raise ConfigurationError unless the numbers make sense."""
         numbers = (self.attempts, self.base, self.cap)
-        known = isinstance(self.attempts, int) and all(isinstance(number, int | float) for number in numbers)
-        if bool in map(type, numbers) or not (known and self.attempts > 0 and 0 <= self.base <= self.cap < math.inf):
-            raise ConfigurationError("retry: attempts must be 1 or more, and 0 <= base <= cap, all of them numbers")
+        known = isinstance(self.attempts, int) and all(
+            isinstance(number, int | float) for number in numbers
+        )
+        if bool in map(type, numbers) or not (
+            known and self.attempts > 0 and 0 <= self.base <= self.cap < math.inf
+        ):
+            raise ConfigurationError(
+                "retry: attempts must be 1 or more, and 0 <= base <= cap, all of them numbers"
+            )
 
     def wait_after(self, attempt: int, chance: float) -> float | None:
         """Return the seconds to wait after the ``attempt``-th try (from 1), or None if it was the last."""

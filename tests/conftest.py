@@ -15,9 +15,12 @@ from hypothesis import settings
 
 from insim_async import AsyncInSim, Clock
 
-# The same examples on every run, however long each takes; ``--hypothesis-profile=explore`` goes on looking.
+# The same examples on every run, however long each takes; ``--hypothesis-profile=explore`` goes on
+# looking.
 settings.register_profile("repeat", derandomize=True, deadline=None, database=None)
-settings.register_profile("explore", derandomize=False, deadline=None, database=None, print_blob=True)
+settings.register_profile(
+    "explore", derandomize=False, deadline=None, database=None, print_blob=True
+)
 settings.load_profile("repeat")
 
 LOGIN = "me@example.com"
@@ -64,12 +67,16 @@ class Gateway:
         answer = self.answers.pop(0) if self.answers else self.take
         if isinstance(answer, Exception):
             raise answer
-        return answer if isinstance(answer, httpx.Response) else answer(self.requests[-1]["messages"])
+        return (
+            answer if isinstance(answer, httpx.Response) else answer(self.requests[-1]["messages"])
+        )
 
     def take(self, messages: list[dict[str, Any]]) -> httpx.Response:
         """Take all messages and say so."""
         self.processed.update(message["id_sms_api"] for message in messages)
-        return httpx.Response(200, content=msgspec.json.encode([receipt(message) for message in messages]))
+        return httpx.Response(
+            200, content=msgspec.json.encode([receipt(message) for message in messages])
+        )
 
     @property
     def batches(self) -> list[int]:
@@ -95,7 +102,12 @@ class Hours:
     @property
     def clock(self) -> Clock:
         """The same for a client; chance always lands in the middle."""
-        return Clock(now=lambda: self.time, wall=lambda: NOON + self.time, sleep=self.sleep, random=lambda: 0.5)
+        return Clock(
+            now=lambda: self.time,
+            wall=lambda: NOON + self.time,
+            sleep=self.sleep,
+            random=lambda: 0.5,
+        )
 
 
 @pytest.fixture

@@ -61,7 +61,12 @@ async def each_after_a_while(items: Iterable[Sms]) -> AsyncIterator[Sms]:
         yield item
 
 
-KINDS = {"a list": list, "an iterator": iter, "an async iterator": each, "a slow one": each_after_a_while}
+KINDS = {
+    "a list": list,
+    "an iterator": iter,
+    "an async iterator": each,
+    "a slow one": each_after_a_while,
+}
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
@@ -73,7 +78,9 @@ async def test_any_iterable_is_sent_and_reported_in_order(
     report = await insim.send_many(kind(messages))
     assert [outcome.sms for outcome in report.outcomes] == messages
     assert (report.sent, report.refused, report.not_sent, report.unknown) == (count, 0, 0, 0)
-    assert [outcome.receipt and outcome.receipt.message for outcome in report.outcomes] == [m.message for m in messages]
+    assert [outcome.receipt and outcome.receipt.message for outcome in report.outcomes] == [
+        m.message for m in messages
+    ]
     assert set(gateway.processed.values()) <= {1}
     assert sum(gateway.processed.values()) == count
 
@@ -89,7 +96,9 @@ async def test_a_fast_async_iterable_fills_its_batches(insim: AsyncInSim, gatewa
     assert gateway.batches == [100, 100, 100]
 
 
-async def test_a_slow_async_iterable_is_not_kept_waiting(insim: AsyncInSim, gateway: Gateway) -> None:
+async def test_a_slow_async_iterable_is_not_kept_waiting(
+    insim: AsyncInSim, gateway: Gateway
+) -> None:
     async def now_and_then() -> AsyncIterator[Sms]:
         for number, message in enumerate(texts(3)):
             yield message
@@ -123,12 +132,16 @@ async def test_a_bad_message_harms_no_other(insim: AsyncInSim, gateway: Gateway)
         messages[place] = message
     report = await insim.send_many(messages)
     assert (report.sent, report.not_sent) == (995, 5)
-    assert {place for place, outcome in enumerate(report.outcomes) if outcome.status is Status.NOT_SENT} == set(bad)
+    assert {
+        place for place, outcome in enumerate(report.outcomes) if outcome.status is Status.NOT_SENT
+    } == set(bad)
     assert [outcome.sms for outcome in report.outcomes] == messages
     assert sum(gateway.processed.values()) == 995
 
 
-async def test_a_batch_of_bad_messages_makes_no_request(insim: AsyncInSim, gateway: Gateway) -> None:
+async def test_a_batch_of_bad_messages_makes_no_request(
+    insim: AsyncInSim, gateway: Gateway
+) -> None:
     assert (await insim.send_many([Sms(NUMBER, "")] * 3)).not_sent == 3
     assert gateway.requests == []
 
@@ -147,7 +160,9 @@ async def test_an_id_is_forgotten_after_a_while(
     monkeypatch.setattr(checks, "REMEMBERED_IDS", 3)
     ids = ["a", "b", "c", "d", "a", "e", "f", "g", "b"]
     report = await insim.send_many([Sms(NUMBER, "Hi", sms_id=sms_id) for sms_id in ids])
-    assert [place for place, outcome in enumerate(report.outcomes) if outcome.status is not Status.SENT] == [4]
+    assert [
+        place for place, outcome in enumerate(report.outcomes) if outcome.status is not Status.SENT
+    ] == [4]
 
 
 ANSWERS: dict[str, tuple[Any, Status, int]] = {
@@ -176,7 +191,9 @@ async def test_a_request_that_fails_ends_all_its_messages_alike(
     assert report.sent + report.refused + report.not_sent + report.unknown == 10
 
 
-async def test_a_request_that_is_too_large_is_sent_in_halves_each_once(insim: AsyncInSim, gateway: Gateway) -> None:
+async def test_a_request_that_is_too_large_is_sent_in_halves_each_once(
+    insim: AsyncInSim, gateway: Gateway
+) -> None:
     def answer(messages: list[dict[str, Any]]) -> httpx.Response:
         return httpx.Response(413) if len(messages) > 30 else gateway.take(messages)
 
@@ -186,18 +203,25 @@ async def test_a_request_that_is_too_large_is_sent_in_halves_each_once(insim: As
     assert (report.sent, set(gateway.processed.values())) == (100, {1})
 
 
-async def test_what_is_refused_among_others_may_have_been_taken(insim: AsyncInSim, gateway: Gateway) -> None:
+async def test_what_is_refused_among_others_may_have_been_taken(
+    insim: AsyncInSim, gateway: Gateway
+) -> None:
     """A script may stop at its fifty-first row."""
     gateway.answers = [httpx.Response(422, text="row 51")]
     report = await insim.send_many(texts(3))
     error = report.outcomes[0].error
     assert isinstance(error, OutcomeUnknown)
     assert error.status_code == 422
-    assert str(error) == "the server answered 422: row 51 (3 travelled together, and some may have been taken)"
+    assert (
+        str(error)
+        == "the server answered 422: row 51 (3 travelled together, and some may have been taken)"
+    )
 
 
 OF_THE_ACCOUNT: dict[str, Any] = {
-    "in a row with a placeholder": {"data": {"data": [{"id_sms_api": 0, "error": ["#001"]}], "envoi": 0}},
+    "in a row with a placeholder": {
+        "data": {"data": [{"id_sms_api": 0, "error": ["#001"]}], "envoi": 0}
+    },
     "around no rows": {"result": "failed", "errors": ["#002"]},
 }
 
@@ -213,10 +237,14 @@ async def test_an_account_that_is_refused_inside_a_200_stops_the_rest(
     assert isinstance(report.outcomes[0].error, AuthenticationFailed)
 
 
-async def test_a_code_of_the_account_beside_what_was_taken_stops_nothing(hours: Hours, gateway: Gateway) -> None:
+async def test_a_code_of_the_account_beside_what_was_taken_stops_nothing(
+    hours: Hours, gateway: Gateway
+) -> None:
     def answer(messages: list[dict[str, Any]]) -> httpx.Response:
         first, *others = messages
-        return httpx.Response(200, json=[receipt(first, sent=0, error=["#001"]), *map(receipt, others)])
+        return httpx.Response(
+            200, json=[receipt(first, sent=0, error=["#001"]), *map(receipt, others)]
+        )
 
     async with client(hours, batch_size=10, max_concurrency=1) as insim:
         gateway.answers = [answer]
@@ -225,22 +253,31 @@ async def test_a_code_of_the_account_beside_what_was_taken_stops_nothing(hours: 
     assert type(report.outcomes[0].error) is Refused
 
 
-async def test_receipts_end_each_message_in_its_own_way(insim: AsyncInSim, gateway: Gateway) -> None:
+async def test_receipts_end_each_message_in_its_own_way(
+    insim: AsyncInSim, gateway: Gateway
+) -> None:
     def answer(messages: list[dict[str, Any]]) -> httpx.Response:
         sent, refused, _, coded = messages
         return httpx.Response(
-            200, json=[receipt(coded, sent=0, error=["#003"]), receipt(refused, sent=0), receipt(sent)]
+            200,
+            json=[receipt(coded, sent=0, error=["#003"]), receipt(refused, sent=0), receipt(sent)],
         )
 
     gateway.answers = [answer]
     report = await insim.send_many(texts(4))
-    assert [o.status for o in report.outcomes] == [Status.SENT, Status.REFUSED, Status.UNKNOWN, Status.REFUSED]
+    assert [o.status for o in report.outcomes] == [
+        Status.SENT,
+        Status.REFUSED,
+        Status.UNKNOWN,
+        Status.REFUSED,
+    ]
     assert (report.sent, report.refused, report.not_sent, report.unknown) == (1, 2, 0, 1)
     assert getattr(report.outcomes[3].error, "codes", None) == ("#003",)
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"), [(httpx.Response(401), AuthenticationFailed), (httpx.Response(308), ConfigurationError)]
+    ("answer", "kind"),
+    [(httpx.Response(401), AuthenticationFailed), (httpx.Response(308), ConfigurationError)],
 )
 async def test_a_refused_account_or_a_wrong_address_stops_the_rest(
     hours: Hours, gateway: Gateway, answer: httpx.Response, kind: type[Exception]
@@ -256,7 +293,9 @@ async def test_a_refused_account_or_a_wrong_address_stops_the_rest(
         assert (await insim.send_many(texts(5))).sent == 5
 
 
-async def test_what_stops_the_rest_is_not_forgotten_for_a_later_fault(hours: Hours, router: respx.MockRouter) -> None:
+async def test_what_stops_the_rest_is_not_forgotten_for_a_later_fault(
+    hours: Hours, router: respx.MockRouter
+) -> None:
     """Two requests are under way when the account is refused; the other one ends afterwards, and not as well."""
     both, late, requests = anyio.Event(), anyio.Event(), list[httpx.Request]()
 
@@ -283,12 +322,22 @@ async def test_what_stops_the_rest_is_not_forgotten_for_a_later_fault(hours: Hou
         report = await insim.send_many(messages())
     assert len(requests) == 2
     ended = [outcome.status for outcome in report.outcomes]
-    assert ended == [Status.REFUSED, Status.UNKNOWN, Status.NOT_SENT, Status.NOT_SENT, Status.NOT_SENT]
+    assert ended == [
+        Status.REFUSED,
+        Status.UNKNOWN,
+        Status.NOT_SENT,
+        Status.NOT_SENT,
+        Status.NOT_SENT,
+    ]
 
 
-async def test_an_account_that_is_refused_in_a_receipt_stops_the_rest(hours: Hours, gateway: Gateway) -> None:
+async def test_an_account_that_is_refused_in_a_receipt_stops_the_rest(
+    hours: Hours, gateway: Gateway
+) -> None:
     gateway.answers = [
-        lambda messages: httpx.Response(200, json=[receipt(message, sent=0, error=["#002"]) for message in messages])
+        lambda messages: httpx.Response(
+            200, json=[receipt(message, sent=0, error=["#002"]) for message in messages]
+        )
     ]
     async with client(hours, batch_size=10, max_concurrency=1) as insim:
         report = await insim.send_many(texts(25))
@@ -296,7 +345,9 @@ async def test_an_account_that_is_refused_in_a_receipt_stops_the_rest(hours: Hou
     assert (report.refused, report.not_sent) == (10, 15)
 
 
-async def test_a_long_pause_does_not_fail_a_bulk_call(insim: AsyncInSim, gateway: Gateway, hours: Hours) -> None:
+async def test_a_long_pause_does_not_fail_a_bulk_call(
+    insim: AsyncInSim, gateway: Gateway, hours: Hours
+) -> None:
     gateway.answers = [httpx.Response(429, headers={"Retry-After": "45"})]
     assert (await insim.send_many(texts(500))).sent == 500
     assert sum(hours.naps) >= 45
@@ -329,7 +380,9 @@ class TestProgress:
         ]
         assert seen[-1].rate == pytest.approx(12.5)
 
-    async def test_the_total_of_an_iterator_is_not_known(self, insim: AsyncInSim, gateway: Gateway) -> None:
+    async def test_the_total_of_an_iterator_is_not_known(
+        self, insim: AsyncInSim, gateway: Gateway
+    ) -> None:
         seen: list[Progress] = []
         await insim.send_many(iter(texts(3)), on_progress=seen.append)
         assert [p.total for p in seen] == [None]
@@ -343,13 +396,17 @@ class TestProgress:
         errors = [GeneratorExit(), asyncio.CancelledError(), ZeroDivisionError()]
         while errors:
             assert (await insim.send_many(texts(500), on_progress=fail)).sent == 500
-        assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
+        assert [
+            record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING
+        ] == [
             "on_progress raised ZeroDivisionError and is not called again",
             "on_progress raised CancelledError and is not called again",
             "on_progress raised GeneratorExit and is not called again",
         ]
 
-    async def test_a_program_may_end_in_a_callback(self, insim: AsyncInSim, gateway: Gateway) -> None:
+    async def test_a_program_may_end_in_a_callback(
+        self, insim: AsyncInSim, gateway: Gateway
+    ) -> None:
         def leave(progress: Progress) -> None:
             sys.exit(3)
 
@@ -363,11 +420,13 @@ class TestProgress:
 
         async def show(progress: Progress) -> None: ...
 
-        assert (await insim.send_many(texts(500), on_progress=lambda progress: show(progress))).sent == 500
+        assert (
+            await insim.send_many(texts(500), on_progress=lambda progress: show(progress))
+        ).sent == 500
         gc.collect()
-        assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
-            "on_progress returned coroutine and is not called again"
-        ]
+        assert [
+            record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING
+        ] == ["on_progress returned coroutine and is not called again"]
 
     async def test_a_callback_may_start_a_task(self, insim: AsyncInSim, gateway: Gateway) -> None:
         tasks: list[asyncio.Task[None]] = []
@@ -394,7 +453,14 @@ class TestProgress:
         async def show(screen: Screen, progress: Progress) -> None: ...
 
         screen = Screen()
-        refused: list[Any] = [show, partial(show, screen), partial(partial(screen)), screen, screen.show, "a function"]
+        refused: list[Any] = [
+            show,
+            partial(show, screen),
+            partial(partial(screen)),
+            screen,
+            screen.show,
+            "a function",
+        ]
         for given in refused:
             with pytest.raises(ConfigurationError, match="on_progress: expected a plain function"):
                 await insim.send_many(texts(5), on_progress=given)
@@ -405,10 +471,14 @@ class TestStream:
     async def test_it_yields_all(self, insim: AsyncInSim, gateway: Gateway) -> None:
         messages = texts(1234)
         outcomes = [outcome async for outcome in insim.stream(messages)]
-        assert sorted(outcome.sms.message for outcome in outcomes) == sorted(m.message for m in messages)
+        assert sorted(outcome.sms.message for outcome in outcomes) == sorted(
+            m.message for m in messages
+        )
 
     @pytest.mark.parametrize("kind", [iter, each], ids=["iterator", "async iterator"])
-    async def test_nothing_is_read_ahead_of_what_can_be_sent(self, hours: Hours, gateway: Gateway, kind: Any) -> None:
+    async def test_nothing_is_read_ahead_of_what_can_be_sent(
+        self, hours: Hours, gateway: Gateway, kind: Any
+    ) -> None:
         read = 0
 
         def endless() -> Iterator[Sms]:
@@ -439,7 +509,9 @@ class TestStream:
             await anyio.sleep(0.01)
             assert len(gateway.requests) == requests <= 6
 
-    async def test_a_generator_that_nobody_started_does_nothing(self, insim: AsyncInSim, gateway: Gateway) -> None:
+    async def test_a_generator_that_nobody_started_does_nothing(
+        self, insim: AsyncInSim, gateway: Gateway
+    ) -> None:
         await insim.stream(texts(5)).aclose()
         assert gateway.requests == []
 
@@ -451,7 +523,9 @@ def failing_after(count: int) -> Iterator[Sms]:
 
 class TestAnInputThatRaises:
     @pytest.mark.parametrize("kind", [iter, each], ids=["iterator", "async iterator"])
-    async def test_what_came_before_it_is_final(self, insim: AsyncInSim, gateway: Gateway, kind: Any) -> None:
+    async def test_what_came_before_it_is_final(
+        self, insim: AsyncInSim, gateway: Gateway, kind: Any
+    ) -> None:
         outcomes = []
 
         async def collect() -> None:
@@ -469,7 +543,9 @@ class TestAnInputThatRaises:
         assert caught.value.report.sent == 250
         assert isinstance(caught.value.__cause__, LookupError)
 
-    async def test_a_cancellation_of_what_it_waits_for_is_its_failure(self, hours: Hours, gateway: Gateway) -> None:
+    async def test_a_cancellation_of_what_it_waits_for_is_its_failure(
+        self, hours: Hours, gateway: Gateway
+    ) -> None:
         """It is not the caller who was cancelled: what was sent is reported, and that there was more."""
         reading = asyncio.create_task(asyncio.sleep(3600))
 
@@ -528,12 +604,20 @@ class TestAnInputThatRaises:
         async with client(hours, batch_size=10) as insim:
             with pytest.raises(BulkInterrupted) as caught:
                 await insim.add_contacts(failing())
-        assert [result.phone_number for result in caught.value.results] == [f"x{number}" for number in range(25)]
+        assert [result.phone_number for result in caught.value.results] == [
+            f"x{number}" for number in range(25)
+        ]
         assert isinstance(caught.value.__cause__, LookupError)
 
-    @pytest.mark.parametrize("given", [None, 5, Sms(NUMBER, "Hi"), NUMBER, b"x", {NUMBER: "Hi"}], ids=repr)
-    async def test_what_is_no_iterable_of_messages_is_refused(self, insim: AsyncInSim, given: Any) -> None:
-        with pytest.raises(ConfigurationError, match=f"expected a list.*, got {type(given).__name__}: put a single"):
+    @pytest.mark.parametrize(
+        "given", [None, 5, Sms(NUMBER, "Hi"), NUMBER, b"x", {NUMBER: "Hi"}], ids=repr
+    )
+    async def test_what_is_no_iterable_of_messages_is_refused(
+        self, insim: AsyncInSim, given: Any
+    ) -> None:
+        with pytest.raises(
+            ConfigurationError, match=f"expected a list.*, got {type(given).__name__}: put a single"
+        ):
             await insim.send_many(given)
 
 
@@ -581,20 +665,28 @@ class TestContacts:
         assert [result.phone_number for result in results] == [NUMBER, NUMBER, ""]
         assert all(isinstance(result.error, InvalidMessage) for result in results[1:])
 
-    async def test_only_bad_ones_make_no_request(self, insim: AsyncInSim, router: respx.MockRouter) -> None:
+    async def test_only_bad_ones_make_no_request(
+        self, insim: AsyncInSim, router: respx.MockRouter
+    ) -> None:
         route = router.post("/api/v1/contact").mock(side_effect=self.answer)
         assert [result.ok for result in await insim.add_contacts([Contact("x")])] == [False]
         assert not route.called
 
-    async def test_a_body_that_is_too_long_is_split(self, insim: AsyncInSim, router: respx.MockRouter) -> None:
+    async def test_a_body_that_is_too_long_is_split(
+        self, insim: AsyncInSim, router: respx.MockRouter
+    ) -> None:
         route = router.post("/api/v1/contact").mock(side_effect=self.answer)
         contacts = [Contact(f"+3363998{n:04}", address="a" * 20_000) for n in range(40)]
         assert all(result.ok for result in await insim.add_contacts(contacts))
         assert route.call_count == 2
 
-    async def test_a_lost_answer_is_asked_for_again(self, insim: AsyncInSim, router: respx.MockRouter) -> None:
+    async def test_a_lost_answer_is_asked_for_again(
+        self, insim: AsyncInSim, router: respx.MockRouter
+    ) -> None:
         answers: list[Any] = [httpx.ReadError("reset"), httpx.Response(200, text="?"), self.answer]
-        route = router.post("/api/v1/contact").mock(side_effect=lambda request: play(answers.pop(0), request))
+        route = router.post("/api/v1/contact").mock(
+            side_effect=lambda request: play(answers.pop(0), request)
+        )
         assert [result.ok for result in await insim.add_contacts([Contact(NUMBER)])] == [True]
         assert route.call_count == 3
 
@@ -612,10 +704,14 @@ class TestContacts:
         self, insim: AsyncInSim, router: respx.MockRouter
     ) -> None:
         contacts = [Contact(f"+3363998000{n}") for n in range(3)]
-        first, *others = ({"phonenumber": each.phone_number, "result": "success"} for each in contacts)
+        first, *others = (
+            {"phonenumber": each.phone_number, "result": "success"} for each in contacts
+        )
         answers = [[first], others[:1], []]
         router.post("/api/v1/contact").mock(
-            side_effect=lambda request: httpx.Response(200, json={"data": {"contact": answers.pop(0)}})
+            side_effect=lambda request: httpx.Response(
+                200, json={"data": {"contact": answers.pop(0)}}
+            )
         )
         results = await insim.add_contacts(contacts)
         assert [result.ok for result in results] == [True, True, False]
@@ -633,7 +729,13 @@ class TestContacts:
         ],
     )
     async def test_a_request_that_fails_for_good_is_the_error_of_each(
-        self, insim: AsyncInSim, router: respx.MockRouter, status: int, count: int, kind: type[Exception], requests: int
+        self,
+        insim: AsyncInSim,
+        router: respx.MockRouter,
+        status: int,
+        count: int,
+        kind: type[Exception],
+        requests: int,
     ) -> None:
         route = router.post("/api/v1/contact").respond(status)
         results = await insim.add_contacts([Contact(NUMBER)] * count)
@@ -644,7 +746,9 @@ class TestContacts:
         self, insim: AsyncInSim, router: respx.MockRouter
     ) -> None:
         statuses = [413, 401]
-        route = router.post("/api/v1/contact").mock(side_effect=lambda _: httpx.Response(statuses.pop(0)))
+        route = router.post("/api/v1/contact").mock(
+            side_effect=lambda _: httpx.Response(statuses.pop(0))
+        )
         with pytest.raises(AuthenticationFailed) as caught:
             await insim.add_contacts([Contact(f"+3363998{n:04}") for n in range(4)])
         kinds = [type(result.error) for result in caught.value.results]
@@ -655,22 +759,30 @@ class TestContacts:
         self, hours: Hours, router: respx.MockRouter
     ) -> None:
         answers: list[Any] = [self.answer] * 9 + [httpx.Response(400)]
-        router.post("/api/v1/contact").mock(side_effect=lambda request: play(answers.pop(0), request))
+        router.post("/api/v1/contact").mock(
+            side_effect=lambda request: play(answers.pop(0), request)
+        )
         async with client(hours, max_concurrency=1) as insim:
             results = await insim.add_contacts(Contact(f"+3363998{n:04}") for n in range(1000))
         assert [result.ok for result in results] == [True] * 900 + [False] * 100
 
-    @pytest.mark.parametrize(("status", "kind"), [(401, AuthenticationFailed), (404, ConfigurationError)])
+    @pytest.mark.parametrize(
+        ("status", "kind"), [(401, AuthenticationFailed), (404, ConfigurationError)]
+    )
     async def test_a_refused_account_is_raised_with_the_results_so_far(
         self, hours: Hours, router: respx.MockRouter, status: int, kind: Any
     ) -> None:
         answers: list[Any] = [self.answer, httpx.Response(status)]
-        route = router.post("/api/v1/contact").mock(side_effect=lambda request: play(answers.pop(0), request))
+        route = router.post("/api/v1/contact").mock(
+            side_effect=lambda request: play(answers.pop(0), request)
+        )
         async with client(hours, max_concurrency=1, batch_size=2) as insim:
             with pytest.raises(kind) as caught:
                 await insim.add_contacts([Contact(f"+3363998{n:04}") for n in range(6)])
         assert [result.ok for result in caught.value.results[:4]] == [True] * 2 + [False] * 2
-        assert all(isinstance(result.error, Refused | NotSent) for result in caught.value.results[2:])
+        assert all(
+            isinstance(result.error, Refused | NotSent) for result in caught.value.results[2:]
+        )
         assert len(caught.value.results) == 4
         assert route.call_count == 2
 
@@ -725,7 +837,9 @@ async def test_a_cancellation_that_comes_together_with_an_outcome_is_not_forgott
     assert await handover.take() is None
 
 
-async def test_a_bulk_call_whose_tasks_are_cancelled_from_outside_ends(hours: Hours, router: respx.MockRouter) -> None:
+async def test_a_bulk_call_whose_tasks_are_cancelled_from_outside_ends(
+    hours: Hours, router: respx.MockRouter
+) -> None:
     await stalled(router)
     async with client(hours) as insim:
         sending = asyncio.create_task(insim.send_many(texts(5)))
@@ -775,5 +889,7 @@ def test_a_program_may_end_in_the_middle_of_a_bulk_call(end: str) -> None:
 
         asyncio.run(main())
     """
-    run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=20, check=True, capture_output=True)
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], timeout=20, check=True, capture_output=True
+    )
     assert run.stderr == b""

@@ -30,7 +30,9 @@ class NotATime(datetime):
 class Touchy:
     """A value that refuses to be looked at in any way."""
 
-    __eq__ = __ne__ = __lt__ = __gt__ = __le__ = __ge__ = __bool__ = __hash__ = __len__ = __contains__ = touchy
+    __eq__ = __ne__ = __lt__ = __gt__ = __le__ = __ge__ = __bool__ = __hash__ = __len__ = (
+        __contains__
+    ) = touchy
     __index__ = __int__ = __str__ = __repr__ = __iter__ = touchy
 
 
@@ -115,8 +117,12 @@ BAD: list[tuple[Any, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("sms", "field", "reason"), BAD, ids=[f"{field}: {reason}" for _, field, reason in BAD])
-def test_a_bad_message_is_told_apart_without_repeating_it(sms: Any, field: str, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("sms", "field", "reason"), BAD, ids=[f"{field}: {reason}" for _, field, reason in BAD]
+)
+def test_a_bad_message_is_told_apart_without_repeating_it(
+    sms: Any, field: str, reason: str
+) -> None:
     fault = check_sms(sms, Rules(), "fresh", Ids())
     assert isinstance(fault, InvalidMessage)
     assert fault.field == field
@@ -149,7 +155,10 @@ def test_a_text_takes_as_many_parts_as_the_client_was_told(text: str, parts: int
         fault = check_sms(sms, Rules(max_parts=parts - 1), "fresh", Ids())
         assert isinstance(fault, InvalidMessage)
         assert f"it needs {parts} parts" in fault.reason
-        assert f"at most {parts - 1}: split or shorten it, or give the client max_parts={parts}" in fault.reason
+        assert (
+            f"at most {parts - 1}: split or shorten it, or give the client max_parts={parts}"
+            in fault.reason
+        )
 
 
 @pytest.mark.parametrize("text", ["a" * 39_016, FACE * 8_416])
@@ -167,8 +176,13 @@ TOUCHY: list[Any] = [Touchy, Strange]
 @pytest.mark.parametrize("field", Sms.__struct_fields__)
 @pytest.mark.parametrize("kind", TOUCHY)
 @pytest.mark.parametrize("text", ["Hi", LINKED])
-def test_a_field_that_cannot_be_compared_is_that_message_s_fault(field: str, kind: Any, text: str) -> None:
-    sms = Sms(**{"phone_number": NUMBER, "message": text, "url": URL if text == LINKED else ""} | {field: kind()})
+def test_a_field_that_cannot_be_compared_is_that_message_s_fault(
+    field: str, kind: Any, text: str
+) -> None:
+    sms = Sms(
+        **{"phone_number": NUMBER, "message": text, "url": URL if text == LINKED else ""}
+        | {field: kind()}
+    )
     fault = check_sms(sms, Rules(), "fresh", Ids())
     assert isinstance(fault, InvalidMessage)
     assert fault.field == field
@@ -191,7 +205,9 @@ def test_a_text_of_any_kind_goes_out_as_what_it_says() -> None:
     sms = Sms(*map(TouchyText, [NUMBER, LINKED]), url=TouchyText(URL), sms_id=TouchyText("a"))
     message = check_sms(sms, Rules(), "fresh", Ids())
     assert message == Message(NUMBER, LINKED, "a", URL)
-    assert {type(getattr(message, name)) for name in ("phone_number", "message", "id_sms_api", "url")} == {str}
+    assert {
+        type(getattr(message, name)) for name in ("phone_number", "message", "id_sms_api", "url")
+    } == {str}
 
 
 @pytest.mark.parametrize("field", Contact.__struct_fields__)
@@ -208,12 +224,23 @@ def test_what_is_no_message_at_all_is_its_own_fault_too(kind: Any) -> None:
     assert isinstance(check_contact(kind(), Rules()), InvalidMessage)
 
 
-async def test_one_that_cannot_be_compared_costs_no_report(insim: AsyncInSim, gateway: Gateway) -> None:
+async def test_one_that_cannot_be_compared_costs_no_report(
+    insim: AsyncInSim, gateway: Gateway
+) -> None:
     wrong: dict[str, Any] = {field: Touchy() for field in Sms.__struct_fields__}
-    bad = [Sms(**{"phone_number": NUMBER, "message": "Hi"} | {field: value}) for field, value in wrong.items()]
+    bad = [
+        Sms(**{"phone_number": NUMBER, "message": "Hi"} | {field: value})
+        for field, value in wrong.items()
+    ]
     report = await insim.send_many([Sms(NUMBER, "a"), *bad, Sms(NUMBER, "b")])
-    assert [o.status for o in report.outcomes] == [Status.SENT, *[Status.NOT_SENT] * len(bad), Status.SENT]
-    assert [getattr(outcome.error, "field", None) for outcome in report.outcomes[1:-1]] == list(wrong)
+    assert [o.status for o in report.outcomes] == [
+        Status.SENT,
+        *[Status.NOT_SENT] * len(bad),
+        Status.SENT,
+    ]
+    assert [getattr(outcome.error, "field", None) for outcome in report.outcomes[1:-1]] == list(
+        wrong
+    )
 
 
 @pytest.mark.parametrize(
@@ -234,14 +261,18 @@ def test_a_bad_contact_is_told_apart(contact: Any, field: str) -> None:
 
 
 def test_a_good_contact_gets_its_number_normalised() -> None:
-    contact = Contact("+33 6 39 98 00 01", first_name="A", last_name="B", address="C", email="pas d'email")
+    contact = Contact(
+        "+33 6 39 98 00 01", first_name="A", last_name="B", address="C", email="pas d'email"
+    )
     assert check_contact(contact, Rules()) == Contact(
         NUMBER, first_name="A", last_name="B", address="C", email="pas d'email"
     )
 
 
 def test_a_contact_s_texts_of_any_kind_are_what_they_say() -> None:
-    contact = check_contact(Contact(TouchyText(NUMBER), first_name=TouchyText("A"), email=TouchyText("b")), Rules())
+    contact = check_contact(
+        Contact(TouchyText(NUMBER), first_name=TouchyText("A"), email=TouchyText("b")), Rules()
+    )
     assert contact == Contact(NUMBER, first_name="A", email="b")
     assert isinstance(contact, Contact)
     assert {type(getattr(contact, name)) for name in Contact.__struct_fields__} == {str}

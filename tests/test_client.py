@@ -91,17 +91,35 @@ class Silent(OldZone):
         ({"retry": 3}, "retry: expected a Retry, got int"),
         ({"timezone": 1}, "timezone: expected a name or a tzinfo, got int"),
         ({"timezone": "Mars/Olympus"}, "timezone: 'Mars/Olympus'"),
-        ({"timezone": "../etc"}, "timezone: '../etc' is not known on this machine: .*pip install tzdata"),
+        (
+            {"timezone": "../etc"},
+            "timezone: '../etc' is not known on this machine: .*pip install tzdata",
+        ),
         ({"timezone": ""}, "timezone: it is empty"),
-        ({"timezone": OldZone("Mars/Olympus")}, "timezone: 'Mars/Olympus' is not known .*pip install tzdata"),
-        ({"timezone": OldZone(None)}, "timezone: asked for its offset, it raises NotImplementedError"),
+        (
+            {"timezone": OldZone("Mars/Olympus")},
+            "timezone: 'Mars/Olympus' is not known .*pip install tzdata",
+        ),
+        (
+            {"timezone": OldZone(None)},
+            "timezone: asked for its offset, it raises NotImplementedError",
+        ),
         ({"timezone": Silent(None)}, "timezone: it does not say its offset"),
         ({"http_client": httpx.Client()}, "http_client: expected an httpx.AsyncClient"),
-        ({"http_client": httpx.AsyncClient(), "ssl_context": ssl.create_default_context()}, "ssl_context"),
+        (
+            {"http_client": httpx.AsyncClient(), "ssl_context": ssl.create_default_context()},
+            "ssl_context",
+        ),
         ({"ssl_context": UNVERIFIED}, "always checked"),
         ({"ssl_context": False}, "ssl_context: expected an ssl.SSLContext, got bool"),
-        ({"http_client": httpx.AsyncClient}, "http_client: expected an httpx.AsyncClient .*got the class AsyncClient"),
-        ({"http_client": "https://proxy.test"}, "http_client: expected an httpx.AsyncClient .*got str"),
+        (
+            {"http_client": httpx.AsyncClient},
+            "http_client: expected an httpx.AsyncClient .*got the class AsyncClient",
+        ),
+        (
+            {"http_client": "https://proxy.test"},
+            "http_client: expected an httpx.AsyncClient .*got str",
+        ),
         ({"region": 33}, "region: expected a str, got int"),
         ({"clock": Clock(wall=5)}, "clock: wall must be something to call"),  # type: ignore[arg-type]
         ({"clock": Clock}, "clock: expected a Clock"),
@@ -111,7 +129,10 @@ class Silent(OldZone):
         ({"timeout": True}, "timeout: expected a number above 0, got True"),
         ({"max_rate": True}, "max_rate: expected a number above 0, got True"),
         ({"batch_size": True}, "batch_size: expected a whole number of 1 or more, got True"),
-        ({"max_concurrency": True}, "max_concurrency: expected a whole number of 1 or more, got True"),
+        (
+            {"max_concurrency": True},
+            "max_concurrency: expected a whole number of 1 or more, got True",
+        ),
         ({"max_parts": True}, "max_parts: expected a whole number of 1 or more, got True"),
         ({"retry": Retry(attempts=True)}, "retry: attempts"),
         ({"retry": Retry}, "retry: expected a Retry"),
@@ -122,7 +143,9 @@ class Silent(OldZone):
 def test_a_setting_that_cannot_work_is_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words) as caught:
         AsyncInSim(**({"login": LOGIN, "access_key": KEY} | settings))
-    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    shown = "".join(
+        traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()
+    )
     assert KEY not in shown.partition('insim_async/client.py"')[2]
 
 
@@ -161,7 +184,9 @@ def test_the_key_is_neither_shown_nor_pickled() -> None:
 
 
 async def test_everything_that_can_be_said_of_a_message_goes_out(gateway: Gateway) -> None:
-    async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL, timezone="Europe/Paris", dry_run=True) as insim:
+    async with AsyncInSim(
+        LOGIN, KEY, base_url=BASE_URL, timezone="Europe/Paris", dry_run=True
+    ) as insim:
         answer = await insim.send_sms(
             "+33 6 39 98 00 01",
             "See [Lien_Tracking]",
@@ -188,14 +213,18 @@ async def test_everything_that_can_be_said_of_a_message_goes_out(gateway: Gatewa
     ]
 
 
-async def test_each_message_gets_an_id_that_nobody_can_guess(insim: AsyncInSim, gateway: Gateway) -> None:
+async def test_each_message_gets_an_id_that_nobody_can_guess(
+    insim: AsyncInSim, gateway: Gateway
+) -> None:
     ids = {(await insim.send_sms(NUMBER, "Hi")).sms_id for _ in range(20)}
     assert len(ids) == 20
     assert all(len(sms_id) >= 22 for sms_id in ids)
     assert len({sms_id[:8] for sms_id in ids}) == 20
 
 
-async def test_a_message_that_cannot_be_sent_raises_before_a_byte(insim: AsyncInSim, gateway: Gateway) -> None:
+async def test_a_message_that_cannot_be_sent_raises_before_a_byte(
+    insim: AsyncInSim, gateway: Gateway
+) -> None:
     with pytest.raises(InvalidMessage, match="message: it is empty"):
         await insim.send_sms(NUMBER, "")
     assert gateway.requests == []
@@ -210,13 +239,17 @@ async def test_a_text_of_many_parts_costs_nothing_unless_that_is_allowed(gateway
     assert (report.sent, report.not_sent) == (1, 1)
     async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL, max_parts=131) as insim:
         await insim.send_sms(NUMBER, text)
-    assert [len(message["message"]) for request in gateway.requests for message in request["messages"]] == [
+    assert [
+        len(message["message"]) for request in gateway.requests for message in request["messages"]
+    ] == [
         3_060,
         20_000,
     ]
 
 
-async def test_a_zone_of_pytz_has_the_gaps_of_the_place_that_it_names(gateway: Gateway, hours: Hours) -> None:
+async def test_a_zone_of_pytz_has_the_gaps_of_the_place_that_it_names(
+    gateway: Gateway, hours: Hours
+) -> None:
     zone = OldZone("Europe/Paris")
     async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL, timezone=zone, clock=hours.clock) as insim:
         with pytest.raises(InvalidMessage, match="does not exist"):
@@ -226,7 +259,9 @@ async def test_a_zone_of_pytz_has_the_gaps_of_the_place_that_it_names(gateway: G
 
 
 async def test_the_client_s_clock_says_what_is_past(insim: AsyncInSim, gateway: Gateway) -> None:
-    async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL, timezone="UTC", clock=Clock(wall=lambda: 0.0)) as insim:
+    async with AsyncInSim(
+        LOGIN, KEY, base_url=BASE_URL, timezone="UTC", clock=Clock(wall=lambda: 0.0)
+    ) as insim:
         await insim.send_sms(NUMBER, "Hi", send_at=datetime(1970, 1, 1, tzinfo=UTC))
         with pytest.raises(InvalidMessage, match="more than a day in the past"):
             await insim.send_sms(NUMBER, "Hi", send_at=datetime(1969, 12, 30, tzinfo=UTC))
@@ -250,13 +285,17 @@ async def test_a_message_that_was_not_taken_raises(
 
 
 async def test_a_call_reaches_the_servers(insim: AsyncInSim, router: respx.MockRouter) -> None:
-    route = router.post("/api/v1/clicTocall").respond(json=[{"info": "x", "result": "failed", "errors": ["#002"]}])
+    route = router.post("/api/v1/clicTocall").respond(
+        json=[{"info": "x", "result": "failed", "errors": ["#002"]}]
+    )
     result = await insim.click_to_call("+33 6 39 98 00 01")
     assert (result.ok, result.info, result.errors) == (False, "x", ("#002",))
     assert b'"phone_number":"+33639980001"' in route.calls.last.request.content
 
 
-async def test_a_call_that_cannot_be_made_raises(insim: AsyncInSim, router: respx.MockRouter) -> None:
+async def test_a_call_that_cannot_be_made_raises(
+    insim: AsyncInSim, router: respx.MockRouter
+) -> None:
     route = router.post("/api/v1/clicTocall").respond(502)
     with pytest.raises(InvalidMessage):
         await insim.click_to_call("nobody")

@@ -21,7 +21,12 @@ NUMBER = "+33639980001"
 @pytest.mark.extra("sandbox")
 @settings(max_examples=30)
 @example([" ", "a"])
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="[\0"), min_size=1), max_size=20))
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="[\0"), min_size=1),
+        max_size=20,
+    )
+)
 def test_any_text_arrives_as_it_was_written(texts: list[str]) -> None:
     from insim_async.sandbox import Sandbox, sandbox_app
 
@@ -30,7 +35,9 @@ def test_any_text_arrives_as_it_was_written(texts: list[str]) -> None:
         transport = httpx.ASGITransport(sandbox_app(sandbox))
         async with (
             httpx.AsyncClient(transport=transport) as http_client,
-            AsyncInSim("me", "key", base_url="http://127.0.0.1", http_client=http_client, batch_size=3) as insim,
+            AsyncInSim(
+                "me", "key", base_url="http://127.0.0.1", http_client=http_client, batch_size=3
+            ) as insim,
         ):
             report = await insim.send_many(Sms(NUMBER, text) for text in texts)
         arrived = {sms.sms_id: sms.message for sms in sandbox.messages}

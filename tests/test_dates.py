@@ -47,14 +47,28 @@ CASES = {
     "naive is already in the account's zone": (NAIVE, PARIS, "2026-07-01 09:30:15"),
     "fractions are cut": (NAIVE.replace(microsecond=999_999), None, "2026-07-01 09:30:15"),
     "aware is converted": (datetime(2026, 7, 1, 7, 30, tzinfo=UTC), PARIS, "2026-07-01 09:30:00"),
-    "by the rules of the day": (datetime(2026, 1, 1, 7, 30, tzinfo=UTC), PARIS, "2026-01-01 08:30:00"),
-    "from any zone": (datetime(2026, 7, 1, 7, 30, tzinfo=timezone(timedelta(hours=-5))), PARIS, "2026-07-01 14:30:00"),
-    "naive, when clocks are put back": (datetime(2026, 10, 25, 2, 30), PARIS, "2026-10-25 02:30:00"),  # noqa: DTZ001
+    "by the rules of the day": (
+        datetime(2026, 1, 1, 7, 30, tzinfo=UTC),
+        PARIS,
+        "2026-01-01 08:30:00",
+    ),
+    "from any zone": (
+        datetime(2026, 7, 1, 7, 30, tzinfo=timezone(timedelta(hours=-5))),
+        PARIS,
+        "2026-07-01 14:30:00",
+    ),
+    "naive, when clocks are put back": (
+        datetime(2026, 10, 25, 2, 30),  # noqa: DTZ001
+        PARIS,
+        "2026-10-25 02:30:00",
+    ),
 }
 
 
 @pytest.mark.parametrize(("send_at", "zone", "written"), CASES.values(), ids=CASES)
-def test_a_date_is_written_in_the_account_s_own_zone(send_at: datetime, zone: ZoneInfo | None, written: str) -> None:
+def test_a_date_is_written_in_the_account_s_own_zone(
+    send_at: datetime, zone: ZoneInfo | None, written: str
+) -> None:
     message = check_sms(Sms(NUMBER, "Hi", send_at=send_at), told(zone), "fresh", Ids())
     assert isinstance(message, Message)
     assert message.date_to_send == written
@@ -73,7 +87,9 @@ def test_a_date_is_written_in_the_account_s_own_zone(send_at: datetime, zone: Zo
         (datetime.min.replace(tzinfo=timezone(timedelta(hours=14))), "too early or too late"),
     ],
 )
-def test_a_time_that_does_not_exist_or_exists_twice_is_refused(send_at: datetime, reason: str) -> None:
+def test_a_time_that_does_not_exist_or_exists_twice_is_refused(
+    send_at: datetime, reason: str
+) -> None:
     fault = check_sms(Sms(NUMBER, "Hi", send_at=send_at), told(PARIS), "fresh", Ids())
     assert isinstance(fault, InvalidMessage)
     assert reason in fault.reason
@@ -86,12 +102,18 @@ PYTZ = {
     "the first of two": (AMBIGUOUS.replace(tzinfo=pytz(2)), UTC, "2026-10-25 00:30:00"),
     "the second of two": (AMBIGUOUS.replace(tzinfo=pytz(1)), UTC, "2026-10-25 01:30:00"),
     "UTC": (NAIVE.replace(tzinfo=pytz(0, "UTC")), PARIS, "2026-07-01 11:30:15"),
-    "without a name": (NAIVE.replace(tzinfo=Fixed(timedelta(hours=5))), PARIS, "2026-07-01 06:30:15"),
+    "without a name": (
+        NAIVE.replace(tzinfo=Fixed(timedelta(hours=5))),
+        PARIS,
+        "2026-07-01 06:30:15",
+    ),
 }
 
 
 @pytest.mark.parametrize(("send_at", "zone", "written"), PYTZ.values(), ids=PYTZ)
-def test_a_zone_of_pytz_means_the_place_that_it_names(send_at: datetime, zone: tzinfo, written: str) -> None:
+def test_a_zone_of_pytz_means_the_place_that_it_names(
+    send_at: datetime, zone: tzinfo, written: str
+) -> None:
     message = check_sms(Sms(NUMBER, "Hi", send_at=send_at), told(zone), "fresh", Ids())
     assert isinstance(message, Message)
     assert message.date_to_send == written
@@ -103,7 +125,10 @@ def test_a_zone_of_pytz_means_the_place_that_it_names(send_at: datetime, zone: t
         (NAIVE.replace(tzinfo=pytz(0.15)), "another offset at that time: use zoneinfo.ZoneInfo"),
         (NAIVE.replace(tzinfo=pytz(1)), "another offset at that time: use zoneinfo.ZoneInfo"),
         (datetime(2026, 3, 29, 2, 30, tzinfo=pytz(1)), "does not exist"),
-        (NAIVE.replace(tzinfo=pytz(1, "Mars/Olympus")), "not known on this machine: pip install tzdata"),
+        (
+            NAIVE.replace(tzinfo=pytz(1, "Mars/Olympus")),
+            "not known on this machine: pip install tzdata",
+        ),
         (NAIVE.replace(tzinfo=Fixed(None)), "does not say its offset"),
         (NOW - timedelta(days=1, seconds=1), "more than a day in the past"),
         (datetime(1970, 1, 1, tzinfo=UTC), "more than a day in the past"),
@@ -118,4 +143,7 @@ def test_a_date_that_is_a_mistake_is_refused(send_at: datetime, zone: tzinfo, re
 
 def test_a_date_that_has_just_passed_is_none() -> None:
     """The machine's clock and the account's need not agree."""
-    assert isinstance(check_sms(Sms(NUMBER, "Hi", send_at=NOW - timedelta(days=1)), told(UTC), "fresh", Ids()), Message)
+    assert isinstance(
+        check_sms(Sms(NUMBER, "Hi", send_at=NOW - timedelta(days=1)), told(UTC), "fresh", Ids()),
+        Message,
+    )

@@ -27,7 +27,9 @@ pytestmark = [pytest.mark.extra("phone"), pytest.mark.extra("sandbox")]
 
 DEMO = Path(__file__).parent.parent / "docs" / "examples" / "demo.py"
 LIST = Path(__file__).parent / "data" / "clients.csv"
-PLAIN = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "FORCE_COLOR"}}
+PLAIN = {
+    name: value for name, value in os.environ.items() if name not in {"COLUMNS", "FORCE_COLOR"}
+}
 TOTALS = (
     "clients.csv: 460 contacts, 53 rows refused",
     "│ 5    │ the number is empty               │ 97, 334, 427, 495, 530",
@@ -54,7 +56,9 @@ def demo() -> ModuleType:
 
 def test_it_prints_what_happened_and_stops_its_sandbox() -> None:
     command = [sys.executable, "-X", "utf8", str(DEMO)]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=PLAIN, check=False, timeout=60)
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", env=PLAIN, check=False, timeout=60
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert [line for line in TOTALS if line not in done.stdout] == []
     assert not listens(done.stdout)
@@ -68,7 +72,9 @@ def test_it_prints_what_happened_and_stops_its_sandbox() -> None:
         (signal.SIGKILL, (-signal.SIGKILL, "")),
     ],
 )
-def test_stopped_midway_it_leaves_no_sandbox(number: signal.Signals, ending: tuple[int, str]) -> None:
+def test_stopped_midway_it_leaves_no_sandbox(
+    number: signal.Signals, ending: tuple[int, str]
+) -> None:
     command = [sys.executable, "-X", "utf8", "-u", str(DEMO)]
     pipe = subprocess.PIPE
     with subprocess.Popen(
@@ -77,7 +83,9 @@ def test_stopped_midway_it_leaves_no_sandbox(number: signal.Signals, ending: tup
         assert process.stdout is not None
         lines = [process.stdout.readline(), process.stdout.readline()]
         process.send_signal(number)
-        _, err = process.communicate(timeout=20)  # the sandbox holds stderr too: this waits for both
+        _, err = process.communicate(
+            timeout=20
+        )  # the sandbox holds stderr too: this waits for both
     assert (process.returncode, err) == ending
     assert not listens("".join(lines))
 

@@ -34,7 +34,8 @@ PROJECT = Path(__file__).parent.parent
 EXAMPLES = PROJECT / "docs" / "examples"
 PAGES = sorted([PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")])
 FENCE = re.compile(
-    r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$(?:\n\n```text\n(?P<output>.*?)^```$)?", re.MULTILINE | re.DOTALL
+    r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$(?:\n\n```text\n(?P<output>.*?)^```$)?",
+    re.MULTILINE | re.DOTALL,
 )
 READY = re.compile(r"inSIM sandbox ready at (\S+) login=(\S+) access_key=(\S+)")
 DOCUMENTED = "http://127.0.0.1:8080"
@@ -52,7 +53,12 @@ class Fenced(NamedTuple):
 def fenced(page: Path) -> list[Fenced]:
     text = page.read_text("utf-8")
     return [
-        Fenced(match["kind"], match["text"], text.count("\n", 0, match.start()) + 2, match["output"] or "")
+        Fenced(
+            match["kind"],
+            match["text"],
+            text.count("\n", 0, match.start()) + 2,
+            match["output"] or "",
+        )
         for match in FENCE.finditer(text)
     ]
 
@@ -80,7 +86,11 @@ def page_name(page: Path) -> str:
 def process(*command: str, pass_fds: Sequence[int] = ()) -> Iterator[subprocess.Popen[str]]:
     """Run a program until the block ends."""
     with subprocess.Popen(
-        [sys.executable, *command], cwd=PROJECT, stdout=subprocess.PIPE, text=True, pass_fds=pass_fds
+        [sys.executable, *command],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        text=True,
+        pass_fds=pass_fds,
     ) as running:
         try:
             yield running
@@ -127,11 +137,17 @@ def run_block(runner: asyncio.Runner, block: Fenced, page: str, names: dict[str,
 
 def exported(text: str, sandbox: Server) -> dict[str, str]:
     """Paste into a shell what sets the environment, and return it; a sandbox elsewhere stands in for the page's."""
-    lines = [line for line in text.splitlines() if line.startswith("export ") or "webhooks secret" in line]
+    lines = [
+        line
+        for line in text.splitlines()
+        if line.startswith("export ") or "webhooks secret" in line
+    ]
     shown = "python -c 'import json, os; print(json.dumps(dict(os.environ)))'"
     script = "\n".join([*lines, shown]).replace(DOCUMENTED, sandbox.url)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    run = subprocess.run(["sh", "-euc", script], env=os.environ | {"PATH": path}, capture_output=True, check=True)
+    run = subprocess.run(
+        ["sh", "-euc", script], env=os.environ | {"PATH": path}, capture_output=True, check=True
+    )
     variables: dict[str, str] = json.loads(run.stdout)
     return {name: value for name, value in variables.items() if name.startswith("INSIM_")}
 
@@ -143,7 +159,9 @@ def unset(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if any(block.kind == "python" for block in fenced(page))], ids=page_name
+    "page",
+    [page for page in PAGES if any(block.kind == "python" for block in fenced(page))],
+    ids=page_name,
 )
 def test_the_python_of_a_page_runs_from_top_to_bottom(
     page: Path, sandbox: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -184,27 +202,42 @@ def test_each_block_of_the_readme_is_a_program(
 ) -> None:
     unset(monkeypatch)
     environment = os.environ | exported(pasted, sandbox)
-    run = subprocess.run([sys.executable, "-c", block.text], env=environment, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", block.text], env=environment, capture_output=True, text=True
+    )
     assert (run.returncode, run.stderr) == (0, "")
     assert not block.output or same(block.output, run.stdout), run.stdout
 
 
 def hooks() -> tuple[str, str]:
     """Return the README's webhook app, and what is pasted into a shell before it."""
-    ((pasted, block),) = [(pasted, block) for pasted, block in readme() if "WebhookRouter" in block.text]
+    ((pasted, block),) = [
+        (pasted, block) for pasted, block in readme() if "WebhookRouter" in block.text
+    ]
     return block.text, pasted
 
 
-async def test_the_readme_serves_its_webhooks(sandbox: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_readme_serves_its_webhooks(
+    sandbox: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code, pasted = hooks()
-    found = re.search(r"Save it as `(\S+)`, run `(uvicorn .+?)`", (PROJECT / "README.md").read_text("utf-8"))
+    found = re.search(
+        r"Save it as `(\S+)`, run `(uvicorn .+?)`", (PROJECT / "README.md").read_text("utf-8")
+    )
     assert found is not None
     tmp_path.joinpath(found[1]).write_text(code, "utf-8")
     for name, value in exported(pasted, sandbox).items():
         monkeypatch.setenv(name, value)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         host, port = listener.getsockname()
-        command = ("-m", *found[2].split(), "--app-dir", str(tmp_path), "--fd", str(listener.fileno()))
+        command = (
+            "-m",
+            *found[2].split(),
+            "--app-dir",
+            str(tmp_path),
+            "--fd",
+            str(listener.fileno()),
+        )
         with process(*command, "--log-level", "warning", pass_fds=[listener.fileno()]):
             query = build_webhook(IncomingSms(phone_number="+33639980001", message="Bonjour !"))
             async with httpx.AsyncClient(base_url=f"http://{host}:{port}") as inside:
@@ -231,7 +264,9 @@ def test_commands_can_be_pasted_into_any_shell(page: Path) -> None:
     assert {block.kind for block in fenced(page)} & {"bash", "console", "sh", "zsh"} == set()
     shown = [command for command, _ in commands(page)]
     assert [command for command in shown if command.startswith(("$", "%", ">"))] == []
-    assert [command for command in shown if shlex.split(command) != shlex.split(command, comments=True)] == []
+    assert [
+        command for command in shown if shlex.split(command) != shlex.split(command, comments=True)
+    ] == []
 
 
 def test_before_there_is_an_environment_python_is_python3() -> None:
@@ -248,29 +283,51 @@ RUN_BY_NAME = [
 ]
 
 
-@pytest.mark.parametrize(("page", "command", "shown"), RUN_BY_NAME, ids=lambda value: str(value)[-40:])
-def test_an_example_prints_what_the_page_shows(page: Path, command: str, shown: str, sandbox: Server) -> None:
+@pytest.mark.parametrize(
+    ("page", "command", "shown"), RUN_BY_NAME, ids=lambda value: str(value)[-40:]
+)
+def test_an_example_prints_what_the_page_shows(
+    page: Path, command: str, shown: str, sandbox: Server
+) -> None:
     run = subprocess.run([sys.executable, *command.split()[1:]], capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, "")
     assert same(shown, run.stdout), run.stdout
 
 
 def test_the_sandbox_announces_itself_as_the_pages_show(sandbox: Server) -> None:
-    shown = [output for page in PAGES for command, output in commands(page) if "insim_async.sandbox" in command]
-    assert {output for output in shown if output} == {sandbox.ready.replace(sandbox.url, DOCUMENTED)}
+    shown = [
+        output
+        for page in PAGES
+        for command, output in commands(page)
+        if "insim_async.sandbox" in command
+    ]
+    assert {output for output in shown if output} == {
+        sandbox.ready.replace(sandbox.url, DOCUMENTED)
+    }
 
 
 def test_the_pages_set_the_environment_that_the_sandbox_asks_for(sandbox: Server) -> None:
-    exports = [command.split()[1:] for page in PAGES for command, _ in commands(page) if command.startswith("export")]
-    plain = [setting for settings in exports for setting in settings if "=$(" not in " ".join(settings)]
+    exports = [
+        command.split()[1:]
+        for page in PAGES
+        for command, _ in commands(page)
+        if command.startswith("export")
+    ]
+    plain = [
+        setting for settings in exports for setting in settings if "=$(" not in " ".join(settings)
+    ]
     shown = {tuple(setting.split("=", 1)) for setting in plain}
     needed = {(name, value) for name, value in os.environ.items() if name.startswith("INSIM_")}
     assert {(name, value.replace(DOCUMENTED, sandbox.url)) for name, value in shown} == needed
 
 
 def test_the_chores_that_the_pages_name_exist() -> None:
-    named = {name for page in PAGES for name in re.findall(r"nox -s (\w+)", page.read_text("utf-8"))}
-    defined = re.findall(r"^@nox\.session.*\ndef (\w+)", (PROJECT / "noxfile.py").read_text("utf-8"), re.MULTILINE)
+    named = {
+        name for page in PAGES for name in re.findall(r"nox -s (\w+)", page.read_text("utf-8"))
+    }
+    defined = re.findall(
+        r"^@nox\.session.*\ndef (\w+)", (PROJECT / "noxfile.py").read_text("utf-8"), re.MULTILINE
+    )
     assert named <= set(defined)
     assert {"demo", "tests"} <= named
 
@@ -278,7 +335,9 @@ def test_the_chores_that_the_pages_name_exist() -> None:
 def test_the_front_door_opens_with_an_example_that_runs(sandbox: Server) -> None:
     source = re.search(r"::\n\n((?:    .*\n|\n)+)", f"{insim_async.__doc__}\n")
     assert source is not None
-    run = subprocess.run([sys.executable, "-c", textwrap.dedent(source[1])], capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(source[1])], capture_output=True, text=True
+    )
     assert (run.returncode, run.stderr) == (0, "")
     assert sandbox.sent() != []
 
@@ -293,15 +352,22 @@ def test_the_front_door_opens_with_an_example_that_runs(sandbox: Server) -> None
     ],
     ids=["unknown", "refused", "sent", "invalid"],
 )
-def test_the_four_endings_are_told_apart(fault: dict[str, object], number: str, said: str, sandbox: Server) -> None:
+def test_the_four_endings_are_told_apart(
+    fault: dict[str, object], number: str, said: str, sandbox: Server
+) -> None:
     sandbox.order(**fault, path="sendsms")
     run = subprocess.run(
-        [sys.executable, str(EXAMPLES / "decide.py"), number], capture_output=True, text=True, check=True
+        [sys.executable, str(EXAMPLES / "decide.py"), number],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert run.stdout.startswith(said)
 
 
-def test_what_never_left_goes_back_into_the_queue(monkeypatch: pytest.MonkeyPatch, sandbox: Server) -> None:
+def test_what_never_left_goes_back_into_the_queue(
+    monkeypatch: pytest.MonkeyPatch, sandbox: Server
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         monkeypatch.setenv("INSIM_BASE_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
     command = [sys.executable, str(EXAMPLES / "decide.py"), "+33639980001"]
@@ -323,7 +389,9 @@ async def book(url: str, sandbox: Server) -> None:
         for fault, phone_number, status, said in BOOKINGS:
             if fault:
                 sandbox.order(**fault)
-            response = await client.post("/bookings", json={"reference": "A1", "phone_number": phone_number})
+            response = await client.post(
+                "/bookings", json={"reference": "A1", "phone_number": phone_number}
+            )
             assert (response.status_code, said in response.text) == (status, True)
     assert [sms["sms_id"] for sms in sandbox.sent()] == ["booking-A1", "booking-A1"]
 
@@ -363,22 +431,30 @@ PLUGINS = {
 
 
 @pytest.mark.parametrize("plugins", PLUGINS)
-@pytest.mark.parametrize("names", [["booking"], ["opening_hours", "sms_log"]], ids=lambda names: names[0])
-def test_the_tests_of_the_how_to_pass_where_a_reader_saves_them(names: list[str], plugins: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "names", [["booking"], ["opening_hours", "sms_log"]], ids=lambda names: names[0]
+)
+def test_the_tests_of_the_how_to_pass_where_a_reader_saves_them(
+    names: list[str], plugins: str, tmp_path: Path
+) -> None:
     """Whichever plugin the reader's project lets run its tests."""
     setting, options, environment = PLUGINS[plugins]
     tmp_path.joinpath("pytest.ini").write_text(f"[pytest]\n{setting}\n")
     for name in [*names, f"test_{names[0]}"]:
         shutil.copy(EXAMPLES / f"{name}.py", tmp_path)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
-    run = subprocess.run(command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True)
+    run = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stdout
     assert re.search(r"^[1-9]\d* passed in", run.stdout, re.MULTILINE)
 
 
 def test_every_example_is_shown_on_a_page() -> None:
     included = {
-        name for page in PAGES for name in re.findall(r"\{literalinclude\} \S*examples/(\S+)", page.read_text("utf-8"))
+        name
+        for page in PAGES
+        for name in re.findall(r"\{literalinclude\} \S*examples/(\S+)", page.read_text("utf-8"))
     }
     assert included == {path.name for path in EXAMPLES.glob("*.py")} - {"demo.py"}
 

@@ -25,10 +25,17 @@ pytestmark = [pytest.mark.extra("aiohttp"), pytest.mark.extra("sandbox")]
 
 HOW_TO = PROJECT / "docs" / "how-to"
 RECEIVE = HOW_TO / "receive-webhooks.md"
-COMMANDS = [command for command, _ in commands(HOW_TO / "deploy-webhooks.md") if not command.startswith("pip install")]
+COMMANDS = [
+    command
+    for command, _ in commands(HOW_TO / "deploy-webhooks.md")
+    if not command.startswith("pip install")
+]
 QUESTION = IncomingSms(phone_number="+33639980001", message="Vos horaires ?")
 LONG = IncomingSms(phone_number="+33639980002", message="😀" * 1600)
-REPORTS = [DeliveryStatus(sms_id="booking-4711", status=status) for status in ("received", "sent", "received")]
+REPORTS = [
+    DeliveryStatus(sms_id="booking-4711", status=status)
+    for status in ("received", "sent", "received")
+]
 
 sandbox = test_docs.sandbox
 
@@ -52,12 +59,25 @@ def started(command: str, number: int, folder: Path) -> list[str]:
     program, *arguments = command.split()
     match program:
         case "uvicorn":
-            return ["-m", program, *arguments, "--fd", str(number), "--log-level", "debug", "--http", "h11"]
+            return [
+                "-m",
+                program,
+                *arguments,
+                "--fd",
+                str(number),
+                "--log-level",
+                "debug",
+                "--http",
+                "h11",
+            ]
         case "gunicorn":
             return ["-m", program, *arguments, "--bind", f"fd://{number}"]
     copied = folder / Path(arguments[0]).name
     sock = f"sock=__import__('socket').socket(fileno={number})"
-    copied.write_text((PROJECT / arguments[0]).read_text("utf-8").replace('host="127.0.0.1", port=8000', sock), "utf-8")
+    copied.write_text(
+        (PROJECT / arguments[0]).read_text("utf-8").replace('host="127.0.0.1", port=8000', sock),
+        "utf-8",
+    )
     return [str(copied)]
 
 
@@ -71,11 +91,17 @@ def folder(sandbox: Server) -> Path:
 def serving(command: str, folder: Path) -> Iterator[App]:
     """Run a command of a page in a folder of its own; connections wait in the backlog until it has started.
 
-    What comes in is read in small pieces, as from a network: some servers let a long line pass that comes in one.
+    What comes in is read in small pieces, as from a network: some servers let a long line pass that
+    comes in one.
     """
     secret, log = new_secret(), folder / "log"
     path = os.pathsep.join([str(EXAMPLES), *filter(None, [os.environ.get("PYTHONPATH")])])
-    ours = {"INSIM_WEBHOOK_SECRET": secret, "HOME": str(folder), "PYTHONPATH": path, "PYTHONASYNCIODEBUG": "1"}
+    ours = {
+        "INSIM_WEBHOOK_SECRET": secret,
+        "HOME": str(folder),
+        "PYTHONPATH": path,
+        "PYTHONASYNCIODEBUG": "1",
+    }
     with socket.socket() as listener, log.open("w") as output:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         listener.bind(("127.0.0.1", 0))
@@ -119,14 +145,18 @@ async def test_an_app_answers_a_question_once_however_often_it_comes(
     statuses = load("sms_log").SmsLog("sms.db").statuses()
     assert statuses == {f"reply-{QUESTION.key}": "begun", "booking-4711": "received"}
     log = app.log.read_text("utf-8")
-    assert [word for word in (app.secret, "horaires", QUESTION.phone_number[1:]) if word in log] == []
+    assert [
+        word for word in (app.secret, "horaires", QUESTION.phone_number[1:]) if word in log
+    ] == []
 
 
 async def test_an_app_passes_the_self_test_as_the_page_shows(folder: Path) -> None:
     (shown,) = (output for command, output in commands(RECEIVE) if "webhooks check" in command)
     with serving(COMMANDS[0], folder) as app:
         assert await app.receives(LONG) == [200]  # it has started
-        run = await anyio.run_process([sys.executable, "-m", "insim_async.webhooks", "check", app.url], check=False)
+        run = await anyio.run_process(
+            [sys.executable, "-m", "insim_async.webhooks", "check", app.url], check=False
+        )
     assert (run.returncode, run.stderr) == (0, b"")
     printed = re.sub(r"^http:.*", "https://your.host/insim/***", run.stdout.decode())
     assert same(shown, printed), printed

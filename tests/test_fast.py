@@ -47,8 +47,24 @@ def test_a_plain_batch_goes_the_fast_way() -> None:
 
 
 ODD: list[Any] = [None, 5, True, 1.5, b"Hi", [], object(), NotAvailable()]
-LONG = [sign * (count + more) for sign in "a€łé😀" for count in (33, 70, 160, 660, 3_060, 8_415) for more in (0, 1)]
-ODD_TEXTS: list[Any] = ["", " ", "\n", "a\0", "\ud800", "[Lien_Tracking]", *LONG, Text("Hi"), Text(""), *ODD]
+LONG = [
+    sign * (count + more)
+    for sign in "a€łé😀"
+    for count in (33, 70, 160, 660, 3_060, 8_415)
+    for more in (0, 1)
+]
+ODD_TEXTS: list[Any] = [
+    "",
+    " ",
+    "\n",
+    "a\0",
+    "\ud800",
+    "[Lien_Tracking]",
+    *LONG,
+    Text("Hi"),
+    Text(""),
+    *ODD,
+]
 ODD_NUMBERS: list[Any] = [
     "",
     "+",
@@ -80,13 +96,18 @@ PERTURBED = {
 }
 ANY_MESSAGE = st.one_of(
     st.just(Sms(NUMBER, "Hi")),
-    *(st.builds(batch_of, st.fixed_dictionaries({f: PERTURBED[f]})).map(lambda batch: batch[0]) for f in PERTURBED),
+    *(
+        st.builds(batch_of, st.fixed_dictionaries({f: PERTURBED[f]})).map(lambda batch: batch[0])
+        for f in PERTURBED
+    ),
     st.builds(batch_of, st.fixed_dictionaries({}, optional=PERTURBED)).map(lambda batch: batch[0]),
     st.just(Reminder(NUMBER, "Hi")),
     st.sampled_from(["+33639980001", None, {"phone_number": NUMBER}]),
 )
 PLAIN = st.lists(st.builds(Sms, st.just(NUMBER), st.text(min_size=1, max_size=5)), max_size=3)
-ONE_AMONG_PLAIN = st.tuples(PLAIN, ANY_MESSAGE, PLAIN).map(lambda three: [*three[0], three[1], *three[2]])
+ONE_AMONG_PLAIN = st.tuples(PLAIN, ANY_MESSAGE, PLAIN).map(
+    lambda three: [*three[0], three[1], *three[2]]
+)
 
 
 @settings(max_examples=500, deadline=None)
@@ -96,7 +117,10 @@ def test_whatever_the_fast_way_returns_is_what_the_slow_way_says(batch: list[Any
     for rules in RULES:
         fast = plain_messages(batch, rules, ids(len(batch)))
         seen = Ids()
-        slow = [check_sms(sms, rules, fresh, seen) for sms, fresh in zip(batch, ids(len(batch)), strict=True)]
+        slow = [
+            check_sms(sms, rules, fresh, seen)
+            for sms, fresh in zip(batch, ids(len(batch)), strict=True)
+        ]
         assert fast is None or (fast, list(map(exactly, fast))) == (slow, list(map(exactly, slow)))
 
 
@@ -108,7 +132,9 @@ def test_no_number_hides_among_others(odd: Any, place: int) -> None:
     assert plain_messages(three, Rules(), ids(3)) is None
 
 
-async def test_an_empty_number_in_the_last_place_is_not_sent(insim: AsyncInSim, gateway: Gateway) -> None:
+async def test_an_empty_number_in_the_last_place_is_not_sent(
+    insim: AsyncInSim, gateway: Gateway
+) -> None:
     report = await insim.send_many([Sms(NUMBER, "a"), Sms("", "b")])
     assert [outcome.status for outcome in report.outcomes] == [Status.SENT, Status.NOT_SENT]
     assert gateway.batches == [1]

@@ -45,7 +45,8 @@ FRONT_DOOR = [
 
 GROUND = {"errors", "timing", "segments", "_privacy", "_tasks", "_tolerant", "_zones"}
 WINGS = {"_http", "_wire", "_sqlite", "_sending"}
-"""Folders of which one imports only the face from outside; those on one level never ask each other."""
+"""Folders of which one imports only the face from outside; those on one level never ask each other.
+"""
 
 CORE: dict[str, set[str]] = {
     "errors": set(),
@@ -85,10 +86,16 @@ WEBHOOKS: dict[str, set[str]] = {
     "selftest": {"_reception", "events", "parsing", "router"},
     "__main__": {"__init__", "selftest"},
 }
-"""The rooms of ``webhooks``, and which of them may ask which; ``inbox`` and ``selftest`` are folders with a face."""
+"""The rooms of ``webhooks``, and which of them may ask which; ``inbox`` and ``selftest`` are
+folders with a face."""
 LAZY = {"insim_async._http.own.own_transport"}
 """What stays out of a face, since it is slow to import and not always needed."""
-ONLY_FOR = {"httpx": {"_http/own"}, "httpx2": set(), "phonenumbers": {"numbers"}, "starlette": {"sandbox"}}
+ONLY_FOR = {
+    "httpx": {"_http/own"},
+    "httpx2": set(),
+    "phonenumbers": {"numbers"},
+    "starlette": {"sandbox"},
+}
 ONLY_FOR |= {"uvicorn": {"sandbox"}, "trio": set(), "sqlite3": {"_sqlite", "webhooks/inbox/_rows"}}
 VENDORS_WORDS = re.compile(r"\b(priorite|adress|clicTo[cC]all|accessKey)\b")
 
@@ -122,7 +129,10 @@ def imports_of(*nodes: ast.AST) -> Iterator[str]:
 
 def rooms_asked(module: Path) -> set[str]:
     """Name the other rooms that a module imports from."""
-    names = [f"{name}.the front door".split(".") for name in imports_of(ast.parse(module.read_text("utf-8")))]
+    names = [
+        f"{name}.the front door".split(".")
+        for name in imports_of(ast.parse(module.read_text("utf-8")))
+    ]
     return {room for package, room, *_ in names if package == "insim_async"} - {room_of(module)}
 
 
@@ -176,13 +186,21 @@ class TestModule:
 
     def test_enters_a_wing_by_its_face(self, module: Path) -> None:
         names = set(imports_of(ast.parse(module.read_text("utf-8")))) - LAZY
-        inner = {name for name in names if name.count(".") > 2 and name.split(".")[1] in WINGS - {room_of(module)}}
+        inner = {
+            name
+            for name in names
+            if name.count(".") > 2 and name.split(".")[1] in WINGS - {room_of(module)}
+        }
         assert inner == set()
 
     def test_leaves_libraries_to_the_room_that_is_for_them(self, module: Path) -> None:
-        libraries = {name.split(".")[0] for name in imports_of(ast.parse(module.read_text("utf-8")))}
+        libraries = {
+            name.split(".")[0] for name in imports_of(ast.parse(module.read_text("utf-8")))
+        }
         strangers = {
-            lib for lib in libraries & ONLY_FOR.keys() if not {room_of(module), place_of(module)} & ONLY_FOR[lib]
+            lib
+            for lib in libraries & ONLY_FOR.keys()
+            if not {room_of(module), place_of(module)} & ONLY_FOR[lib]
         }
         assert strangers == set()
 
@@ -197,7 +215,9 @@ class TestModule:
         assert module.stem not in {"utils", "helpers", "base", "types", "constants", "compat"}
 
     def test_gives_a_code_and_a_reason_with_each_suppression(self, module: Path) -> None:
-        marks = re.findall(r"#\s*(?:type: ignore|pyright: ignore|noqa|pragma).*", module.read_text("utf-8"))
+        marks = re.findall(
+            r"#\s*(?:type: ignore|pyright: ignore|noqa|pragma).*", module.read_text("utf-8")
+        )
         assert [mark for mark in marks if not REASONED.fullmatch(mark)] == []
 
 
@@ -207,7 +227,9 @@ class TestWebhooks:
         assert {room for room, *_ in webhooks_asked(module)} <= WEBHOOKS[webhooks_room_of(module)]
 
     def test_enters_a_folder_by_its_face(self, module: Path) -> None:
-        assert [path for path in webhooks_asked(module) if path[1:2] and path[1].startswith("_")] == []
+        assert [
+            path for path in webhooks_asked(module) if path[1:2] and path[1].startswith("_")
+        ] == []
 
 
 def test_the_front_door_opens_where_no_extra_can_be_imported() -> None:
@@ -223,7 +245,9 @@ class TestMetadata:
     project, groups = metadata["project"], metadata["dependency-groups"]
 
     def test_the_core_needs_three_packages_each_with_a_lower_bound(self) -> None:
-        names, bounds = zip(*(need.split(">=") for need in self.project["dependencies"]), strict=True)
+        names, bounds = zip(
+            *(need.split(">=") for need in self.project["dependencies"]), strict=True
+        )
         assert names == ("anyio", "httpx", "msgspec")
         assert all(bounds)
 
@@ -234,9 +258,15 @@ class TestMetadata:
         assert "nox.project.dependency_groups" in (PROJECT / "noxfile.py").read_text("utf-8")
 
     def test_classifiers_name_the_pythons_that_the_tests_run_on(self) -> None:
-        classifiers = [line for line in self.project["classifiers"] if re.search(r"Python :: \d+\.", line)]
-        [pythons] = re.findall(r"^PYTHONS = (.+)$", (PROJECT / "noxfile.py").read_text("utf-8"), re.MULTILINE)
-        assert classifiers == [f"Programming Language :: Python :: {python}" for python in ast.literal_eval(pythons)]
+        classifiers = [
+            line for line in self.project["classifiers"] if re.search(r"Python :: \d+\.", line)
+        ]
+        [pythons] = re.findall(
+            r"^PYTHONS = (.+)$", (PROJECT / "noxfile.py").read_text("utf-8"), re.MULTILINE
+        )
+        assert classifiers == [
+            f"Programming Language :: Python :: {python}" for python in ast.literal_eval(pythons)
+        ]
         assert self.project["requires-python"] == f">={ast.literal_eval(pythons)[0]}"
 
 

@@ -59,7 +59,9 @@ ENDINGS: list[tuple[int, type[InSimError], int]] = [
 async def test_a_status_ends_in_one_way(
     insim: AsyncInSim, gateway: Gateway, status: int, kind: type[InSimError], attempts: int
 ) -> None:
-    gateway.answers = [httpx.Response(status, text="<html>No</html>", headers={"Location": "https://x.test"})] * 9
+    gateway.answers = [
+        httpx.Response(status, text="<html>No</html>", headers={"Location": "https://x.test"})
+    ] * 9
     with pytest.raises(kind, match=f"the server answered {status}: <html>No</html>") as caught:
         await insim.send_sms(NUMBER, "Hi")
     assert type(caught.value) is kind
@@ -67,7 +69,8 @@ async def test_a_status_ends_in_one_way(
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "attempts"), [(status, kind, n) for status, kind, n in ENDINGS if status > 499]
+    ("status", "kind", "attempts"),
+    [(status, kind, n) for status, kind, n in ENDINGS if status > 499],
 )
 async def test_what_is_safe_to_repeat_is_repeated_when_unknown(
     insim: AsyncInSim, router: respx.MockRouter, status: int, kind: type[InSimError], attempts: int
@@ -91,7 +94,11 @@ async def test_what_is_safe_to_repeat_is_repeated_when_unknown(
     ],
 )
 async def test_a_403_is_about_the_account_only_where_the_application_speaks(
-    insim: AsyncInSim, gateway: Gateway, headers: dict[str, str], body: bytes, kind: type[InSimError]
+    insim: AsyncInSim,
+    gateway: Gateway,
+    headers: dict[str, str],
+    body: bytes,
+    kind: type[InSimError],
 ) -> None:
     """A firewall's page is about one text."""
     gateway.answers = [httpx.Response(403, headers=headers, content=body)]
@@ -113,7 +120,9 @@ LOST: list[tuple[Exception, type[InSimError], int]] = [
 ]
 
 
-@pytest.mark.parametrize(("error", "kind", "attempts"), LOST, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    ("error", "kind", "attempts"), LOST, ids=lambda value: type(value).__name__
+)
 async def test_a_transport_that_announces_nothing_proves_nothing_by_its_silence(
     insim: AsyncInSim, gateway: Gateway, error: Exception, kind: type[InSimError], attempts: int
 ) -> None:
@@ -129,7 +138,9 @@ async def test_a_certificate_that_is_not_trusted_is_not_tried_again() -> None:
     def distrust(request: httpx.Request) -> httpx.Response:
         nonlocal requests
         requests += 1
-        raise httpx.ConnectError("certificate verify failed") from ssl.SSLCertVerificationError("self-signed")
+        raise httpx.ConnectError("certificate verify failed") from ssl.SSLCertVerificationError(
+            "self-signed"
+        )
 
     async with (
         httpx.AsyncClient(transport=httpx.MockTransport(distrust)) as own,
@@ -194,7 +205,11 @@ async def test_no_trace_no_proof(gateway: Gateway, hours: Hours, how: str, first
     assert set(gateway.processed.values()) == {1}
 
 
-REFUSALS = [ConnectionRefusedError(111, "refused"), socket.gaierror(-2, "unknown"), ssl.SSLCertVerificationError("no")]
+REFUSALS = [
+    ConnectionRefusedError(111, "refused"),
+    socket.gaierror(-2, "unknown"),
+    ssl.SSLCertVerificationError("no"),
+]
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda error: type(error).__name__)
@@ -214,7 +229,11 @@ async def test_what_the_operating_system_refuses_is_not_sent(
 
 async def test_a_refusal_after_something_else_went_wrong_proves_nothing(gateway: Gateway) -> None:
     """A transport that connects again after a hang-up is refused then, when the message may have arrived."""
-    error = caused(httpx.ConnectError("?"), ConnectionRefusedError(111, "refused"), ConnectionResetError(104, "reset"))
+    error = caused(
+        httpx.ConnectError("?"),
+        ConnectionRefusedError(111, "refused"),
+        ConnectionResetError(104, "reset"),
+    )
     async with (
         httpx.AsyncClient(transport=httpx.MockTransport(lambda _: play(error))) as own,
         AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own) as insim,
@@ -288,7 +307,12 @@ PAUSES: list[tuple[dict[str, str], float | None, float]] = [
 
 @pytest.mark.parametrize(("headers", "asked", "nap"), PAUSES, ids=lambda value: str(value))
 async def test_a_429_is_waited_for(
-    insim: AsyncInSim, gateway: Gateway, hours: Hours, headers: dict[str, str], asked: float | None, nap: float
+    insim: AsyncInSim,
+    gateway: Gateway,
+    hours: Hours,
+    headers: dict[str, str],
+    asked: float | None,
+    nap: float,
 ) -> None:
     gateway.answers = [httpx.Response(429, headers=headers)]
     assert (await insim.send_sms(NUMBER, "Hi")).sent
@@ -314,7 +338,9 @@ async def test_a_date_is_held_against_our_clock_where_the_server_names_none(
     insim: AsyncInSim, gateway: Gateway, hours: Hours, zone: str
 ) -> None:
     hours.time = 0.0
-    gateway.answers = [httpx.Response(429, headers={"Retry-After": f"Wed, 29 Oct 2025 12:00:05 {zone}"})]
+    gateway.answers = [
+        httpx.Response(429, headers={"Retry-After": f"Wed, 29 Oct 2025 12:00:05 {zone}"})
+    ]
     assert (await insim.send_sms(NUMBER, "Hi")).sent
     assert hours.naps == [5.25]
 
@@ -345,7 +371,10 @@ async def test_a_wait_longer_than_what_is_left_is_not_begun(gateway: Gateway, ho
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (httpx.Response(200, text="<html>Sign in</html>"), "not a whole JSON document.*<html>Sign in</html>"),
+        (
+            httpx.Response(200, text="<html>Sign in</html>"),
+            "not a whole JSON document.*<html>Sign in</html>",
+        ),
         (httpx.Response(200, content=b"[]"), "no receipt in it"),
         (httpx.Response(200, json=[{"sent": 1}]), "no receipt that is surely the message's"),
         (httpx.Response(200, headers={"Content-Encoding": "br"}, content=b"\x8b"), "compressed"),
@@ -367,10 +396,14 @@ ECHOES: list[Callable[[dict[str, Any]], bytes]] = [
     lambda sent: json.dumps(sent).encode(),
     lambda sent: json.dumps(sent, ensure_ascii=False).encode(),
     lambda sent: (
-        httpx.QueryParams({"a": sent["messages"][0]["message"], "b": sent["header"]["accessKey"]}).__str__().encode()
+        httpx.QueryParams({"a": sent["messages"][0]["message"], "b": sent["header"]["accessKey"]})
+        .__str__()
+        .encode()
     ),
     lambda sent: b"Bad number 06 39 98 00 01 for " + sent["header"]["login"].encode(),
-    lambda sent: b"<p>" + html.escape(sent["messages"][0]["message"]).encode() + b"\r\n\x1b[31m</p>",
+    lambda sent: (
+        b"<p>" + html.escape(sent["messages"][0]["message"]).encode() + b"\r\n\x1b[31m</p>"
+    ),
 ]
 
 
@@ -387,7 +420,9 @@ async def test_an_error_repeats_nothing_of_what_was_sent(
     gateway.answers = [answer]
     with pytest.raises(Refused) as caught:
         await insim.send_sms(NUMBER, text)
-    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    shown = "".join(
+        traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()
+    )
     shown = shown.partition('client.py"')[2] + str(caught.value) + repr(caught.value) + caplog.text
     for secret in (KEY, LOGIN, NUMBER, "39980001", "39 98 00 01", "Secret", "t%C3%A8xt", "\x1b"):
         assert secret not in shown
@@ -418,9 +453,13 @@ async def test_a_client_is_used_where_it_was_opened(gateway: Gateway) -> None:
     assert gateway.requests == []
 
 
-async def test_an_answer_counts_though_its_encoding_is_misnamed(insim: AsyncInSim, gateway: Gateway) -> None:
+async def test_an_answer_counts_though_its_encoding_is_misnamed(
+    insim: AsyncInSim, gateway: Gateway
+) -> None:
     def answer(messages: list[dict[str, Any]]) -> httpx.Response:
-        return httpx.Response(200, headers={"Content-Encoding": "UTF-8"}, json=[receipt(messages[0])])
+        return httpx.Response(
+            200, headers={"Content-Encoding": "UTF-8"}, json=[receipt(messages[0])]
+        )
 
     gateway.answers = [answer]
     assert (await insim.send_sms(NUMBER, "Hi")).sent
@@ -429,14 +468,21 @@ async def test_an_answer_counts_though_its_encoding_is_misnamed(insim: AsyncInSi
 async def test_a_request_that_cannot_be_made_is_a_fault_of_the_setting() -> None:
     """The client that was injected judges the URL; nothing was sent."""
     url = "https://-insim-.t\u200dest"
-    async with httpx.AsyncClient() as own, AsyncInSim(LOGIN, KEY, base_url=url, http_client=own) as insim:
-        with pytest.raises(ConfigurationError, match=r"base_url and http_client make no request: InvalidURL: \w+"):
+    async with (
+        httpx.AsyncClient() as own,
+        AsyncInSim(LOGIN, KEY, base_url=url, http_client=own) as insim,
+    ):
+        with pytest.raises(
+            ConfigurationError, match=r"base_url and http_client make no request: InvalidURL: \w+"
+        ):
             await insim.send_sms(NUMBER, "Hi")
         (outcome,) = (await insim.send_many([Sms(NUMBER, "Hi")])).outcomes
         assert outcome.status is Status.NOT_SENT
 
 
-@pytest.mark.parametrize(("status", "kind", "attempts"), [(s, k, n) for s, k, n in ENDINGS if s > 399])
+@pytest.mark.parametrize(
+    ("status", "kind", "attempts"), [(s, k, n) for s, k, n in ENDINGS if s > 399]
+)
 async def test_an_injected_client_with_a_hook_that_raises_ends_in_the_same_way(
     gateway: Gateway, hours: Hours, status: int, kind: type[InSimError], attempts: int
 ) -> None:
@@ -465,8 +511,12 @@ class Elusive(Exception):
 
 ELSEWHERE = httpx.Request("POST", "https://metrics.test")
 OF_OTHERS: list[Exception] = [
-    httpx.HTTPStatusError("429", request=ELSEWHERE, response=httpx.Response(429, request=ELSEWHERE)),
-    httpx.HTTPStatusError("404", request=ELSEWHERE, response=httpx.Response(404, request=ELSEWHERE)),
+    httpx.HTTPStatusError(
+        "429", request=ELSEWHERE, response=httpx.Response(429, request=ELSEWHERE)
+    ),
+    httpx.HTTPStatusError(
+        "404", request=ELSEWHERE, response=httpx.Response(404, request=ELSEWHERE)
+    ),
     httpx.HTTPStatusError("401", request=ELSEWHERE, response=httpx.Response(401)),
     httpx.ConnectError("refused", request=ELSEWHERE),
     Elusive(),
@@ -500,14 +550,18 @@ class Announcing(httpx.AsyncBaseTransport):
         if deed is None:  # no connection is to be had
             await anyio.sleep_forever()
         if not isinstance(deed, httpx.ConnectError):
-            await request.extensions["trace"]("http11.send_request_headers.started", {"request": ELSEWHERE})
+            await request.extensions["trace"](
+                "http11.send_request_headers.started", {"request": ELSEWHERE}
+            )
         if isinstance(deed, Exception):
             raise deed
         assert deed is not None
         return deed
 
 
-@pytest.mark.parametrize("then", [httpx.ConnectError("refused"), httpx.Response(429)], ids=["refused", "busy"])
+@pytest.mark.parametrize(
+    "then", [httpx.ConnectError("refused"), httpx.Response(429)], ids=["refused", "busy"]
+)
 async def test_what_may_have_arrived_stays_unknown_though_the_next_attempts_never_left(
     hours: Hours, then: httpx.Response | Exception
 ) -> None:
@@ -523,7 +577,10 @@ async def test_what_may_have_arrived_stays_unknown_though_the_next_attempts_neve
 
 async def test_a_client_that_has_announced_before_proves_something_by_its_silence() -> None:
     transport = Announcing(
-        httpx.Response(200, json=[receipt({"id_sms_api": "a", "phone_number": NUMBER, "message": "Hi"})]), None
+        httpx.Response(
+            200, json=[receipt({"id_sms_api": "a", "phone_number": NUMBER, "message": "Hi"})]
+        ),
+        None,
     )
     async with (
         httpx.AsyncClient(transport=transport) as own,
@@ -557,7 +614,10 @@ async def test_a_client_may_be_closed_by_two_at_a_time(router: respx.MockRouter)
         return httpx.Response(200, json={"result": "success"})
 
     router.post("/api/v1/clicTocall").mock(side_effect=stall)
-    async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL) as insim, anyio.create_task_group() as group:
+    async with (
+        AsyncInSim(LOGIN, KEY, base_url=BASE_URL) as insim,
+        anyio.create_task_group() as group,
+    ):
         group.start_soon(insim.click_to_call, NUMBER)
         await reached.wait()
         with anyio.fail_after(3):

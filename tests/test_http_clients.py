@@ -47,7 +47,9 @@ def test_a_client_has_one_http_client() -> None:
 
 
 @pytest.mark.parametrize("whose", ["own", "injected"])
-async def test_event_hooks_headers_parameters(router: respx.MockRouter, gateway: Gateway, whose: str) -> None:
+async def test_event_hooks_headers_parameters(
+    router: respx.MockRouter, gateway: Gateway, whose: str
+) -> None:
     seen: list[object] = []
 
     async def ask(request: httpx.Request) -> None:
@@ -57,7 +59,10 @@ async def test_event_hooks_headers_parameters(router: respx.MockRouter, gateway:
         await response.aread()
         seen.append(response.json()[0]["sent"])
 
-    async with httpx.AsyncClient() as mine, client(**{} if whose == "own" else {"http_client": mine}) as insim:
+    async with (
+        httpx.AsyncClient() as mine,
+        client(**{} if whose == "own" else {"http_client": mine}) as insim,
+    ):
         insim.http_client.headers["X-Team"] = "booking"
         insim.http_client.params = httpx.QueryParams(trace="1")
         insim.http_client.event_hooks = {"request": [ask], "response": [look]}
@@ -65,7 +70,10 @@ async def test_event_hooks_headers_parameters(router: respx.MockRouter, gateway:
         await send(insim)
     request = router.calls.last.request
     assert (request.headers["X-Team"], request.headers["X-Asked"]) == ("booking", "yes")
-    assert (request.headers["Accept-Encoding"], request.headers["Content-Type"]) == ("identity", "application/json")
+    assert (request.headers["Accept-Encoding"], request.headers["Content-Type"]) == (
+        "identity",
+        "application/json",
+    )
     assert request.url.query == b"trace=1"
     assert seen == [1, 1]
 
@@ -77,7 +85,9 @@ async def test_respx(router: respx.MockRouter, gateway: Gateway) -> None:
 
 
 @pytest.mark.skipif(find_spec("pytest_httpx") is None, reason="it wants another httpx")
-async def test_pytest_httpx(httpx_mock: HTTPXMock, gateway: Gateway, router: respx.MockRouter, hours: Hours) -> None:
+async def test_pytest_httpx(
+    httpx_mock: HTTPXMock, gateway: Gateway, router: respx.MockRouter, hours: Hours
+) -> None:
     router.stop()
     httpx_mock.add_callback(gateway)
     async with httpx.AsyncClient() as mine, client(http_client=mine) as insim:
@@ -90,7 +100,10 @@ async def test_pytest_httpx(httpx_mock: HTTPXMock, gateway: Gateway, router: res
 
 
 async def test_httpx_mocktransport_asgitransport(gateway: Gateway) -> None:
-    async with httpx.AsyncClient(transport=answering(gateway)) as mine, client(http_client=mine) as insim:
+    async with (
+        httpx.AsyncClient(transport=answering(gateway)) as mine,
+        client(http_client=mine) as insim,
+    ):
         await send(insim)
 
 
@@ -98,7 +111,10 @@ async def test_httpx_mocktransport_asgitransport(gateway: Gateway) -> None:
 async def test_opentelemetry(gateway: Gateway, whose: str) -> None:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    async with httpx.AsyncClient() as mine, client(**{} if whose == "own" else {"http_client": mine}) as insim:
+    async with (
+        httpx.AsyncClient() as mine,
+        client(**{} if whose == "own" else {"http_client": mine}) as insim,
+    ):
         HTTPXClientInstrumentor.instrument_client(insim.http_client, tracer_provider=provider)
         await send(insim)
     (span,) = exporter.get_finished_spans()
@@ -109,7 +125,15 @@ async def test_opentelemetry(gateway: Gateway, whose: str) -> None:
 @pytest.mark.parametrize("scheme", ["https", "http"])
 async def test_proxies(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     """Those of the environment; what they do on a wire is told in ``tests/faults/test_connecting.py``."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "https_proxy", "all_proxy", "no_proxy"):
+    for name in (
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+        "https_proxy",
+        "all_proxy",
+        "no_proxy",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:9")
     async with client(timeout=5) as insim:
@@ -131,11 +155,16 @@ async def test_httpx2(gateway: Gateway) -> None:
 
 
 async def test_httpx_aiohttp(hours: Hours) -> None:
-    """Refused by the system: not sent. What else it raises is told in ``tests/faults/test_hangups.py``."""
+    """Refused by the system: not sent.
+
+    What else it raises is told in ``tests/faults/test_hangups.py``.
+    """
     httpx_aiohttp = pytest.importorskip("httpx_aiohttp")
     async with (
         httpx_aiohttp.HttpxAiohttpClient() as mine,
-        AsyncInSim(LOGIN, KEY, base_url="http://127.0.0.1:9", http_client=mine, clock=hours.clock) as insim,
+        AsyncInSim(
+            LOGIN, KEY, base_url="http://127.0.0.1:9", http_client=mine, clock=hours.clock
+        ) as insim,
     ):
         with pytest.raises(NotSent):
             await insim.send_sms(NUMBER, "Hi")
@@ -152,7 +181,10 @@ async def test_cookies_and_auth(router: respx.MockRouter, gateway: Gateway) -> N
         await send(insim)
     assert "Cookie" not in router.calls.last.request.headers
     assert "Authorization" not in router.calls.last.request.headers
-    async with httpx.AsyncClient(auth=("me", "secret"), cookies={"a": "b"}) as mine, client(http_client=mine) as insim:
+    async with (
+        httpx.AsyncClient(auth=("me", "secret"), cookies={"a": "b"}) as mine,
+        client(http_client=mine) as insim,
+    ):
         await send(insim)
     assert router.calls.last.request.headers["Cookie"] == "a=b"
     assert router.calls.last.request.headers["Authorization"].startswith("Basic ")

@@ -17,7 +17,16 @@ import pytest
 from msgspec import Struct
 
 import insim_async
-from insim_async import BulkReport, CallResult, Contact, ContactResult, Outcome, Sms, SmsReceipt, Status
+from insim_async import (
+    BulkReport,
+    CallResult,
+    Contact,
+    ContactResult,
+    Outcome,
+    Sms,
+    SmsReceipt,
+    Status,
+)
 from insim_async.errors import (
     AuthenticationFailed,
     ConfigurationError,
@@ -43,9 +52,23 @@ RECEIPT: dict[str, Any] = {
 }
 HELD = [
     Sms(NUMBER, "Secret text", url="https://example.com/secret"),
-    Contact(NUMBER, first_name="Zoé", last_name="Secret", address="1 rue Secret", email="zoe@example.com"),
+    Contact(
+        NUMBER,
+        first_name="Zoé",
+        last_name="Secret",
+        address="1 rue Secret",
+        email="zoe@example.com",
+    ),
     SmsReceipt(**RECEIPT),
-    ContactResult(NUMBER, "Zoé", "Secret", "1 rue Secret", "zoe@example.com", ok=True, extra={"Secret": "text"}),
+    ContactResult(
+        NUMBER,
+        "Zoé",
+        "Secret",
+        "1 rue Secret",
+        "zoe@example.com",
+        ok=True,
+        extra={"Secret": "text"},
+    ),
     Outcome(Sms(NUMBER, "Secret text"), SmsReceipt(**RECEIPT)),
     BulkReport([Outcome(Sms(NUMBER, "Secret text"), SmsReceipt(**RECEIPT))], sent=1),
     CallResult(ok=False, info="Secret text", errors=("Secret text",)),
@@ -68,7 +91,9 @@ def test_a_repr_says_what_is_safe_to_say() -> None:
 
 def test_a_repr_asks_no_value_whether_it_is_true() -> None:
     held: Any = {name: NotAvailable() for name in Sms.__struct_fields__}
-    assert repr(Sms(**held)).startswith("Sms(phone_number=<NotAvailable>, message=<NotAvailable>, url=<NotAvailable>, ")
+    assert repr(Sms(**held)).startswith(
+        "Sms(phone_number=<NotAvailable>, message=<NotAvailable>, url=<NotAvailable>, "
+    )
 
 
 def test_a_receipt_equals_another_with_the_same_facts() -> None:
@@ -98,9 +123,16 @@ def test_a_receipt_without_other_fields_has_none() -> None:
 
 @pytest.mark.parametrize(
     ("ok", "errors", "warnings"),
-    [(True, ("#004",), ("#004",)), (False, ("#001", "#004"), ("#004",)), (True, (), ()), (False, ("#001",), ())],
+    [
+        (True, ("#004",), ("#004",)),
+        (False, ("#001", "#004"), ("#004",)),
+        (True, (), ()),
+        (False, ("#001",), ()),
+    ],
 )
-def test_a_warning_did_not_keep_the_contact_out(ok: bool, errors: tuple[str, ...], warnings: tuple[str, ...]) -> None:
+def test_a_warning_did_not_keep_the_contact_out(
+    ok: bool, errors: tuple[str, ...], warnings: tuple[str, ...]
+) -> None:
     assert ContactResult(NUMBER, ok=ok, errors=errors).warnings == warnings
 
 
@@ -153,7 +185,10 @@ def test_an_outcome_unwraps_to_an_error_of_its_own_each_time() -> None:
 
 
 def test_an_outcome_that_was_sent_costs_the_garbage_collector_nothing() -> None:
-    sent, lost = Outcome(Sms(NUMBER, "Hi"), SmsReceipt(**RECEIPT)), Outcome(Sms(NUMBER, "Hi"), None, OutcomeUnknown())
+    sent, lost = (
+        Outcome(Sms(NUMBER, "Hi"), SmsReceipt(**RECEIPT)),
+        Outcome(Sms(NUMBER, "Hi"), None, OutcomeUnknown()),
+    )
     assert (gc.is_tracked(sent), gc.is_tracked(lost)) == (False, True)
 
 
@@ -170,7 +205,9 @@ def structs() -> Iterator[type[Struct]]:
     for module in pkgutil.walk_packages(insim_async.__path__, "insim_async."):
         if not module.name.endswith("__main__"):
             found = vars(importlib.import_module(module.name)).values()
-            yield from (each for each in found if isinstance(each, type) and issubclass(each, Struct))
+            yield from (
+                each for each in found if isinstance(each, type) and issubclass(each, Struct)
+            )
 
 
 @pytest.mark.extra("aiohttp")

@@ -24,9 +24,13 @@ CONTROL = "the number holds a line break or another control character at positio
 SURROGATE = "the number holds half a surrogate pair at position"
 DIGIT = "the number holds a digit other than 0 to 9 at position"
 DECIMAL = "a table has put a decimal point into the number: read or format the column as text"
-SCIENTIFIC = "a spreadsheet has put scientific notation in place of the number, and its digits are lost: "
+SCIENTIFIC = (
+    "a spreadsheet has put scientific notation in place of the number, and its digits are lost: "
+)
 NATIONAL = "the number has no country code: write + and the country code, or name the region it is written for"
-DOUBLE_ZERO = "the number begins with 00 in place of +: write + and the country code, or name the region"
+DOUBLE_ZERO = (
+    "the number begins with 00 in place of +: write + and the country code, or name the region"
+)
 BRACKETS = "the number has a zero in brackets that may or may not be dialled: "
 TOO_SHORT = "the number is too short for its country"
 TOO_LONG = "the number is too long for its country"
@@ -179,7 +183,9 @@ def test_a_region_does_not_change_a_number_with_country_code(text: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "expected"), NOWHERE, ids=ascii)
-def test_what_is_no_number_is_refused_with_the_kind_and_place_of_the_fault(text: object, expected: str) -> None:
+def test_what_is_no_number_is_refused_with_the_kind_and_place_of_the_fault(
+    text: object, expected: str
+) -> None:
     """The reason is for the person who mends the list."""
     assert reason(text).startswith(expected)
 
@@ -207,7 +213,9 @@ def test_with_a_region_its_national_numbers_are_understood(text: str, expected: 
 
 @needs_phone
 @pytest.mark.parametrize(("text", "expected"), NOT_IN_FRANCE, ids=ascii)
-def test_with_a_region_every_number_must_have_a_length_its_country_uses(text: str, expected: str) -> None:
+def test_with_a_region_every_number_must_have_a_length_its_country_uses(
+    text: str, expected: str
+) -> None:
     """Also one in E.164 already."""
     assert reason(text, "FR").startswith(expected)
 
@@ -217,7 +225,11 @@ def test_with_a_region_every_number_must_have_a_length_its_country_uses(text: st
     ("text", "region", "expected"),
     [
         ("555 0100", "US", "the number lacks its area code"),
-        ("+49 1" + "0" * 13, "FR", "the number has 16 digits after the +, and 7 to 15 are possible"),
+        (
+            "+49 1" + "0" * 13,
+            "FR",
+            "the number has 16 digits after the +, and 7 to 15 are possible",
+        ),
         ("+45 0000", "FR", TOO_SHORT),
         ("+358 20", "FR", TOO_SHORT),
         ("+354 0000 0000", "FR", "the number has a length that its country does not use"),
@@ -242,7 +254,9 @@ def test_a_zero_in_brackets_stays_where_the_country_dials_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [text for text, _ in NOT_INTERNATIONAL] + [text for text, _ in NOWHERE if isinstance(text, str)]
+    "text",
+    [text for text, _ in NOT_INTERNATIONAL]
+    + [text for text, _ in NOWHERE if isinstance(text, str)],
 )
 def test_a_reason_never_repeats_the_number(text: str) -> None:
     """It may be logged; no three digits in a row stand in it that were in the number."""
@@ -262,7 +276,9 @@ def test_the_public_call_raises_what_the_check_returns() -> None:
 @pytest.mark.parametrize("region", ["fr", "France", "", "ZZ", "001", "F R", ["FR"], 33])
 def test_an_unknown_region_is_misuse(region: Any) -> None:
     """The error shows what was given and what it should look like."""
-    with pytest.raises(ConfigurationError, match=r"^unknown region .*: two capital letters, such as \"FR\"$"):
+    with pytest.raises(
+        ConfigurationError, match=r"^unknown region .*: two capital letters, such as \"FR\"$"
+    ):
         require_region(region)
     with pytest.raises(ConfigurationError, match="unknown region"):
         to_e164(NUMBER, region=region)

@@ -80,9 +80,15 @@ class TestSample:
         assert all(re.fullmatch(r"\+3363998\d{4}", contact.phone_number) for contact in contacts)
         assert len({contact.phone_number for contact in contacts}) == len(contacts)
         assert contacts[0] == Contact(
-            "+33639989432", first_name="Maëlys", last_name="Dubois", email="maëlys.dubois@example.com"
+            "+33639989432",
+            first_name="Maëlys",
+            last_name="Dubois",
+            email="maëlys.dubois@example.com",
         )
-        assert {contact.email for contact in contacts if "@" not in contact.email} == {"", "pas d'email"}
+        assert {contact.email for contact in contacts if "@" not in contact.email} == {
+            "",
+            "pas d'email",
+        }
         assert sum(contact.email == "pas d'email" for contact in contacts) == 25
 
     @needs_phone
@@ -90,12 +96,16 @@ class TestSample:
         """Though cells with line breaks stand before them."""
         lines = CLIENTS.read_text("utf-8").split("\n")
         for refusal in read_csv(CLIENTS, region="FR").refused:
-            assert lines[refusal.line - 1].startswith(";".join(list(map(str, refusal.row.values()))[:3]))
+            assert lines[refusal.line - 1].startswith(
+                ";".join(list(map(str, refusal.row.values()))[:3])
+            )
 
     def test_without_a_region_national_numbers_are_refused(self) -> None:
         """With what to do about it."""
         found = read_csv(CLIENTS)
-        reasons = Counter(refusal.reason.split(":")[0] for refusal in found.refused if ":" in refusal.reason)
+        reasons = Counter(
+            refusal.reason.split(":")[0] for refusal in found.refused if ":" in refusal.reason
+        )
         assert len(found.contacts) == 226
         assert reasons == {
             "the number has no country code": 149,
@@ -122,13 +132,17 @@ class TestEncoding:
         path = write(mark + self.TEXT.encode(encoding))
         assert read_csv(path, columns={"first_name": "prénom"}).contacts == (LÉA,)
 
-    @pytest.mark.parametrize("encoding", ["mac-roman", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-7", "cp850"])
+    @pytest.mark.parametrize(
+        "encoding", ["mac-roman", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-7", "cp850"]
+    )
     def test_can_be_named(self, write: Write, encoding: str) -> None:
         assert read_csv(write(self.TEXT.encode(encoding)), encoding=encoding).contacts == (LÉA,)
 
     @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
     def test_without_a_byte_order_mark_is_not_guessed(self, write: Write, encoding: str) -> None:
-        with pytest.raises(ConfigurationError, match='if it is UTF-16, say so, encoding="utf-16-le"'):
+        with pytest.raises(
+            ConfigurationError, match='if it is UTF-16, say so, encoding="utf-16-le"'
+        ):
             read_csv(write(self.TEXT.encode(encoding)))
 
     def test_can_be_named_for_a_file_with_a_byte_order_mark(self, write: Write) -> None:
@@ -136,7 +150,9 @@ class TestEncoding:
         path = write(codecs.BOM_UTF8 + self.TEXT.encode())
         assert read_csv(path, columns={"first_name": "prénom"}, encoding="utf-8").contacts == (LÉA,)
 
-    @pytest.mark.parametrize("name", ["été « annulé »", "PÃES", "Œuvre – 5 €", "O\N{RIGHT SINGLE QUOTATION MARK}Neil"])
+    @pytest.mark.parametrize(
+        "name", ["été « annulé »", "PÃES", "Œuvre – 5 €", "O\N{RIGHT SINGLE QUOTATION MARK}Neil"]
+    )
     def test_of_windows_keeps_its_signs(self, write: Write, name: str) -> None:
         """What looks like broken UTF-8 only at first sight is Windows-1252."""
         found = read_csv(write(f"tel;nom\n{ONE};{name}\n".encode("cp1252")))
@@ -145,10 +161,26 @@ class TestEncoding:
     @pytest.mark.parametrize(
         ("content", "encoding", "message"),
         [
-            (f"tel;nom\n{ONE};\x81\n".encode("latin-1"), None, "line 2 holds byte 0x81, which is not cp1252"),
-            (b"tel;nom\n;L\xc3\xa9a\n;L\xe9a\n", None, "line 3 holds byte 0xe9, which is not utf-8"),
-            (b"tel;nom\n;\xe2\x80\x99\n\n;L\xe9a\n", None, "line 4 holds byte 0xe9, which is not utf-8"),
-            (codecs.BOM_UTF8 + b"tel;nom\n;L\xe9a\n", None, "line 2 holds byte 0xe9, which is not utf-8"),
+            (
+                f"tel;nom\n{ONE};\x81\n".encode("latin-1"),
+                None,
+                "line 2 holds byte 0x81, which is not cp1252",
+            ),
+            (
+                b"tel;nom\n;L\xc3\xa9a\n;L\xe9a\n",
+                None,
+                "line 3 holds byte 0xe9, which is not utf-8",
+            ),
+            (
+                b"tel;nom\n;\xe2\x80\x99\n\n;L\xe9a\n",
+                None,
+                "line 4 holds byte 0xe9, which is not utf-8",
+            ),
+            (
+                codecs.BOM_UTF8 + b"tel;nom\n;L\xe9a\n",
+                None,
+                "line 2 holds byte 0xe9, which is not utf-8",
+            ),
             (codecs.BOM_UTF16_LE + b"t\0e", None, "line 1 holds byte 0x65, which is not utf-16"),
             (b"tel;nom\n;L\xe9a\n", "ascii", "line 2 holds byte 0xe9, which is not ascii"),
         ],
@@ -157,7 +189,9 @@ class TestEncoding:
         self, write: Write, content: bytes, encoding: str | None, message: str
     ) -> None:
         """A file that mixes two encodings is never taken for Windows-1252, and the error does not hold the file."""
-        with pytest.raises(ConfigurationError, match=f"^{message}: name the encoding of the file") as caught:
+        with pytest.raises(
+            ConfigurationError, match=f"^{message}: name the encoding of the file"
+        ) as caught:
             read_csv(write(content), encoding=encoding)
         assert caught.value.__context__ is None
 
@@ -197,11 +231,15 @@ class TestDialect:
 
     def test_follows_the_headings_that_the_caller_names(self, write: Write) -> None:
         path = write(f"Ligne 1, Ligne 2, Ligne 3;Qui\n{ONE};Léa\n")
-        found = read_csv(path, columns={"phone_number": "Ligne 1, Ligne 2, Ligne 3", "first_name": "Qui"})
+        found = read_csv(
+            path, columns={"phone_number": "Ligne 1, Ligne 2, Ligne 3", "first_name": "Qui"}
+        )
         assert found.contacts == (Contact(ONE, first_name="Léa"),)
 
     def test_can_be_named(self, write: Write) -> None:
-        assert read_csv(write(f"tel:nom\n{ONE}:Müller"), delimiter=":").contacts == (Contact(ONE, last_name="Müller"),)
+        assert read_csv(write(f"tel:nom\n{ONE}:Müller"), delimiter=":").contacts == (
+            Contact(ONE, last_name="Müller"),
+        )
 
     @pytest.mark.parametrize("line", ["sep=:", "SEP=:\r", '"sep=:"', "\ufeffsep=:"])
     def test_can_be_named_by_the_file(self, write: Write, line: str) -> None:
@@ -210,7 +248,9 @@ class TestDialect:
         found = read_csv(path)
         assert found.contacts == (Contact(ONE),)
         assert [line for line, _ in refusals(found)] == [4]
-        with pytest.raises(ConfigurationError, match="no heading says phone number among 'nom', 'x:tel'"):
+        with pytest.raises(
+            ConfigurationError, match="no heading says phone number among 'nom', 'x:tel'"
+        ):
             read_csv(path, delimiter=";")
 
     @pytest.mark.parametrize("delimiter", ["", ";;", '"', "\n", "\r"])
@@ -224,12 +264,16 @@ class TestDialect:
             read_csv(write(text))
 
     def test_of_headings_with_rows_in_them_is_misuse(self, write: Write) -> None:
-        with pytest.raises(ConfigurationError, match=r"^line 1, the headings: a cell in quotes holds lines"):
+        with pytest.raises(
+            ConfigurationError, match=r"^line 1, the headings: a cell in quotes holds lines"
+        ):
             read_csv(write(f'Téléphone;"Nom\n{ONE};Dupont\n{TWO};Martin"\n{THREE};Durand\n'))
 
     @pytest.mark.parametrize("text", ['\n"tel;nom\n+1;x\n', '\n"\ntel;nom\n', '\n"tel"s;nom\n'])
     def test_of_a_heading_that_never_closes_is_misuse(self, write: Write, text: str) -> None:
-        with pytest.raises(ConfigurationError, match=r"^line 2, the headings: the quotes of the row do not add up"):
+        with pytest.raises(
+            ConfigurationError, match=r"^line 2, the headings: the quotes of the row do not add up"
+        ):
             read_csv(write(text))
 
 
@@ -253,10 +297,18 @@ class TestRows:
             ([f"Léa;{ONE};a;b"], 0, [(2, "the row has 4 cells under 3 headings")]),
             ([f"Müller;Léa;{ONE};"], 0, [(2, "the number holds a letter at position 1")]),
             ([f"Léa;{ONE};", f"LÉA;{ONE};"], 1, [(3, "same number as line 2")]),
-            ([f"Léa;{ONE};", "Léa;+33.6.39.98.00.01", f"x;{ONE}"], 1, [(n, "same number as line 2") for n in (3, 4)]),
+            (
+                [f"Léa;{ONE};", "Léa;+33.6.39.98.00.01", f"x;{ONE}"],
+                1,
+                [(n, "same number as line 2") for n in (3, 4)],
+            ),
             ([f"Léa;{ONE};a;b", f"Léa;{ONE};"], 1, [(2, "the row has 4 cells under 3 headings")]),
             # cells with line breaks
-            (['Léa;;"a', "b", 'c"', ";;"], 0, [(2, "the number is empty"), (5, "the row is empty")]),
+            (
+                ['Léa;;"a', "b", 'c"', ";;"],
+                0,
+                [(2, "the number is empty"), (5, "the row is empty")],
+            ),
             (["", f'"Léa\r\nMarie";{ONE};"a\n\n"', ";;"], 1, [(7, "the row is empty")]),
             ([f'Léa;"{ONE}\n{TWO}";'], 0, [(2, f"{CONTROL} 13")]),
             # quotes that do not add up
@@ -264,8 +316,16 @@ class TestRows:
             ([f'Léa;{ONE};"a', f'Paul;{TWO};"b"', f"Zoé;{THREE};"], 2, [(2, QUOTES)]),
             ([f'Léa;{ONE};"a" b', f"Paul;{TWO};"], 1, [(2, QUOTES)]),
             # cells that look like rows
-            ([f'Léa;{ONE};"a', f'Paul;{TWO};b"', f"Zoé;{THREE};"], 1, [(2, ROWS_IN_A_CELL.format(3))]),
-            ([f'"Léa;{ONE};', "", f"Paul;{TWO};", f'Zoé;{THREE};"', f"Ève;{TWO};"], 1, [(2, ROWS_IN_A_CELL.format(5))]),
+            (
+                [f'Léa;{ONE};"a', f'Paul;{TWO};b"', f"Zoé;{THREE};"],
+                1,
+                [(2, ROWS_IN_A_CELL.format(3))],
+            ),
+            (
+                [f'"Léa;{ONE};', "", f"Paul;{TWO};", f'Zoé;{THREE};"', f"Ève;{TWO};"],
+                1,
+                [(2, ROWS_IN_A_CELL.format(5))],
+            ),
             ([f'Léa;{ONE};"as of 2024:', f'not Paul;{TWO};"'], 0, [(2, ROWS_IN_A_CELL.format(3))]),
             ([f'Léa;{ONE};"a', f"Paul;{TWO}", f'Zoé;{THREE}"'], 0, [(2, ROWS_IN_A_CELL.format(4))]),
             ([f'"Léa;{ONE}', f'Paul";{TWO}', f"Zoé;{THREE}"], 1, [(2, ROWS_IN_A_CELL.format(3))]),
@@ -291,20 +351,29 @@ class TestRows:
             ("Léa;n/a;VIP", {"Prénom": "Léa", "Tel": "n/a", "Note": "VIP"}),
             (" Léa ; ;", {"Prénom": " Léa ", "Tel": " ", "Note": ""}),
             ("Léa", {"Prénom": "Léa"}),
-            ("Léa;1;2;3;", {"Prénom": "Léa", "Tel": "1", "Note": "2", "(column 4)": "3", "(column 5)": ""}),
+            (
+                "Léa;1;2;3;",
+                {"Prénom": "Léa", "Tel": "1", "Note": "2", "(column 4)": "3", "(column 5)": ""},
+            ),
             ('Léa;"1', {"unread": 'Léa;"1\r\n'}),
             (f'Léa;"1\r\n;{ONE};"', {"unread": f'Léa;"1\r\n;{ONE};"\r\n'}),
         ],
     )
-    def test_that_are_refused_come_back_as_they_came(self, write: Write, row: str, content: Mapping[str, str]) -> None:
+    def test_that_are_refused_come_back_as_they_came(
+        self, write: Write, row: str, content: Mapping[str, str]
+    ) -> None:
         (refusal,) = read_csv(write(f"{self.HEADINGS}\n{row}\r\n")).refused
         assert refusal.row == content
 
     def test_take_every_field(self, write: Write) -> None:
         """An e-mail address that is none is passed on: the API warns of it and adds the contact all the same."""
-        path = write(f"Adresse;Courriel;Nom;Prénom;Portable\n 1, rue X ;pas d'email;Müller;Léa;{ONE}\n")
+        path = write(
+            f"Adresse;Courriel;Nom;Prénom;Portable\n 1, rue X ;pas d'email;Müller;Léa;{ONE}\n"
+        )
         assert read_csv(path).contacts == (
-            Contact(ONE, first_name="Léa", last_name="Müller", address="1, rue X", email="pas d'email"),
+            Contact(
+                ONE, first_name="Léa", last_name="Müller", address="1, rue X", email="pas d'email"
+            ),
         )
 
     def test_of_one_column_may_be_quoted_over_lines(self, write: Write) -> None:
@@ -317,10 +386,22 @@ class TestColumns:
     @pytest.mark.parametrize(
         ("field", "headings"),
         [
-            ("phone_number", "Téléphone, TELEPHONE, Téléphone, tel, Tél., Mobile, PORTABLE, phone, gsm, Numéro"),
-            ("phone_number", "Phone Number, phone_number, Mobile phone, Téléphone (portable), MSISDN, Phone 1 - Value"),
-            ("phone_number", "N° de téléphone, Nº de téléphone, № de téléphone, Numéro de portable"),
-            ("first_name", "Prénom, prenom, PRÉNOM, Prénom(s), First name, first_name, FirstName, Given name"),
+            (
+                "phone_number",
+                "Téléphone, TELEPHONE, Téléphone, tel, Tél., Mobile, PORTABLE, phone, gsm, Numéro",
+            ),
+            (
+                "phone_number",
+                "Phone Number, phone_number, Mobile phone, Téléphone (portable), MSISDN, Phone 1 - Value",
+            ),
+            (
+                "phone_number",
+                "N° de téléphone, Nº de téléphone, № de téléphone, Numéro de portable",
+            ),
+            (
+                "first_name",
+                "Prénom, prenom, PRÉNOM, Prénom(s), First name, first_name, FirstName, Given name",
+            ),
             ("last_name", "Nom, NOM, Last name, last_name, lastname, surname, Nom de famille"),
             ("email", "E-mail, email, mail, Courriel, Adresse e-mail, e_mail, E-Mail Address"),
             ("address", "Adresse, address, Adresse postale"),
@@ -336,7 +417,16 @@ class TestColumns:
 
     def test_are_not_guessed(self) -> None:
         """Other columns are left alone."""
-        for heading in ["Numéro client", "Nom du chien", "name", "Fax", "Note", "", "N°", "E-mail du parrain"]:
+        for heading in [
+            "Numéro client",
+            "Nom du chien",
+            "name",
+            "Fax",
+            "Note",
+            "",
+            "N°",
+            "E-mail du parrain",
+        ]:
             assert read_rows([{"tel": ONE, heading: "x"}]).contacts == (Contact(ONE),)
 
     def test_can_be_named(self, write: Write) -> None:
@@ -347,12 +437,17 @@ class TestColumns:
 
     def test_that_are_named_are_not_taken_for_something_else(self) -> None:
         row = {"tel": ONE, "nom": "Léa"}
-        assert read_rows([row], columns={"first_name": "nom"}).contacts == (Contact(ONE, first_name="Léa"),)
+        assert read_rows([row], columns={"first_name": "nom"}).contacts == (
+            Contact(ONE, first_name="Léa"),
+        )
 
     def test_with_the_same_heading_have_their_place_added(self, write: Write) -> None:
         """So that each can be named."""
         path = write(f"Tel;Tel;;Note;Note\n;{ONE};x;\n")
-        with pytest.raises(ConfigurationError, match=re.escape("'Tel', 'Tel (column 2)' may all be the phone_number")):
+        with pytest.raises(
+            ConfigurationError,
+            match=re.escape("'Tel', 'Tel (column 2)' may all be the phone_number"),
+        ):
             read_csv(path)
         assert numbers(read_csv(path, columns={"phone_number": "Tel (column 2)"})) == [ONE]
         (refusal,) = read_csv(path, columns={"phone_number": "Tel"}).refused
@@ -376,13 +471,21 @@ class TestColumns:
                 None,
                 "no heading says phone number among 'nom', 'note': name it, such as columns={\"phone_number\": \"Mo",
             ),
-            ("tel;nom", {"phone_number": "Mobile"}, "columns: there is no 'Mobile' among 'tel', 'nom'"),
+            (
+                "tel;nom",
+                {"phone_number": "Mobile"},
+                "columns: there is no 'Mobile' among 'tel', 'nom'",
+            ),
             (
                 "tel;nom",
                 {"phone": "tel"},
                 "columns: unknown name 'phone', known are 'phone_number', 'first_name', 'last_name', 'email', 'addre",
             ),
-            ("nom;a\x1b[2J", None, "no heading says phone number among 'nom', 'a\\x1b[2J': name it"),
+            (
+                "nom;a\x1b[2J",
+                None,
+                "no heading says phone number among 'nom', 'a\\x1b[2J': name it",
+            ),
         ],
     )
     def test_in_doubt_are_misuse(
@@ -392,9 +495,15 @@ class TestColumns:
         with pytest.raises(ConfigurationError, match=f"^{re.escape(message)}"):
             read_csv(write(headings), columns=columns)
 
-    @pytest.mark.parametrize("first_row", [f"Léa;{ONE}", "Léa;06 39 98 00 01", "Léa;lea@example.com"])
-    def test_of_a_file_without_headings_show_nobodys_data(self, write: Write, first_row: str) -> None:
-        message = r"^no heading says phone number among the 2 headings, which look like a row of data: "
+    @pytest.mark.parametrize(
+        "first_row", [f"Léa;{ONE}", "Léa;06 39 98 00 01", "Léa;lea@example.com"]
+    )
+    def test_of_a_file_without_headings_show_nobodys_data(
+        self, write: Write, first_row: str
+    ) -> None:
+        message = (
+            r"^no heading says phone number among the 2 headings, which look like a row of data: "
+        )
         with pytest.raises(ConfigurationError, match=message) as caught:
             read_csv(write(f"{first_row}\n"))
         assert "Léa" not in str(caught.value)
@@ -418,7 +527,9 @@ class TestMappings:
 
     @pytest.mark.parametrize("rows", [{"tel": ONE}, [(ONE, "Léa")], ONE])
     def test_that_are_none_at_all_are_misuse(self, rows: Any) -> None:
-        with pytest.raises(ConfigurationError, match=r"rows: the row must be a mapping, not (str|tuple)"):
+        with pytest.raises(
+            ConfigurationError, match=r"rows: the row must be a mapping, not (str|tuple)"
+        ):
             read_rows(rows)
 
     @pytest.mark.parametrize("row", [5, "text", [ONE]])
@@ -438,7 +549,10 @@ class TestMappings:
             ({"tel": 0}, "the number must be text, not int"),
             ({"tel": TWO, "nom": float("nan")}, "last_name must be text, not float"),
             ({"tel": TWO, "nom": b"x"}, "last_name must be text, not bytes"),
-            ({"tel": TWO, None: ["left over"]}, "the row has a cell under NoneType in place of a heading"),
+            (
+                {"tel": TWO, None: ["left over"]},
+                "the row has a cell under NoneType in place of a heading",
+            ),
             ({"tel": f"{ONE} "}, "same number as line 1"),
         ],
     )
@@ -458,7 +572,9 @@ class TestMappings:
         assert read_rows([]) == Recipients(contacts=(), refused=())
 
     def test_without_a_number_anywhere_are_misuse(self) -> None:
-        with pytest.raises(ConfigurationError, match=r"^no heading says phone number among : name it"):
+        with pytest.raises(
+            ConfigurationError, match=r"^no heading says phone number among : name it"
+        ):
             read_rows([{}])
 
     @needs_phone
@@ -473,7 +589,11 @@ class TestPrivacy:
         assert repr(self.REFUSAL) == "Refusal(line=7, reason='the number is empty', row=<2 cells>)"
 
     def test_nor_does_it_in_a_pretty_printer(self) -> None:
-        assert self.REFUSAL.__rich_repr__() == [("line", 7), ("reason", "the number is empty"), ("cells", 2)]
+        assert self.REFUSAL.__rich_repr__() == [
+            ("line", 7),
+            ("reason", "the number is empty"),
+            ("cells", 2),
+        ]
 
     def test_a_list_does_not_show_its_people(self, write: Write) -> None:
         """Neither those it took nor those it refused."""
@@ -483,7 +603,9 @@ class TestPrivacy:
         assert "same number as line 2" in shown
 
 
-@pytest.mark.parametrize(("name", "error"), [("nothing.csv", FileNotFoundError), (".", IsADirectoryError)])
+@pytest.mark.parametrize(
+    ("name", "error"), [("nothing.csv", FileNotFoundError), (".", IsADirectoryError)]
+)
 def test_a_file_that_cannot_be_opened_is_an_error_of_the_system(
     tmp_path: Path, name: str, error: type[OSError]
 ) -> None:
@@ -492,8 +614,12 @@ def test_a_file_that_cannot_be_opened_is_an_error_of_the_system(
 
 
 @needs_phone
-@pytest.mark.parametrize("read", [lambda: read_csv("nothing.csv", region="fr"), lambda: read_rows([], region="fr")])
-def test_an_unknown_region_is_misuse_before_anything_is_read(read: Callable[[], Recipients]) -> None:
+@pytest.mark.parametrize(
+    "read", [lambda: read_csv("nothing.csv", region="fr"), lambda: read_rows([], region="fr")]
+)
+def test_an_unknown_region_is_misuse_before_anything_is_read(
+    read: Callable[[], Recipients],
+) -> None:
     with pytest.raises(ConfigurationError, match=r"^unknown region 'fr'"):
         read()
 
@@ -526,13 +652,18 @@ def test_what_a_spreadsheet_writes_is_read_back(
     path = tmp_path_factory.getbasetemp() / "spreadsheet.csv"
     path.write_bytes(file.getvalue().encode())
     found = read_csv(path)
-    cells = [(place, re.split(r"[\r\n]", cell)) for pair in names for place, cell in enumerate(pair, 1)]
+    cells = [
+        (place, re.split(r"[\r\n]", cell)) for pair in names for place, cell in enumerate(pair, 1)
+    ]
     further_lines = [line.split(delimiter) for _, (_, *further) in cells for line in further]
     first_lines = [
-        [""] * place + first.split(delimiter) for place, (first, *further) in cells if further and delimiter in first
+        [""] * place + first.split(delimiter)
+        for place, (first, *further) in cells
+        if further and delimiter in first
     ]
     if any(
-        (len(row) > 2 and sum(map(str.isdigit, "".join(row))) >= 7) or re.fullmatch(r"\W*(\d\W*){7,}", row[0])
+        (len(row) > 2 and sum(map(str.isdigit, "".join(row))) >= 7)
+        or re.fullmatch(r"\W*(\d\W*){7,}", row[0])
         for row in further_lines + first_lines
     ):
         assert found.refused
@@ -542,14 +673,18 @@ def test_what_a_spreadsheet_writes_is_read_back(
 
 @given(st.text('aé01+;"\r\n ', max_size=200))
 @example(f'\n{ONE};"a\n{TWO};a\n{THREE};"a"a\n')
-def test_nothing_in_a_file_gets_lost(tmp_path_factory: pytest.TempPathFactory, content: str) -> None:
+def test_nothing_in_a_file_gets_lost(
+    tmp_path_factory: pytest.TempPathFactory, content: str
+) -> None:
     """Each letter and each digit ends up in a contact or in a refused row, once."""
     path = tmp_path_factory.getbasetemp() / "any.csv"
     path.write_bytes(f"tel;nom\n{content}".encode())
     found = read_csv(path)
     taken = [contact.phone_number + contact.last_name for contact in found.contacts]
     refused = [str(cell) for refusal in found.refused for cell in refusal.row.values()]
-    assert Counter(filter(str.isalnum, content)) == Counter(filter(str.isalnum, "".join(taken + refused)))
+    assert Counter(filter(str.isalnum, content)) == Counter(
+        filter(str.isalnum, "".join(taken + refused))
+    )
 
 
 def test_the_front_of_the_room() -> None:

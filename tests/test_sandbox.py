@@ -91,7 +91,12 @@ class TestSend:
     async def test_answers_as_documented(self) -> None:
         example = documented("sendsms.json", "two messages")
         footer = "Sent for free from PC via arsms.co/free"
-        account = Sandbox("your-email@example.com", clock=lambda: NOW, token=lambda _: "oloe00en5QPi", footer=footer)
+        account = Sandbox(
+            "your-email@example.com",
+            clock=lambda: NOW,
+            token=lambda _: "oloe00en5QPi",
+            footer=footer,
+        )
         body = msgspec.json.encode(
             {"header": {**HEADER, "login": account.login}, "messages": example["request_messages"]}
         )
@@ -101,9 +106,17 @@ class TestSend:
         assert first == example["response"][0] | {"id_sms_api": "oloe00en5QPi"}
         assert second.keys() == example["response"][1].keys()
 
-    async def test_keeps_what_the_phone_sent(self, api: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    async def test_keeps_what_the_phone_sent(
+        self, api: httpx.AsyncClient, sandbox: Sandbox
+    ) -> None:
         url = "https://example.com/"
-        given = sms(text="See [Lien_Tracking]", url=url, priorite=2, date_to_send="2025-10-30 08:00:00", id_sms_api="a")
+        given = sms(
+            text="See [Lien_Tracking]",
+            url=url,
+            priorite=2,
+            date_to_send="2025-10-30 08:00:00",
+            id_sms_api="a",
+        )
         await post(api, "sendsms", sends(given))
         assert sandbox.messages == [
             SentSms(
@@ -126,18 +139,28 @@ class TestSend:
             ("[Link]", "https://example.com", "https://arsms.co/abababababab"),
             ("[link]", "https://example.com", "https://arsms.co/abababababab"),
             ("[LINK]", "https://example.com", "[LINK] https://arsms.co/abababababab"),
-            ("no placeholder", "https://example.com", "no placeholder https://arsms.co/abababababab"),
+            (
+                "no placeholder",
+                "https://example.com",
+                "no placeholder https://arsms.co/abababababab",
+            ),
             ("no placeholder", "", "no placeholder"),
             ("[Lien_Tracking]", "", "[Lien_Tracking]"),
         ],
     )
-    async def test_links(self, api: httpx.AsyncClient, sandbox: Sandbox, text: str, url: str, expected: str) -> None:
+    async def test_links(
+        self, api: httpx.AsyncClient, sandbox: Sandbox, text: str, url: str, expected: str
+    ) -> None:
         [row] = await post(api, "sendsms", sends(sms(text=text, url=url)))
         assert row["message"] == expected
-        assert [sent.link for sent in sandbox.messages] == ["https://arsms.co/abababababab" if url else ""]
+        assert [sent.link for sent in sandbox.messages] == [
+            "https://arsms.co/abababababab" if url else ""
+        ]
 
     @pytest.mark.parametrize("text", ["Hello", "Hello [Lien_Tracking]"])
-    async def test_the_footer_comes_after_the_link(self, api: httpx.AsyncClient, sandbox: Sandbox, text: str) -> None:
+    async def test_the_footer_comes_after_the_link(
+        self, api: httpx.AsyncClient, sandbox: Sandbox, text: str
+    ) -> None:
         sandbox.footer = "Sent for free"
         [row] = await post(api, "sendsms", sends(sms(text=text, url="https://example.com")))
         assert row["message"] == "Hello https://arsms.co/abababababab \n \nSent for free"
@@ -150,7 +173,11 @@ class TestSend:
 
     async def test_ids_are_the_callers_or_made(self, api: httpx.AsyncClient) -> None:
         rows = await post(api, "sendsms", sends(sms(id_sms_api="mine"), sms(id_sms_api=""), sms()))
-        assert [row["id_sms_api"] for row in rows] == ["mine", "abababababababab", "abababababababab"]
+        assert [row["id_sms_api"] for row in rows] == [
+            "mine",
+            "abababababababab",
+            "abababababababab",
+        ]
 
     @pytest.mark.parametrize(
         ("bad", "errors"),
@@ -167,17 +194,29 @@ class TestSend:
     async def test_a_bad_message_is_refused_alone(
         self, api: httpx.AsyncClient, sandbox: Sandbox, bad: dict[str, object], errors: list[str]
     ) -> None:
-        rows = await post(api, "sendsms", sends(sms(id_sms_api="1"), {**bad, "id_sms_api": "2"}, sms(id_sms_api="3")))
-        assert [(row["sent"], row.get("error")) for row in rows] == [(1, None), (0, errors), (1, None)]
+        rows = await post(
+            api,
+            "sendsms",
+            sends(sms(id_sms_api="1"), {**bad, "id_sms_api": "2"}, sms(id_sms_api="3")),
+        )
+        assert [(row["sent"], row.get("error")) for row in rows] == [
+            (1, None),
+            (0, errors),
+            (1, None),
+        ]
         assert sandbox.processed == {"1": 1, "3": 1}
 
-    async def test_sending_twice_sends_twice(self, api: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    async def test_sending_twice_sends_twice(
+        self, api: httpx.AsyncClient, sandbox: Sandbox
+    ) -> None:
         for _ in range(2):
             await post(api, "sendsms", sends(sms(id_sms_api="1")))
         assert sandbox.processed == {"1": 2}
         assert sandbox.requests == 2
 
-    async def test_mode_test_answers_the_same_and_sends_nothing(self, api: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    async def test_mode_test_answers_the_same_and_sends_nothing(
+        self, api: httpx.AsyncClient, sandbox: Sandbox
+    ) -> None:
         tested = await post(api, "sendsms", sends(sms(id_sms_api="1"), mode="test"))
         assert sandbox.counts()["messages"] == 0 == len(sandbox.processed)
         assert await post(api, "sendsms", sends(sms(id_sms_api="1"), mode="prod")) == tested
@@ -187,7 +226,9 @@ class TestSend:
     def test_any_text_arrives_byte_exact(self, text: str) -> None:
         phone = Sandbox()
         _, rows = answer(phone, "sendsms", json.dumps(sends(sms(text=text))).encode(), Fault())
-        assert json.loads(msgspec.json.encode(rows))[0]["message"] == phone.messages[0].message == text
+        assert (
+            json.loads(msgspec.json.encode(rows))[0]["message"] == phone.messages[0].message == text
+        )
 
 
 class TestContacts:
@@ -210,7 +251,12 @@ class TestContacts:
             (
                 "both spellings in one answer",
                 [
-                    {"firstname": "John", "lastname": "Doe", "phone_number": "+33612345678", "email": "bad"},
+                    {
+                        "firstname": "John",
+                        "lastname": "Doe",
+                        "phone_number": "+33612345678",
+                        "email": "bad",
+                    },
                     {"firstname": "Jane", "lastname": "Roe", "phone_number": "+33INVALID"},
                 ],
             ),
@@ -219,7 +265,10 @@ class TestContacts:
     async def test_answers_as_documented(
         self, api: httpx.AsyncClient, name: str, contacts: list[dict[str, object]]
     ) -> None:
-        assert await post(api, "contact", adds(*contacts)) == documented("contact.json", name)["response"]
+        assert (
+            await post(api, "contact", adds(*contacts))
+            == documented("contact.json", name)["response"]
+        )
 
     async def test_a_failure_has_the_documented_keys(self, api: httpx.AsyncClient) -> None:
         given = {"firstname": "XXXXX", "lastname": "XXXXXXX", "phone_number": "+XXXXXXXXX"}
@@ -253,8 +302,14 @@ class TestContacts:
         assert len(sandbox.contacts) == (result == "success")
 
     async def test_adding_again_updates(self, api: httpx.AsyncClient, sandbox: Sandbox) -> None:
-        await post(api, "contact", adds({"phone_number": NUMBER, "firstname": "Zoe"}, {"phone_number": OTHER}))
-        await post(api, "contact", adds({"phone_number": NUMBER, "firstname": "Zoé", "lastname": "Roux"}))
+        await post(
+            api,
+            "contact",
+            adds({"phone_number": NUMBER, "firstname": "Zoe"}, {"phone_number": OTHER}),
+        )
+        await post(
+            api, "contact", adds({"phone_number": NUMBER, "firstname": "Zoé", "lastname": "Roux"})
+        )
         assert sandbox.contacts == {
             NUMBER: Contact(NUMBER, first_name="Zoé", last_name="Roux"),
             OTHER: Contact(OTHER),
@@ -267,15 +322,22 @@ class TestContacts:
 
 
 class TestCall:
-    @pytest.mark.parametrize(("connected", "name"), [(True, "accepted"), (False, "phone not connected")])
+    @pytest.mark.parametrize(
+        ("connected", "name"), [(True, "accepted"), (False, "phone not connected")]
+    )
     async def test_answers_as_documented(
         self, api: httpx.AsyncClient, sandbox: Sandbox, connected: bool, name: str
     ) -> None:
         sandbox.phone_connected = connected
-        assert await post(api, "clicTocall", CALL) == documented("click_to_call.json", name)["response"]
+        assert (
+            await post(api, "clicTocall", CALL)
+            == documented("click_to_call.json", name)["response"]
+        )
         assert sandbox.calls == [NUMBER] * connected
 
-    async def test_an_impossible_number_fails(self, api: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    async def test_an_impossible_number_fails(
+        self, api: httpx.AsyncClient, sandbox: Sandbox
+    ) -> None:
         bad = {"header": {**HEADER, "type": "clicToCall", "phone_number": "639980001"}}
         assert await post(api, "clicTocall", bad) == [{**ENGAGED, "result": "failed", "errors": []}]
         assert sandbox.calls == []
@@ -322,14 +384,23 @@ class TestRequests:
 
     @pytest.mark.parametrize("path", ["sendsms", "contact", "clicTocall"])
     @pytest.mark.parametrize(
-        "header", [{}, {"login": "demo@example.com"}, {"accessKey": "demo-key"}, HEADER | {"accessKey": "Demo-key"}]
+        "header",
+        [
+            {},
+            {"login": "demo@example.com"},
+            {"accessKey": "demo-key"},
+            HEADER | {"accessKey": "Demo-key"},
+        ],
     )
     async def test_other_credentials_are_refused(
         self, api: httpx.AsyncClient, sandbox: Sandbox, path: str, header: dict[str, object]
     ) -> None:
         body = {"header": header, "messages": [sms()], "contacts": [{"phone_number": NUMBER}]}
         response = await api.post(f"/api/v1/{path}", json=body)
-        assert (response.status_code, response.json()) == (401, {"result": "failed", "errors": ["#001"]})
+        assert (response.status_code, response.json()) == (
+            401,
+            {"result": "failed", "errors": ["#001"]},
+        )
         assert not any((sandbox.messages, sandbox.contacts, sandbox.calls))
 
     @pytest.mark.parametrize(
@@ -352,7 +423,9 @@ class TestRequests:
         ],
         ids=lambda body: body[:40],
     )
-    async def test_what_is_no_request_is_400(self, api: httpx.AsyncClient, sandbox: Sandbox, body: bytes) -> None:
+    async def test_what_is_no_request_is_400(
+        self, api: httpx.AsyncClient, sandbox: Sandbox, body: bytes
+    ) -> None:
         response = await api.post("/api/v1/sendsms", content=body)
         assert (response.status_code, response.json()["result"]) == (400, "failed")
         assert sandbox.counts() == Sandbox().counts() | {"requests": 1}
@@ -375,7 +448,13 @@ class TestFaults:
         ],
     )
     async def test_another_answer(
-        self, api: httpx.AsyncClient, sandbox: Sandbox, fault: Fault, status: int, text: str, processed: int
+        self,
+        api: httpx.AsyncClient,
+        sandbox: Sandbox,
+        fault: Fault,
+        status: int,
+        text: str,
+        processed: int,
     ) -> None:
         sandbox.order(fault)
         response = await api.post("/api/v1/sendsms", json=sends(sms()))
@@ -383,7 +462,9 @@ class TestFaults:
         assert len(sandbox.messages) == processed
 
     @pytest.mark.parametrize("retry_after", [7, "Wed, 29 Oct 2025 10:16:10 GMT", "soon"])
-    async def test_asks_for_patience(self, api: httpx.AsyncClient, sandbox: Sandbox, retry_after: int | str) -> None:
+    async def test_asks_for_patience(
+        self, api: httpx.AsyncClient, sandbox: Sandbox, retry_after: int | str
+    ) -> None:
         sandbox.order(Fault(status=429, retry_after=retry_after))
         response = await api.post("/api/v1/sendsms", json=sends(sms()))
         assert (response.status_code, response.headers["retry-after"]) == (429, str(retry_after))
@@ -416,11 +497,15 @@ class TestFaults:
 
     async def test_contacts_lose_rows_too(self, api: httpx.AsyncClient, sandbox: Sandbox) -> None:
         sandbox.order(Fault(drop_receipts=1))
-        response = await post(api, "contact", adds({"phone_number": NUMBER}, {"phone_number": OTHER}))
+        response = await post(
+            api, "contact", adds({"phone_number": NUMBER}, {"phone_number": OTHER})
+        )
         assert [row["phonenumber"] for row in response["data"]["contact"]] == [NUMBER]
         assert len(sandbox.contacts) == 2
 
-    @pytest.mark.parametrize(("path", "content"), [("contact", adds({"phone_number": NUMBER})), ("clicTocall", CALL)])
+    @pytest.mark.parametrize(
+        ("path", "content"), [("contact", adds({"phone_number": NUMBER})), ("clicTocall", CALL)]
+    )
     async def test_the_other_calls_can_be_kept_from_processing(
         self, api: httpx.AsyncClient, sandbox: Sandbox, path: str, content: object
     ) -> None:
@@ -467,7 +552,11 @@ class TestLookingAtIt:
         for number in range(12):
             await post(api, "sendsms", sends(sms(text=f"text {number}\x1b[2J")))
         lines = (await api.get("/")).text.splitlines()
-        assert lines[:3] == ["inSIM sandbox", "requests 12  messages 12  contacts 0  calls 0  tested 0  faults 0", ""]
+        assert lines[:3] == [
+            "inSIM sandbox",
+            "requests 12  messages 12  contacts 0  calls 0  tested 0  faults 0",
+            "",
+        ]
         assert lines[3] == f"10:16:10  {NUMBER}  'text 11\\x1b[2J'"
         assert len(lines) == 13
 
@@ -478,10 +567,15 @@ class TestLookingAtIt:
         assert state["processed"] == {"1": 1}
         assert msgspec.convert(state["messages"], list[SentSms]) == sandbox.messages
 
-    async def test_faults_are_ordered_by_json(self, api: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    async def test_faults_are_ordered_by_json(
+        self, api: httpx.AsyncClient, sandbox: Sandbox
+    ) -> None:
         ordered = {"status": 503, "path": "sendsms", "times": 3}
         response = await api.post("/_sandbox/faults", json=ordered)
-        assert (response.status_code, response.json()) == (201, msgspec.to_builtins(sandbox.faults[0]))
+        assert (response.status_code, response.json()) == (
+            201,
+            msgspec.to_builtins(sandbox.faults[0]),
+        )
         assert sandbox.faults == [Fault(status=503, path="sendsms", times=3)]
 
     @pytest.mark.parametrize(
@@ -531,7 +625,12 @@ class TestClient:
         ],
     )
     async def test_sees_each_fault_as_what_it_is(
-        self, insim: AsyncInSim, sandbox: Sandbox, fault: Fault, error: type[InSimError], processed: int
+        self,
+        insim: AsyncInSim,
+        sandbox: Sandbox,
+        fault: Fault,
+        error: type[InSimError],
+        processed: int,
     ) -> None:
         sandbox.order(fault)
         with pytest.raises(error) as caught:
@@ -539,7 +638,9 @@ class TestClient:
         assert (type(caught.value), len(sandbox.messages)) == (error, processed)
         assert (await insim.send_sms(NUMBER, "Hello again")).sent
 
-    async def test_matches_receipts_that_come_in_reverse(self, insim: AsyncInSim, sandbox: Sandbox) -> None:
+    async def test_matches_receipts_that_come_in_reverse(
+        self, insim: AsyncInSim, sandbox: Sandbox
+    ) -> None:
         sandbox.order(Fault(permute=True))
         report = await insim.send_many([Sms(NUMBER, "1", sms_id="a"), Sms(OTHER, "2", sms_id="b")])
         receipts = [outcome.receipt for outcome in report.outcomes]
@@ -549,9 +650,13 @@ class TestClient:
         ]
 
     async def test_adds_and_calls(self, insim: AsyncInSim, sandbox: Sandbox) -> None:
-        results = await insim.add_contacts([Contact(NUMBER, first_name="Zoé", address="1 rue X", email="bad")])
+        results = await insim.add_contacts(
+            [Contact(NUMBER, first_name="Zoé", address="1 rue X", email="bad")]
+        )
         assert [(result.ok, result.warnings) for result in results] == [(True, ("#004",))]
-        assert sandbox.contacts[NUMBER] == Contact(NUMBER, first_name="Zoé", address="1 rue X", email="bad")
+        assert sandbox.contacts[NUMBER] == Contact(
+            NUMBER, first_name="Zoé", address="1 rue X", email="bad"
+        )
         assert (await insim.click_to_call(NUMBER)).ok
         sandbox.phone_connected = False
         assert (await insim.click_to_call(NUMBER)).errors == ("#002",)
@@ -559,7 +664,9 @@ class TestClient:
 
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
-def test_without_the_extra_the_import_says_how_to_get_it(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_import_says_how_to_get_it(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ImportError, match=re.escape('pip install "insim_async[sandbox]"')):
         importlib.reload(insim_async.sandbox)
@@ -569,7 +676,9 @@ class TestProcess:
     async def test_serves_what_it_prints_and_only_to_this_machine(self) -> None:
         with running("--login", "me@example.com", "--access-key", "made-up") as (process, url):
             async with httpx.AsyncClient(base_url=url) as api:
-                rows = await post(api, "sendsms", sends(sms(), login="me@example.com", accessKey="made-up"))
+                rows = await post(
+                    api, "sendsms", sends(sms(), login="me@example.com", accessKey="made-up")
+                )
                 assert rows[0]["sent"] == 1
             assert re.fullmatch(r"http://127\.0\.0\.1:[0-9]+", url)
         assert process.returncode == 0
@@ -584,7 +693,9 @@ class TestProcess:
                 assert (await api.get("/_sandbox/state")).json()["processed"] == {"1": 1, "2": 1}
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    async def test_a_signal_ends_it_quietly_even_while_an_answer_is_late(self, number: signal.Signals) -> None:
+    async def test_a_signal_ends_it_quietly_even_while_an_answer_is_late(
+        self, number: signal.Signals
+    ) -> None:
         with running() as (process, url):
             async with httpx.AsyncClient(base_url=url) as api:
                 await api.post("/_sandbox/faults", json={"delay": 60})
@@ -614,7 +725,9 @@ class TestProcess:
         assert re.fullmatch(rf"Cannot listen on 127\.0\.0\.1 port {port}: .+\n", done.stderr)
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-    async def test_an_answer_does_not_wait_for_the_one_before_it_to_be_acknowledged(self, host: str) -> None:
+    async def test_an_answer_does_not_wait_for_the_one_before_it_to_be_acknowledged(
+        self, host: str
+    ) -> None:
         """An event loop unties the two (``TCP_NODELAY``) only on sockets that know that they speak TCP."""
         made: asyncio.Queue[asyncio.BaseTransport] = asyncio.Queue()
 

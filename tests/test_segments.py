@@ -16,7 +16,9 @@ importlib.import_module("gsm0338")  # registers its codec; it ships no types
 
 ESCAPE = "\x1b"
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=ESCAPE))
-GSM_TEXTS = st.text(st.sampled_from("aZ 09@£$¥èéùìòÇ\n\rØøÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ¤¡ÄÖÑÜ§¿äöñüà\f^{}\\[~]|€"))
+GSM_TEXTS = st.text(
+    st.sampled_from("aZ 09@£$¥èéùìòÇ\n\rØøÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ¤¡ÄÖÑÜ§¿äöñüà\f^{}\\[~]|€")
+)
 RUNS = st.lists(st.tuples(st.sampled_from("aé{€ж😀"), st.integers(1, 160)), max_size=8)
 LONG_TEXTS = RUNS.map(lambda runs: "".join(character * times for character, times in runs))
 
@@ -105,7 +107,9 @@ def test_a_pair_never_splits_over_two_parts(text: str, units: int, parts: int) -
 @pytest.mark.parametrize("text", ["ab\ud800", "ab\udc00😀", "ab\ud800\ud83d"])
 def test_half_a_surrogate_pair_is_no_text(text: str) -> None:
     """The error says where it stands, and neither it nor what led to it holds the text."""
-    with pytest.raises(ValueError, match=r"^character 3 of the text is half a surrogate pair$") as caught:
+    with pytest.raises(
+        ValueError, match=r"^character 3 of the text is half a surrogate pair$"
+    ) as caught:
         count(text)
     assert caught.value.__context__ is None
 
@@ -120,7 +124,9 @@ def judged_by_codec(character: str) -> Segments:
 def test_every_character_is_judged_as_the_codec_does() -> None:
     """All of the basic plane but the escape character, which the codec takes for text."""
     plane = map(chr, [*range(0x1B), *range(0x1C, 0xD800), *range(0xE000, 0x10000)])
-    assert [character for character in plane if count(character) != judged_by_codec(character)] == []
+    assert [
+        character for character in plane if count(character) != judged_by_codec(character)
+    ] == []
 
 
 @given(TEXTS | GSM_TEXTS)

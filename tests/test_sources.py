@@ -39,7 +39,10 @@ Handler = Callable[[httpx.Request], Any]
 
 
 def run(
-    backend: str, scenario: Callable[[AsyncInSim], Awaitable[None]], answer: Handler | None = None, workers: int = 2
+    backend: str,
+    scenario: Callable[[AsyncInSim], Awaitable[None]],
+    answer: Handler | None = None,
+    workers: int = 2,
 ) -> None:
     """Run a scenario with a client that is open, and expect it to leave no task behind."""
 
@@ -48,7 +51,12 @@ def run(
         transport = httpx.MockTransport(answer or Gateway())
         async with httpx.AsyncClient(transport=transport) as carrier:
             insim = AsyncInSim(
-                LOGIN, KEY, base_url=BASE_URL, http_client=carrier, batch_size=BATCH, max_concurrency=workers
+                LOGIN,
+                KEY,
+                base_url=BASE_URL,
+                http_client=carrier,
+                batch_size=BATCH,
+                max_concurrency=workers,
             )
             with anyio.fail_after(20):
                 async with insim:
@@ -68,7 +76,9 @@ def tasks_now() -> int:
 class Reading:
     """Inputs of each kind, and what became of them."""
 
-    def __init__(self, make: Callable[[int], Any] = lambda number: Sms(NUMBER, f"Message {number}")) -> None:
+    def __init__(
+        self, make: Callable[[int], Any] = lambda number: Sms(NUMBER, f"Message {number}")
+    ) -> None:
         self.make = make
         self.read = 0
         self.closed: list[str] = []
@@ -140,7 +150,9 @@ async def outcomes_of(stream: AsyncGenerator[Outcome, None], kept: list[Outcome]
 class TestAnAccountThatIsRefused:
     @of_each_kind
     @with_few_and_many_workers
-    @pytest.mark.parametrize(("status", "error"), [(401, AuthenticationFailed), (404, ConfigurationError)])
+    @pytest.mark.parametrize(
+        ("status", "error"), [(401, AuthenticationFailed), (404, ConfigurationError)]
+    )
     def test_ends_the_reading_of_a_stream(
         self, backend: str, kind: Any, workers: int, status: int, error: type[Exception]
     ) -> None:
@@ -154,13 +166,17 @@ class TestAnAccountThatIsRefused:
             assert reading.closed == ["cleanly"]
             assert len(outcomes) == reading.read <= (workers + 2) * BATCH
             assert str(caught.value) == str(outcomes[0].error)
-            assert all(outcome.error is None or outcome.error.__traceback__ is None for outcome in outcomes)
+            assert all(
+                outcome.error is None or outcome.error.__traceback__ is None for outcome in outcomes
+            )
 
         run(backend, scenario, refuse(status), workers)
         assert {type(outcome.error) for outcome in outcomes} <= {error, NotSent}
 
     @with_few_and_many_workers
-    def test_is_raised_behind_the_last_outcome_even_where_all_had_been_read(self, backend: str, workers: int) -> None:
+    def test_is_raised_behind_the_last_outcome_even_where_all_had_been_read(
+        self, backend: str, workers: int
+    ) -> None:
         async def scenario(insim: AsyncInSim) -> None:
             outcomes: list[Outcome] = []
             with pytest.raises(AuthenticationFailed):
@@ -171,7 +187,9 @@ class TestAnAccountThatIsRefused:
 
     @with_few_and_many_workers
     @pytest.mark.parametrize("asynchronous", [False, True])
-    def test_ends_all_of_a_finite_input_to_send_many(self, backend: str, workers: int, asynchronous: bool) -> None:
+    def test_ends_all_of_a_finite_input_to_send_many(
+        self, backend: str, workers: int, asynchronous: bool
+    ) -> None:
         async def each(messages: list[Sms]) -> AsyncIterator[Sms]:
             for sms in messages:
                 yield sms
@@ -199,9 +217,13 @@ class TestAnInputThatIsLeftInTheMiddle:
 
     @of_each_kind
     @pytest.mark.parametrize("what", ["stream", "send_many", "add_contacts"])
-    def test_is_closed_where_the_call_is_cancelled(self, backend: str, kind: Any, what: str) -> None:
+    def test_is_closed_where_the_call_is_cancelled(
+        self, backend: str, kind: Any, what: str
+    ) -> None:
         async def scenario(insim: AsyncInSim) -> None:
-            reading = Reading(lambda number: Contact("x") if what == "add_contacts" else Sms("x", "Hi"))
+            reading = Reading(
+                lambda number: Contact("x") if what == "add_contacts" else Sms("x", "Hi")
+            )
             given = kind(reading)
 
             async def call() -> None:
@@ -240,7 +262,9 @@ class TestAnInputThatIsLeftInTheMiddle:
 
         run(backend, scenario)
 
-    def test_may_raise_while_it_is_closed(self, backend: str, caplog: pytest.LogCaptureFixture) -> None:
+    def test_may_raise_while_it_is_closed(
+        self, backend: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """Nobody waits for what it has to say, so that is logged."""
 
         def failing() -> Iterator[Sms]:
@@ -270,7 +294,9 @@ class TestAnInputThatIsLeftInTheMiddle:
                     await anext(outcomes)
 
         run(backend, scenario)
-        said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+        said = [
+            record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING
+        ]
         assert said == ["the input raised LookupError when it was stopped"] * 3
 
     def test_may_not_clean_up_for_ever(
@@ -319,8 +345,13 @@ class TestAnInputThatIsLeftInTheMiddle:
 
 class TestAClientThatCloses:
     @of_each_kind
-    def test_leaves_no_task_of_a_stream_that_nobody_goes_on_with(self, backend: str, kind: Any) -> None:
-        """``run`` looks for them. Who goes on all the same gets what was sent, and is told why that is not all."""
+    def test_leaves_no_task_of_a_stream_that_nobody_goes_on_with(
+        self, backend: str, kind: Any
+    ) -> None:
+        """``run`` looks for them.
+
+        Who goes on all the same gets what was sent, and is told why that is not all.
+        """
         gateway, reading, outcomes = Gateway(), Reading(), list[Outcome]()
         streams: list[AsyncGenerator[Outcome, None]] = []
 
@@ -335,7 +366,9 @@ class TestAClientThatCloses:
 
         run(backend, scenario, gateway)
         assert len(outcomes) == reading.read
-        assert [outcome.status for outcome in outcomes].count(Status.SENT) == sum(gateway.processed.values())
+        assert [outcome.status for outcome in outcomes].count(Status.SENT) == sum(
+            gateway.processed.values()
+        )
 
     def test_leaves_none_of_a_stream_that_is_closed_behind_it(self, backend: str) -> None:
         streams: list[AsyncGenerator[Outcome, None]] = []
@@ -363,13 +396,17 @@ class TestAClientThatCloses:
     @pytest.mark.parametrize("what", ["send_many", "add_contacts"])
     def test_interrupts_a_call_whose_input_waits(self, backend: str, what: str) -> None:
         async def scenario(insim: AsyncInSim) -> None:
-            reading = Reading(lambda number: Contact("x") if what == "add_contacts" else Sms(NUMBER, "Hi"))
+            reading = Reading(
+                lambda number: Contact("x") if what == "add_contacts" else Sms(NUMBER, "Hi")
+            )
 
             async def call() -> None:
                 with pytest.raises(BulkInterrupted) as caught:
                     await getattr(insim, what)(reading.waiting())
                 assert isinstance(caught.value.__cause__, ConfigurationError)
-                done = caught.value.results if what == "add_contacts" else caught.value.report.outcomes
+                done = (
+                    caught.value.results if what == "add_contacts" else caught.value.report.outcomes
+                )
                 assert len(done) == reading.read == BATCH + BATCH // 2
 
             async with anyio.create_task_group() as group:
@@ -514,7 +551,11 @@ class TestAnInputThatRaises:
     @pytest.mark.parametrize("kind", [OddIterator, OddAsyncIterator, odd_async_generator])
     @pytest.mark.parametrize(("raised", "cause"), ODDITIES.values(), ids=ODDITIES)
     def test_costs_no_report_whatever_that_is(
-        self, backend: str, kind: Any, raised: Callable[[], BaseException], cause: type[BaseException]
+        self,
+        backend: str,
+        kind: Any,
+        raised: Callable[[], BaseException],
+        cause: type[BaseException],
     ) -> None:
         if raised is ENDS.get(kind):
             return  # that is its end
@@ -526,10 +567,14 @@ class TestAnInputThatRaises:
             assert type(caught.value.__cause__) is cause
             with pytest.raises(BulkInterrupted) as caught:
                 await insim.add_contacts(kind(lambda number: Contact(f"x{number}"), raised()))
-            assert [result.phone_number for result in caught.value.results] == [f"x{n}" for n in caught_order(kind)]
+            assert [result.phone_number for result in caught.value.results] == [
+                f"x{n}" for n in caught_order(kind)
+            ]
             outcomes: list[Outcome] = []
             with pytest.raises(cause):
-                await outcomes_of(insim.stream(kind(lambda number: Sms(NUMBER, "Hi"), raised())), outcomes)
+                await outcomes_of(
+                    insim.stream(kind(lambda number: Sms(NUMBER, "Hi"), raised())), outcomes
+                )
             assert [outcome.status for outcome in outcomes] == [Status.SENT] * (BATCH + 1)
 
         run(backend, scenario)
@@ -554,7 +599,9 @@ class TestAnInputThatRaises:
 
         run(backend, scenario)
 
-    @pytest.mark.parametrize("error", [KeyboardInterrupt(), BaseExceptionGroup("", [SystemExit(3)])], ids=repr)
+    @pytest.mark.parametrize(
+        "error", [KeyboardInterrupt(), BaseExceptionGroup("", [SystemExit(3)])], ids=repr
+    )
     def test_ends_the_program_where_that_is_meant(self, backend: str, error: BaseException) -> None:
         async def scenario() -> None:
             for way in (

@@ -49,7 +49,9 @@ def in_another_process(path: Path, statement: str) -> str:
         "with contextlib.closing(sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)) as connection:\n"
         "    connection.execute(sys.argv[2])"
     )
-    return subprocess.run([sys.executable, "-c", program, path, statement], capture_output=True, text=True).stderr
+    return subprocess.run(
+        [sys.executable, "-c", program, path, statement], capture_output=True, text=True
+    ).stderr
 
 
 class TestAFileThatIsMade:
@@ -77,7 +79,9 @@ class TestAFileThatIsMade:
             prepare_database(path, Layout(application_id=1, version=1, schema="CREATE nonsense"))
         assert list(path.parent.iterdir()) == []
 
-    def test_is_the_other_processs_if_that_was_faster(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_the_other_processs_if_that_was_faster(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         link = os.link
 
         def slowly(draft: Path, final: Path) -> None:
@@ -189,7 +193,9 @@ def test_a_file_is_refused_with_what_to_do_and_left_as_it_is(
     assert look(path) == before
 
 
-@pytest.mark.parametrize(("spoil", "refused"), [(cut_in_the_middle, True), (overwritten_in_the_middle, False)])
+@pytest.mark.parametrize(
+    ("spoil", "refused"), [(cut_in_the_middle, True), (overwritten_in_the_middle, False)]
+)
 def test_a_large_file_is_not_read_through_but_measured(
     path: Path,
     other: sqlite3.Connection,
@@ -229,7 +235,9 @@ def test_a_folder_that_is_not_there_is_not_made(path: Path) -> None:
         prepare_database(path / "notes.db", LAYOUT)
 
 
-def test_a_file_that_another_process_locks_is_refused(path: Path, other: sqlite3.Connection) -> None:
+def test_a_file_that_another_process_locks_is_refused(
+    path: Path, other: sqlite3.Connection
+) -> None:
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(ConfigurationError, match="is locked by another program; end that first"):
         prepare_database(path, LAYOUT)
@@ -244,7 +252,12 @@ class TestAConnection:
                 name: connection.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("journal_mode", "synchronous", "secure_delete", "busy_timeout")
             }
-        assert found == {"journal_mode": "truncate", "synchronous": 2, "secure_delete": 1, "busy_timeout": 20}
+        assert found == {
+            "journal_mode": "truncate",
+            "synchronous": 2,
+            "secure_delete": 1,
+            "busy_timeout": 20,
+        }
 
     def test_puts_an_end_to_a_write_ahead_log(self, path: Path, other: sqlite3.Connection) -> None:
         other.execute("PRAGMA journal_mode = WAL")
@@ -252,7 +265,9 @@ class TestAConnection:
         with closing(open_database(path, LAYOUT)) as connection:
             assert connection.execute("PRAGMA journal_mode").fetchone() == ("truncate",)
 
-    def test_is_refused_beside_one_with_a_write_ahead_log(self, path: Path, other: sqlite3.Connection) -> None:
+    def test_is_refused_beside_one_with_a_write_ahead_log(
+        self, path: Path, other: sqlite3.Connection
+    ) -> None:
         other.execute("PRAGMA journal_mode = WAL")
         other.execute("SELECT * FROM notes").fetchone()
         with pytest.raises(sqlite3.OperationalError, match=LOCKED):
@@ -263,7 +278,9 @@ class TestAConnection:
             open_database(path, LAYOUT)
         assert not path.exists()
 
-    def test_keeps_its_locks_while_the_file_is_looked_at(self, path: Path, other: sqlite3.Connection) -> None:
+    def test_keeps_its_locks_while_the_file_is_looked_at(
+        self, path: Path, other: sqlite3.Connection
+    ) -> None:
         """A process that closes a descriptor of a file loses its locks on it: nothing here may do that."""
         other.execute("BEGIN IMMEDIATE")
         prepare_database(path, LAYOUT)
@@ -295,7 +312,10 @@ class TestPatience:
 
     def test_ends(self, path: Path, other: sqlite3.Connection) -> None:
         other.execute("BEGIN IMMEDIATE")
-        with closing(open_database(path, LAYOUT)) as late, pytest.raises(sqlite3.OperationalError, match=LOCKED):
+        with (
+            closing(open_database(path, LAYOUT)) as late,
+            pytest.raises(sqlite3.OperationalError, match=LOCKED),
+        ):
             execute_patiently(late, "BEGIN IMMEDIATE")
 
     def test_is_for_others_only(self) -> None:

@@ -61,13 +61,17 @@ async def refused(call: Awaitable[object], words: str) -> None:
 
 class TestFile:
     def test_does_all_in_one_transaction_and_returns_the_results(self, file: File) -> None:
-        assert file.transact([partial(note, text="a"), notes, lambda connection: connection.in_transaction]) == [
+        assert file.transact(
+            [partial(note, text="a"), notes, lambda connection: connection.in_transaction]
+        ) == [
             True,
             ["a"],
             True,
         ]
 
-    def test_undoes_all_if_one_fails_and_says_so_in_the_openers_error(self, file: File, path: Path) -> None:
+    def test_undoes_all_if_one_fails_and_says_so_in_the_openers_error(
+        self, file: File, path: Path
+    ) -> None:
         """What the error says of a fault of ours is its class: its words may hold content."""
 
         def faulty(connection: sqlite3.Connection) -> NoReturn:
@@ -86,7 +90,9 @@ class TestFile:
         with pytest.raises(NotesUnavailable, match=r"notes\.db: No such file or directory"):
             file.transact([notes])
 
-    def test_waits_for_others_and_not_for_ever(self, file: File, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_waits_for_others_and_not_for_ever(
+        self, file: File, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(opening, "BUSY_TIMEOUT", 0.01)
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -94,7 +100,9 @@ class TestFile:
                 file.transact([notes])
         assert file.transact([notes]) == [[]]
 
-    def test_is_opened_anew_in_another_process(self, file: File, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_opened_anew_in_another_process(
+        self, file: File, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A connection that came through a fork is neither used nor closed."""
         first = file.transact([id])
         with monkeypatch.context() as patch:
@@ -126,7 +134,9 @@ class TestDesk:
                 for number in range(100):
                     group.start_soon(desk.do, partial(note, text=str(number)))
             begun = statements.count("BEGIN IMMEDIATE")
-            assert begun == statements.count("COMMIT") - 1 <= 2  # the first is that of the callback's own
+            assert (
+                begun == statements.count("COMMIT") - 1 <= 2
+            )  # the first is that of the callback's own
             assert sorted(map(int, await desk.do(notes))) == [*range(100)]
 
         anyio.run(scenario, backend=backend)
@@ -166,9 +176,13 @@ class TestDesk:
             return resume.wait() and note(connection, "begun")
 
         async with anyio.create_task_group() as group:
-            group.start_soon(refused, desk.do(hanging, 0.02), "^the notebook's file does not answer$")
+            group.start_soon(
+                refused, desk.do(hanging, 0.02), "^the notebook's file does not answer$"
+            )
             await begun.wait()
-            group.start_soon(refused, desk.do(partial(note, text="waited"), 0.02), "does not answer")
+            group.start_soon(
+                refused, desk.do(partial(note, text="waited"), 0.02), "does not answer"
+            )
         resume.set()
         assert await desk.do(notes) == ["begun"]
 
@@ -183,7 +197,9 @@ class TestDesk:
             await refused(desk.do(notes), "does not answer")
         assert await desk.do(notes) == []
 
-    async def test_tells_all_if_the_task_that_commits_is_cancelled_from_outside(self, desk: Desk) -> None:
+    async def test_tells_all_if_the_task_that_commits_is_cancelled_from_outside(
+        self, desk: Desk
+    ) -> None:
         """What had begun is done all the same, and the desk works on."""
         resume, begun = threading.Event(), anyio.Event()
         tell = asyncio.get_running_loop().call_soon_threadsafe

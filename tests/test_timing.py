@@ -12,9 +12,19 @@ from tests.conftest import Hours
 
 @pytest.mark.parametrize(
     ("attempt", "chance", "wait"),
-    [(1, 1.0, 0.5), (2, 1.0, 1.0), (3, 1.0, 2.0), (4, 1.0, 3.0), (5, 1.0, None), (2, 0.0, 0.0), (2, 0.25, 0.25)],
+    [
+        (1, 1.0, 0.5),
+        (2, 1.0, 1.0),
+        (3, 1.0, 2.0),
+        (4, 1.0, 3.0),
+        (5, 1.0, None),
+        (2, 0.0, 0.0),
+        (2, 0.25, 0.25),
+    ],
 )
-def test_a_wait_doubles_up_to_a_cap_with_full_jitter(attempt: int, chance: float, wait: float | None) -> None:
+def test_a_wait_doubles_up_to_a_cap_with_full_jitter(
+    attempt: int, chance: float, wait: float | None
+) -> None:
     assert Retry(attempts=5, base=0.5, cap=3.0).wait_after(attempt, chance) == wait
 
 
@@ -53,7 +63,9 @@ def test_a_retry_that_makes_no_sense_is_refused(retry: Retry) -> None:
     ],
     ids=["one by one", "in batches", "no credit for idle time"],
 )
-def test_a_pace_leaves_no_room_for_a_burst(calls: list[tuple[int, float]], waits: list[float]) -> None:
+def test_a_pace_leaves_no_room_for_a_burst(
+    calls: list[tuple[int, float]], waits: list[float]
+) -> None:
     pace = Pace(10.0)
     found = []
     for count, now in calls:

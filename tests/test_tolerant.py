@@ -20,7 +20,15 @@ WORDS = Words(
 
 @pytest.mark.parametrize(
     "word",
-    ["phone_number", "phonenumber", "PHONE_NUMBER", "phoneNumber", "Phone Number", "phone-number", "PHONE"],
+    [
+        "phone_number",
+        "phonenumber",
+        "PHONE_NUMBER",
+        "phoneNumber",
+        "Phone Number",
+        "phone-number",
+        "PHONE",
+    ],
 )
 def test_case_and_underscores_do_not_matter(word: str) -> None:
     assert WORDS.read({word: "+33"}) == ({"number": "+33"}, {})
@@ -88,7 +96,10 @@ REQUEST = {"phone_number": "1", "message": "a", "id_sms_api": "a"}
 @pytest.mark.parametrize(
     ("answer", "rows"),
     [
-        (ROW | {"request": REQUEST | {"errors": []}}, [ROW | {"request": REQUEST | {"errors": []}}]),
+        (
+            ROW | {"request": REQUEST | {"errors": []}},
+            [ROW | {"request": REQUEST | {"errors": []}}],
+        ),
         ({"sent": 1, "data": [ROW]}, [ROW]),
         ({"id_sms_api": "a", "phone": "1", "data": {"sent": 1, "phone_number": "2"}}, None),
     ],
@@ -117,13 +128,21 @@ def test_a_wrapper_may_say_no(answer: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrapper", [{"envoi": 1}, {"Success": True, "errors": [], "ERROR": "none"}, {"status": 200, "data": 0}, {}]
+    "wrapper",
+    [
+        {"envoi": 1},
+        {"Success": True, "errors": [], "ERROR": "none"},
+        {"status": 200, "data": 0},
+        {},
+    ],
 )
 def test_a_wrapper_that_does_not_say_no(wrapper: dict[str, Any]) -> None:
     assert not _tolerant.says_no(wrapper)
 
 
-@pytest.mark.parametrize("answer", [{}, {"result": "no"}, {"a": [ROW], "b": [ROW]}, {"data": {}}, {"sent": {}}])
+@pytest.mark.parametrize(
+    "answer", [{}, {"result": "no"}, {"a": [ROW], "b": [ROW]}, {"data": {}}, {"sent": {}}]
+)
 def test_an_answer_with_no_or_two_places_to_look_is_refused(answer: object) -> None:
     with pytest.raises(ValueError, match="documented"):
         WORDS.find(answer)
@@ -165,13 +184,19 @@ NO_ERROR: list[object] = [[], "", {}, [[]], [{}], 0, "0", [0], False, None, "[]"
         *((no_error, ()) for no_error in NO_ERROR),
     ],
 )
-def test_codes_are_read_from_any_wrapping_and_nothing_is_none(value: object, meaning: tuple[str, ...]) -> None:
+def test_codes_are_read_from_any_wrapping_and_nothing_is_none(
+    value: object, meaning: tuple[str, ...]
+) -> None:
     assert _tolerant.codes(value) == meaning
 
 
 def test_the_order_of_fields_decides_nothing() -> None:
     """Not even among spellings of one name: the documented one holds."""
-    rows = [{"SENT": 0, "sent": 1, "Sent": 0}, {"Sent": 0, "sent": 1, "SENT": 0}, {"sent": 1, "SENT": 0, "Sent": 0}]
+    rows = [
+        {"SENT": 0, "sent": 1, "Sent": 0},
+        {"Sent": 0, "sent": 1, "SENT": 0},
+        {"sent": 1, "SENT": 0, "Sent": 0},
+    ]
     for row in rows:
         assert WORDS.read(row) == ({"sent": True}, {"SENT": 0, "Sent": 0})
     assert WORDS.read({"SENT": 1, "Sent": 0})[0] == WORDS.read({"Sent": 0, "SENT": 1})[0]
@@ -185,7 +210,9 @@ def test_the_order_of_fields_decides_nothing() -> None:
         ("2025-10-29", datetime(2025, 10, 29)),  # noqa: DTZ001
     ],
 )
-def test_a_date_is_aware_if_it_says_so_and_midnight_without_a_time(value: str, meaning: datetime) -> None:
+def test_a_date_is_aware_if_it_says_so_and_midnight_without_a_time(
+    value: str, meaning: datetime
+) -> None:
     assert _tolerant.moment(value) == meaning
 
 

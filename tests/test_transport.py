@@ -71,7 +71,8 @@ def test_no_proxy_gets_to_read_the_key(monkeypatch: pytest.MonkeyPatch, name: st
 
 
 @pytest.mark.parametrize(
-    "proxy", ["ftp://p.test", "http://p.test:port", "http://me:s3cr#t@p.test:1", "socks5://p.test:1"]
+    "proxy",
+    ["ftp://p.test", "http://p.test:port", "http://me:s3cr#t@p.test:1", "socks5://p.test:1"],
 )
 def test_a_proxy_that_cannot_be_used_is_told_before_anything_is_sent(
     monkeypatch: pytest.MonkeyPatch, proxy: str
@@ -79,17 +80,23 @@ def test_a_proxy_that_cannot_be_used_is_told_before_anything_is_sent(
     """And its password is not. The last one needs a package that is not installed."""
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     monkeypatch.setitem(sys.modules, "socksio", None)
-    with pytest.raises(ConfigurationError, match=r"environment names (is none|needs a package)") as caught:
+    with pytest.raises(
+        ConfigurationError, match=r"environment names (is none|needs a package)"
+    ) as caught:
         own_transport("https://insim.test", None)
     assert "s3cr" not in str(caught.value)
 
 
-def test_authorities_that_cannot_be_read_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_authorities_that_cannot_be_read_are_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     path = tmp_path / "authorities.pem"
     path.write_text("no certificate")
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
     own._usual_authorities.cache_clear()
-    with pytest.raises(ConfigurationError, match=r"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: .+"):
+    with pytest.raises(
+        ConfigurationError, match=r"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: .+"
+    ):
         own_transport("https://insim.test", None)
 
 
@@ -140,7 +147,9 @@ async def test_a_connection_that_the_server_has_closed_is_not_used_again(slots: 
     assert [(slot.requests, slot.closed) for slot in slots] == [(1, True), (1, True)]
 
 
-async def test_an_answer_that_is_not_read_to_its_end_costs_its_connection(slots: list[Slot]) -> None:
+async def test_an_answer_that_is_not_read_to_its_end_costs_its_connection(
+    slots: list[Slot],
+) -> None:
     client = httpx.AsyncClient(transport=SlotTransport("https://insim.test", None))
     async with client:
         async with client.stream("GET", "https://insim.test") as response:
@@ -154,11 +163,15 @@ def test_clients_share_the_authorities() -> None:
     assert own._usual_authorities() is own._usual_authorities()
 
 
-@pytest.mark.parametrize("url", ["http://insim.test", "https://insim.test:8443", "https://other.test"])
+@pytest.mark.parametrize(
+    "url", ["http://insim.test", "https://insim.test:8443", "https://other.test"]
+)
 async def test_the_own_client_is_for_one_host(url: str) -> None:
     """It would send the others' requests there."""
     async with AsyncInSim("me", "key", base_url="https://insim.test") as insim:
-        with pytest.raises(httpx.UnsupportedProtocol, match=r"this client is for https://insim\.test alone"):
+        with pytest.raises(
+            httpx.UnsupportedProtocol, match=r"this client is for https://insim\.test alone"
+        ):
             await insim.http_client.get(url)
 
 

@@ -63,7 +63,9 @@ async def serving(app: web.Application, **settings: Any) -> AsyncIterator[int]:
         await runner.cleanup()
 
 
-def routed(house: House, path: str = "/insim/{secret}", inbox: Inbox | None = None) -> web.Application:
+def routed(
+    house: House, path: str = "/insim/{secret}", inbox: Inbox | None = None
+) -> web.Application:
     app = web.Application()
     app.router.add_get(path, webhook_handler(house.router, inbox=inbox))
     return app
@@ -72,7 +74,9 @@ def routed(house: House, path: str = "/insim/{secret}", inbox: Inbox | None = No
 async def ask(port: int, target: str, method: str = "GET") -> tuple[int, str, str]:
     """Send a request as it stands, and return the status, the lines of the head, and the body."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"{method} {target} HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n".encode())
+    writer.write(
+        f"{method} {target} HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n".encode()
+    )
     head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
     writer.close()
     await writer.wait_closed()
@@ -99,7 +103,9 @@ async def ask(port: int, target: str, method: str = "GET") -> tuple[int, str, st
         ("GET", f"/insim/{SECRET}/?{QUERY}", 404, "404: Not Found"),
     ],
 )
-async def test_a_request_is_answered_as_the_reception_says(method: str, target: str, status: int, body: str) -> None:
+async def test_a_request_is_answered_as_the_reception_says(
+    method: str, target: str, status: int, body: str
+) -> None:
     """Methods and paths that the route is not for are refused by aiohttp itself."""
     house = House()
     async with serving(routed(house)) as port:
@@ -152,9 +158,15 @@ async def test_the_inbox_keeps_the_event(tmp_path: Path) -> None:
     house = House()
     with closing(Inbox.open(tmp_path / "inbox.sqlite")) as inbox:
         async with serving(routed(house, inbox=inbox)) as port:
-            assert [(await ask(port, f"/insim/{SECRET}?{QUERY}"))[0] for _ in range(2)] == [200, 200]
+            assert [(await ask(port, f"/insim/{SECRET}?{QUERY}"))[0] for _ in range(2)] == [
+                200,
+                200,
+            ]
         assert (house.seen, (await inbox.counts()).waiting) == ([], 1)
-    assert (house.router.statistics().received, house.router.statistics().repeated) == ({"incoming_sms": 2}, 1)
+    assert (house.router.statistics().received, house.router.statistics().repeated) == (
+        {"incoming_sms": 2},
+        1,
+    )
 
 
 @pytest.mark.parametrize("cancelling", [False, True])
@@ -187,7 +199,9 @@ async def test_who_hangs_up_ends_a_handler_only_where_aiohttp_was_told_so(cancel
     assert (counts.handled, counts.failed) == ((1, 1) if cancelling else (2, 0))
 
 
-async def test_the_secret_is_in_the_access_log_of_aiohttp_only(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_secret_is_in_the_access_log_of_aiohttp_only(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Which can be told to leave the path out, or be switched off."""
     caplog.set_level(logging.DEBUG)
     async with serving(routed(House()), access_log_format="%a %s") as port:

@@ -36,7 +36,10 @@ class House:
 
 
 async def run(app: Any, scope: Message, *received: Message) -> list[Message]:
-    """Call an app as a server does, and return what it sends. It fails if the app waits for more than is there."""
+    """Call an app as a server does, and return what it sends.
+
+    It fails if the app waits for more than is there.
+    """
     sent: list[Message] = []
     arriving = iter(received)
 
@@ -50,7 +53,9 @@ async def run(app: Any, scope: Message, *received: Message) -> list[Message]:
     return sent
 
 
-def http(path: str = f"/{SECRET}", query: bytes = QUERY.encode(), method: str = "GET", **more: Any) -> Message:
+def http(
+    path: str = f"/{SECRET}", query: bytes = QUERY.encode(), method: str = "GET", **more: Any
+) -> Message:
     return {"type": "http", "method": method, "path": path, "query_string": query, **more}
 
 
@@ -86,7 +91,9 @@ class TestHttp:
             (http(path=f"/insim/{SECRET}/", root_path="/hooks"), 200, b"ok\n"),
         ],
     )
-    async def test_is_answered_as_the_reception_says(self, scope: Message, status: int, body: bytes) -> None:
+    async def test_is_answered_as_the_reception_says(
+        self, scope: Message, status: int, body: bytes
+    ) -> None:
         start, sent = await run(House().app, scope)
         assert (start["status"], sent["body"]) == (status, body)
 
@@ -107,12 +114,17 @@ class TestOtherScopes:
     async def test_lifespan_has_nothing_to_begin_or_to_end(self) -> None:
         turns = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
         sent = await run(House().app, {"type": "lifespan"}, *turns)
-        assert [message["type"] for message in sent] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+        assert [message["type"] for message in sent] == [
+            "lifespan.startup.complete",
+            "lifespan.shutdown.complete",
+        ]
 
     async def test_websockets_are_refused(self) -> None:
         scope = {"type": "websocket", "path": f"/{SECRET}", "query_string": QUERY.encode()}
         house = House()
-        assert await run(house.app, scope, {"type": "websocket.connect"}) == [{"type": "websocket.close"}]
+        assert await run(house.app, scope, {"type": "websocket.connect"}) == [
+            {"type": "websocket.close"}
+        ]
         assert house.seen == []
 
 
@@ -124,7 +136,12 @@ REFUSED = [
     ("POST", f"/insim/{SECRET}?{QUERY}", 405),
     ("HEAD", f"/insim/{SECRET}?{QUERY}", 200),
 ]
-ADMITTED = [f"/insim/{SECRET}", f"/insim/{SECRET}/", f"/insim/any/{SECRET}", f"/insim/%59{SECRET[1:]}"]
+ADMITTED = [
+    f"/insim/{SECRET}",
+    f"/insim/{SECRET}/",
+    f"/insim/any/{SECRET}",
+    f"/insim/%59{SECRET[1:]}",
+]
 
 
 @asynccontextmanager
@@ -144,7 +161,9 @@ def starlette(app: Any) -> Any:
     async def pass_on(request: Any, call_next: Any) -> Any:
         return await call_next(request)
 
-    return Starlette(routes=[Mount("/insim", app)], middleware=[Middleware(BaseHTTPMiddleware, dispatch=pass_on)])
+    return Starlette(
+        routes=[Mount("/insim", app)], middleware=[Middleware(BaseHTTPMiddleware, dispatch=pass_on)]
+    )
 
 
 def fastapi(app: Any) -> Any:
@@ -175,7 +194,9 @@ class TestMounted:
         assert house.seen == [SMS]
 
     @pytest.mark.parametrize(("method", "target", "status"), REFUSED)
-    async def test_refuses_what_is_none(self, framework: Any, method: str, target: str, status: int) -> None:
+    async def test_refuses_what_is_none(
+        self, framework: Any, method: str, target: str, status: int
+    ) -> None:
         house = House()
         async with client(framework(house.app)) as http:
             answer = await http.request(method, target)
@@ -183,15 +204,35 @@ class TestMounted:
         assert house.seen == []
 
     async def test_answers_alike_whatever_is_wrong_with_the_secret(self, framework: Any) -> None:
-        targets = ["/insim/", "/insim/wrong", f"/insim/{SECRET}x", "/insim/%ff", "/insim/%00", "/insim/%C3%A9"]
+        targets = [
+            "/insim/",
+            "/insim/wrong",
+            f"/insim/{SECRET}x",
+            "/insim/%ff",
+            "/insim/%00",
+            "/insim/%C3%A9",
+        ]
         async with client(framework(House().app)) as http:
             answers = [await http.get(target) for target in targets]
-        assert len({(answer.status_code, answer.text, str(answer.headers)) for answer in answers}) == 1
+        assert (
+            len({(answer.status_code, answer.text, str(answer.headers)) for answer in answers}) == 1
+        )
 
     async def test_tells_of_a_websocket_that_it_is_refused(self, framework: Any) -> None:
         path = f"/insim/{SECRET}"
-        scope: Message = {"type": "websocket", "path": path, "raw_path": path.encode(), "root_path": "", "headers": []}
-        scope |= {"query_string": QUERY.encode(), "scheme": "ws", "subprotocols": [], "extensions": {}}
+        scope: Message = {
+            "type": "websocket",
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "headers": [],
+        }
+        scope |= {
+            "query_string": QUERY.encode(),
+            "scheme": "ws",
+            "subprotocols": [],
+            "extensions": {},
+        }
         house = House()
         sent = await run(framework(house.app), scope, {"type": "websocket.connect"})
         assert [message["type"] for message in sent] == ["websocket.close"]

@@ -91,7 +91,9 @@ def test_a_key_does_not_depend_on_order_at_any_depth() -> None:
 
 def test_a_key_outlives_the_process() -> None:
     program = "from insim_async.webhooks import IncomingSms; print(IncomingSms(message='é').key)"
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert run.stdout.strip() == IncomingSms(message="é").key == "UFbNnL1GnmfGMTW8cqdmpBUQl8W0vTL7"
 
 

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from insim_async.errors import InvalidWebhook
 from insim_async.webhooks import CallEvent, Event, _fast, build_webhook, parse_webhook, parsing
 
-VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "data" / "webhooks.json").read_text("utf-8"))
+VECTORS: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parent / "data" / "webhooks.json").read_text("utf-8")
+)
 PUBLISHED = [(vector["query"].partition("=")[0], vector["payload"]) for vector in VECTORS]
 Pairs = list[tuple[str, Any]]
 
@@ -52,13 +54,17 @@ def slow_outcome(query: bytes) -> tuple[object, ...]:
 
 def query_of(name: str, pairs: Pairs) -> bytes:
     """Write a query as inSIM does; unlike an object, pairs may repeat a name."""
-    fields = ",".join(f"{json.dumps(key)}:{json.dumps(value, ensure_ascii=False)}" for key, value in pairs)
+    fields = ",".join(
+        f"{json.dumps(key)}:{json.dumps(value, ensure_ascii=False)}" for key, value in pairs
+    )
     return f"{name}={quote(f'{{{fields}}}', safe=SAFE)}".encode("utf-8", "surrogatepass")
 
 
 SAFE = "!~*'()"
 DOCUMENTED = [
-    (name, payload) for name, payload in PUBLISHED if _fast.documented_event(query_of(name, [*payload.items()]))
+    (name, payload)
+    for name, payload in PUBLISHED
+    if _fast.documented_event(query_of(name, [*payload.items()]))
 ]
 
 
@@ -109,7 +115,16 @@ ODD_NAMES = [
     "a:b",
 ]
 TITLES = sorted({payload["title"] for _, payload in PUBLISHED if "title" in payload})
-ODD_TITLES = ["Incoming SMS", "INCOMING_SMS", "incoming sms", "clicked_link", "outgoing_fax", "status", "", " "]
+ODD_TITLES = [
+    "Incoming SMS",
+    "INCOMING_SMS",
+    "incoming sms",
+    "clicked_link",
+    "outgoing_fax",
+    "status",
+    "",
+    " ",
+]
 DATES = [
     "2026-01-02",
     "2026-01-02 03:04",
@@ -131,12 +146,55 @@ DATES = [
     "soon",
     "",
 ]
-DURATIONS = ["0", "00:00:07", "1:2:3", "100:00:00", "00:61:00", "00:00:60", "24:00:00", "99:59:59", "75", " 0", "0 "]
+DURATIONS = [
+    "0",
+    "00:00:07",
+    "1:2:3",
+    "100:00:00",
+    "00:61:00",
+    "00:00:60",
+    "24:00:00",
+    "99:59:59",
+    "75",
+    " 0",
+    "0 ",
+]
 DURATIONS += ["00:00:07\n", "0\N{ARABIC-INDIC DIGIT ONE}:00:07", "-1:00:00", "00:00"]
 NUMBERS = ["+33639980001", " 33639980001", "0639980001", " ", " A", "+", ""]
-TEXTS = ["", " ", 'say "x": {"x":1}', "a&b=c", "100% sure", "%41", "a+b", "=", "\0", "\r\n", "é😀", "\ud800", "null"]
-WRONG: list[Any] = [None, True, False, 0, 7, -1, 1.5, 33639980001, [], ["a"], {}, {"a": "b"}, 10**19, [[[]]]]
-VALUES = st.sampled_from([*NUMBERS, *DATES, *DURATIONS, *TEXTS, *TITLES, *ODD_TITLES, *WRONG]) | st.text(max_size=8)
+TEXTS = [
+    "",
+    " ",
+    'say "x": {"x":1}',
+    "a&b=c",
+    "100% sure",
+    "%41",
+    "a+b",
+    "=",
+    "\0",
+    "\r\n",
+    "é😀",
+    "\ud800",
+    "null",
+]
+WRONG: list[Any] = [
+    None,
+    True,
+    False,
+    0,
+    7,
+    -1,
+    1.5,
+    33639980001,
+    [],
+    ["a"],
+    {},
+    {"a": "b"},
+    10**19,
+    [[[]]],
+]
+VALUES = st.sampled_from(
+    [*NUMBERS, *DATES, *DURATIONS, *TEXTS, *TITLES, *ODD_TITLES, *WRONG]
+) | st.text(max_size=8)
 EXTRA = st.tuples(st.sampled_from([*NAMES, *ODD_NAMES]), VALUES)
 
 
@@ -186,15 +244,42 @@ ENCODINGS: list[Any] = [
     lambda text: quote(text.replace("t", "\\u0022"), safe=SAFE),
     lambda text: quote(f"[{text}]", safe=SAFE),
 ]
-AROUND = ["{}", "{}", "?{}", "token=t?{}", "a=1&{}", "{}&b=2", "{}&", "&{}", "{0}&{0}", "{}&status=%7B%7D", "status&{}"]
-PARAMETERS = ["message", "calls", "call", "clics", "click", "qualification", "status", "STATUS", "news", "sta%74us", ""]
+AROUND = [
+    "{}",
+    "{}",
+    "?{}",
+    "token=t?{}",
+    "a=1&{}",
+    "{}&b=2",
+    "{}&",
+    "&{}",
+    "{0}&{0}",
+    "{}&status=%7B%7D",
+    "status&{}",
+]
+PARAMETERS = [
+    "message",
+    "calls",
+    "call",
+    "clics",
+    "click",
+    "qualification",
+    "status",
+    "STATUS",
+    "news",
+    "sta%74us",
+    "",
+]
 
 
 @st.composite
 def perturbed_queries(draw: st.DrawFn) -> bytes:
     name, payload = draw(st.sampled_from(PUBLISHED))
     pairs = draw(perturbed_pairs([*payload.items()]))
-    fields = [f"{json.dumps(key)}:{json.dumps(value, ensure_ascii=draw(st.booleans()))}" for key, value in pairs]
+    fields = [
+        f"{json.dumps(key)}:{json.dumps(value, ensure_ascii=draw(st.booleans()))}"
+        for key, value in pairs
+    ]
     value = draw(st.sampled_from(ENCODINGS))(f"{{{','.join(fields)}}}".replace("\ud800", "\\ud800"))
     parameter = draw(st.just(name) | st.sampled_from(PARAMETERS))
     return draw(st.sampled_from(AROUND)).format(f"{parameter}={value}").encode()
@@ -215,7 +300,10 @@ def documented_queries(draw: st.DrawFn) -> bytes:
         "phone_number": st.sampled_from(NUMBERS),
     }
     place = draw(st.sampled_from(sorted(payload)))
-    return query_of(name, [(key, draw(values.get(key, odd)) if key == place else payload[key]) for key in payload])
+    return query_of(
+        name,
+        [(key, draw(values.get(key, odd)) if key == place else payload[key]) for key in payload],
+    )
 
 
 @settings(max_examples=1000, deadline=None)
@@ -257,13 +345,17 @@ def test_escapes_that_are_whole_are_undone_fast(value: bytes) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(['"a":', "a", ""]),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from('ab":'), inner, max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from('ab":'), inner, max_size=2)
+    ),
     max_leaves=6,
 )
 
 
 @given(st.dictionaries(st.sampled_from("abc"), JSON, min_size=1), st.booleans())
-def test_an_object_has_each_key_once_if_the_fast_way_says_so(payload: dict[str, Any], twice: bool) -> None:
+def test_an_object_has_each_key_once_if_the_fast_way_says_so(
+    payload: dict[str, Any], twice: bool
+) -> None:
     written = json.dumps(payload)
     document = (f'{{"a": 1, {written[1:]}' if twice else written).encode()
     keys = parsing._count_keys(json.loads(document))

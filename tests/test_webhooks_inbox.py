@@ -134,7 +134,10 @@ async def hang(event: Event) -> None:
 
 
 async def handled(
-    inbox: Inbox, act: Callable[[Event], Awaitable[object]] | None = None, count: int = 1, concurrency: int = 8
+    inbox: Inbox,
+    act: Callable[[Event], Awaitable[object]] | None = None,
+    count: int = 1,
+    concurrency: int = 8,
 ) -> Shop:
     """Work until a handler was called so often; then stop, which waits for what it is doing."""
     shop = Shop(act)
@@ -209,7 +212,8 @@ async def test_a_handler_gets_what_was_put(inbox: Inbox) -> None:
 
 async def test_an_event_that_is_longer_escaped_than_it_came_is_handled(inbox: Inbox) -> None:
     event = parse_webhook(
-        b"message=" + msgspec.json.encode({"title": "incoming_sms", "message": "\U0001f600" * 40_000})
+        b"message="
+        + msgspec.json.encode({"title": "incoming_sms", "message": "\U0001f600" * 40_000})
     )
     assert len(build_webhook(event)) > MAX_QUERY_BYTES
     await inbox.put(event)
@@ -243,7 +247,9 @@ async def test_a_request_that_cannot_be_read_is_set_aside_once(inbox: Inbox) -> 
 # What fails
 
 
-async def test_an_event_whose_handler_always_fails_is_set_aside(inbox: Inbox, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_event_whose_handler_always_fails_is_set_aside(
+    inbox: Inbox, caplog: pytest.LogCaptureFixture
+) -> None:
     """After as many attempts as were asked for; nothing of its content is told."""
     await inbox.put(SMS)
     shop = Shop(fail)
@@ -277,7 +283,9 @@ async def test_what_was_set_aside_can_be_handed_over_again(inbox: Inbox) -> None
     assert not await inbox.discard(SMS.key)
 
 
-async def test_what_was_set_aside_is_listed_in_that_order_and_not_without_end(inbox: Inbox, wall: Wall) -> None:
+async def test_what_was_set_aside_is_listed_in_that_order_and_not_without_end(
+    inbox: Inbox, wall: Wall
+) -> None:
     await inbox.put(SMS)
     for each in range(3):
         wall.time += 1
@@ -317,7 +325,11 @@ async def test_what_could_not_be_read_is_tried_once_when_handed_over_again(inbox
 
 
 POLICY = Policy(
-    retry=Retry(attempts=4, base=1.0, cap=3.0), retention=99.0, handler_timeout=1.0, lease=1.0, clock=Wall().clock
+    retry=Retry(attempts=4, base=1.0, cap=3.0),
+    retention=99.0,
+    handler_timeout=1.0,
+    lease=1.0,
+    clock=Wall().clock,
 )
 
 
@@ -337,7 +349,9 @@ def test_what_becomes_of_an_event(attempts: int, failure: str | None, ending: En
     assert ending_after(attempts, failure, POLICY) == ending
 
 
-async def test_a_failure_is_tried_again_when_its_time_has_come(open_inbox: Callable[..., Inbox], wall: Wall) -> None:
+async def test_a_failure_is_tried_again_when_its_time_has_come(
+    open_inbox: Callable[..., Inbox], wall: Wall
+) -> None:
     inbox = open_inbox(retry=Retry(attempts=3, base=60.0, cap=60.0))
     await inbox.put(SMS)
     shop = Shop(fail)
@@ -358,7 +372,9 @@ async def settled_after(inbox: Inbox, shop: Shop, count: int) -> None:
 
 
 async def several(event: Event) -> None:
-    raise ExceptionGroup(TEXT, [ValueError(TEXT), ExceptionGroup(TEXT, [KeyError(TEXT), ValueError(TEXT)])])
+    raise ExceptionGroup(
+        TEXT, [ValueError(TEXT), ExceptionGroup(TEXT, [KeyError(TEXT), ValueError(TEXT)])]
+    )
 
 
 async def cancel_itself(event: Event) -> None:
@@ -406,9 +422,13 @@ async def test_an_event_that_ends_its_process_each_time_is_set_aside(
     await inbox.put(SMS)
     policy = inbox._policy
     for each in range(3):
-        crashed = functools.partial(_rows.claim_due, owner=f"crashed {each}", places=8, policy=policy)
+        crashed = functools.partial(
+            _rows.claim_due, owner=f"crashed {each}", places=8, policy=policy
+        )
         assert await inbox._do(crashed)
-        assert not await inbox._do(lambda connection: _rows.claim_due(connection, "other", 8, policy))
+        assert not await inbox._do(
+            lambda connection: _rows.claim_due(connection, "other", 8, policy)
+        )
         wall.uptime += 31
     shop = Shop()
     async with inbox.worker(shop.router):
@@ -417,7 +437,9 @@ async def test_an_event_that_ends_its_process_each_time_is_set_aside(
     assert [found.reason for found in await inbox.set_aside()] == ["its process ended each time"]
 
 
-def test_an_interrupt_ends_the_program_and_is_not_the_events_fault(inbox: Inbox, path: Path) -> None:
+def test_an_interrupt_ends_the_program_and_is_not_the_events_fault(
+    inbox: Inbox, path: Path
+) -> None:
     async def interrupt(event: Event) -> None:
         raise KeyboardInterrupt
 
@@ -431,12 +453,16 @@ def test_an_interrupt_ends_the_program_and_is_not_the_events_fault(inbox: Inbox,
     assert rows(path, "state, attempts") == [("waiting", 0)]
 
 
-async def test_a_suspect_is_claimed_alone_and_the_least_suspected_first(inbox: Inbox, wall: Wall) -> None:
+async def test_a_suspect_is_claimed_alone_and_the_least_suspected_first(
+    inbox: Inbox, wall: Wall
+) -> None:
     """Others may be claimed beside it, as they came."""
 
     async def claim(places: int, suspects: int = 1) -> list[tuple[str, int, bool]]:
         claims = await inbox._do(
-            lambda connection: _rows.claim_due(connection, "me", places, inbox._policy, suspects=suspects)
+            lambda connection: _rows.claim_due(
+                connection, "me", places, inbox._policy, suspects=suspects
+            )
         )
         await inbox._do(functools.partial(_rows.release, owner="me"))
         return [(claimed.key, claimed.attempts, claimed.suspect) for claimed in claims]
@@ -444,7 +470,9 @@ async def test_a_suspect_is_claimed_alone_and_the_least_suspected_first(inbox: I
     second, third, fourth = (event.key for event in EVENTS[1:4])
     for each in range(2):  # the first event goes down with a process twice, the second once
         await inbox.put(EVENTS[each])
-        crashed = functools.partial(_rows.claim_due, owner=f"crashed {each}", places=8, policy=inbox._policy)
+        crashed = functools.partial(
+            _rows.claim_due, owner=f"crashed {each}", places=8, policy=inbox._policy
+        )
         await inbox._do(crashed)
         wall.uptime += 31
     for event in EVENTS[2:4]:
@@ -463,7 +491,9 @@ async def test_the_content_is_erased_when_the_event_is_done(inbox: Inbox, path: 
     assert texts_in(path.parent) == [path.name]
     await handled(inbox)
     assert texts_in(path.parent) == []
-    assert rows(path, "key, kind, query, state, owner") == [(SMS.key, "incoming_sms", None, "done", None)]
+    assert rows(path, "key, kind, query, state, owner") == [
+        (SMS.key, "incoming_sms", None, "done", None)
+    ]
 
 
 async def test_the_key_is_kept_for_the_retention(
@@ -483,13 +513,16 @@ async def test_the_key_is_kept_for_the_retention(
 
 
 @pytest.mark.parametrize(
-    ("state", "latest"), [("waiting", NOW + 60.0), ("claimed", UPTIME + 30.0), ("done", NOW + 3600.0)]
+    ("state", "latest"),
+    [("waiting", NOW + 60.0), ("claimed", UPTIME + 30.0), ("done", NOW + 3600.0)],
 )
 async def test_nothing_is_stuck_where_a_clock_begins_anew(
     open_inbox: Callable[..., Inbox], path: Path, state: str, latest: float
 ) -> None:
     """Whatever is due years from now is due as soon as it would be if it had begun now."""
-    inbox = open_inbox(retry=Retry(attempts=3, base=1.0, cap=60.0), retention=timedelta(hours=1), lease=30.0)
+    inbox = open_inbox(
+        retry=Retry(attempts=3, base=1.0, cap=60.0), retention=timedelta(hours=1), lease=30.0
+    )
     await inbox.put(SMS)
     change = "UPDATE events SET state = ?, due_at = ?, owner = 'somebody'"
     await inbox._do(lambda connection: connection.execute(change, (state, NOW + 1e9)).rowcount)
@@ -497,7 +530,9 @@ async def test_nothing_is_stuck_where_a_clock_begins_anew(
     assert rows(path, "state, due_at") == [(state, latest)]
 
 
-async def test_a_new_event_is_handled_at_once_whatever_the_clock_said(inbox: Inbox, wall: Wall) -> None:
+async def test_a_new_event_is_handled_at_once_whatever_the_clock_said(
+    inbox: Inbox, wall: Wall
+) -> None:
     await inbox.put(SMS)
     wall.time -= 1e9
     await handled(inbox)
@@ -574,7 +609,9 @@ async def test_a_handler_that_takes_long_is_cancelled_at_the_end_and_runs_again_
     assert (await handled(inbox)).seen == [SMS]
 
 
-async def test_an_inbox_may_be_closed_as_soon_as_its_worker_is_gone(inbox: Inbox, path: Path) -> None:
+async def test_an_inbox_may_be_closed_as_soon_as_its_worker_is_gone(
+    inbox: Inbox, path: Path
+) -> None:
     """Whatever the worker had to write is written by then, even if it had to wait for the disk."""
     turn = threading.Event()
     await inbox.put(SMS)
@@ -643,14 +680,18 @@ async def test_a_lease_is_renewed_while_a_handler_runs(
         for _ in range(3):
             wall.uptime += 0.02
             await renewals([SMS.key])
-            claim = functools.partial(_rows.claim_due, owner="other", places=8, policy=inbox._policy)
+            claim = functools.partial(
+                _rows.claim_due, owner="other", places=8, policy=inbox._policy
+            )
             assert await inbox._do(claim) == []
         assert rows(path, "due_at") == [(wall.uptime + 0.03,)]
         finish.set()
         await renewals([])
 
 
-async def test_a_worker_never_takes_over_what_it_is_doing(open_inbox: Callable[..., Inbox], wall: Wall) -> None:
+async def test_a_worker_never_takes_over_what_it_is_doing(
+    open_inbox: Callable[..., Inbox], wall: Wall
+) -> None:
     """Even if its event loop stood still for longer than a lease; and a clock that was put forward ends none."""
     inbox, finish = open_inbox(lease=30.0), anyio.Event()
     shop = Shop(lambda event: finish.wait())
@@ -718,7 +759,9 @@ async def test_some_places_are_for_what_failed_and_the_others_for_what_is_new(
     inbox = open_inbox(retry=Retry(attempts=3, base=1.0, cap=1.0))
 
     async def claim(places: int, **more: Any) -> list[Event]:
-        claims = await inbox._do(lambda connection: _rows.claim_due(connection, "me", places, inbox._policy, **more))
+        claims = await inbox._do(
+            lambda connection: _rows.claim_due(connection, "me", places, inbox._policy, **more)
+        )
         return [parse_webhook(claimed.query) for claimed in claims]
 
     failed, new = EVENTS[:3], EVENTS[3:]
@@ -726,7 +769,9 @@ async def test_some_places_are_for_what_failed_and_the_others_for_what_is_new(
         await inbox.put(event)
     assert await claim(8) == failed
     for event in failed:
-        move = functools.partial(_rows.move, key=event.key, owner="me", ending=Ending("waiting", 1.0), now=wall.time)
+        move = functools.partial(
+            _rows.move, key=event.key, owner="me", ending=Ending("waiting", 1.0), now=wall.time
+        )
         await inbox._do(move)
     for event in new:
         await inbox.put(event)
@@ -759,14 +804,20 @@ async def test_what_failed_and_what_is_new_take_turns(
     assert set(kinds[:5]) == set(kinds[-7:]) == {"old", "new"}
 
 
-async def test_what_is_done_is_done_whoever_claimed_it_meanwhile(open_inbox: Callable[..., Inbox]) -> None:
+async def test_what_is_done_is_done_whoever_claimed_it_meanwhile(
+    open_inbox: Callable[..., Inbox],
+) -> None:
     """All else is up to whoever has the lease."""
     inbox = open_inbox()
     await inbox.put(SMS)
     await inbox._do(lambda connection: _rows.claim_due(connection, "now", 8, inbox._policy))
     endings = [Ending("waiting"), Ending("set_aside"), Ending("done")]
     move = functools.partial(_rows.move, key=SMS.key, owner="before", now=NOW)
-    assert [await inbox._do(functools.partial(move, ending=ending)) for ending in endings] == [False, False, True]
+    assert [await inbox._do(functools.partial(move, ending=ending)) for ending in endings] == [
+        False,
+        False,
+        True,
+    ]
     assert await inbox.counts() == InboxCounts(done=1)
 
 
@@ -807,7 +858,10 @@ async def test_a_worker_outlasts_trouble_with_the_file_and_tells_of_it_once(
         move(away, path)
         await settled(inbox, InboxCounts(done=1))
     assert shop.seen == [SMS]
-    assert caplog.messages == [f"inbox: {path}: No such file or directory; the worker goes on trying"] * 2
+    assert (
+        caplog.messages
+        == [f"inbox: {path}: No such file or directory; the worker goes on trying"] * 2
+    )
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
 
@@ -851,7 +905,9 @@ async def test_a_failure_undoes_all_that_was_done_together_and_all_are_told(inbo
     assert await inbox.put(SMS)
 
 
-async def test_a_call_does_not_wait_for_a_file_that_hangs(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_call_does_not_wait_for_a_file_that_hangs(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What had not begun by then never will; what had begun is done."""
     monkeypatch.setattr(_inbox, "STORE_TIMEOUT", 0.02)
     resume, begun = threading.Event(), anyio.Event()
@@ -875,7 +931,9 @@ async def refused(call: Awaitable[object]) -> None:
         await call
 
 
-async def test_a_file_that_is_locked_is_said_to_be(inbox: Inbox, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_that_is_locked_is_said_to_be(
+    inbox: Inbox, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(opening, "BUSY_TIMEOUT", 0.01)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -968,7 +1026,9 @@ def test_a_file_that_is_no_inbox_is_refused(path: Path) -> None:
         Inbox.open(path)
 
 
-def test_a_relative_path_means_the_folder_of_the_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_path_means_the_folder_of_the_opening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with closing(Inbox.open("inbox.db")) as inbox:
         monkeypatch.chdir("/")

@@ -34,7 +34,9 @@ class TestSight:
             ([100.0, 105.0], 110.0, True),
         ],
     )
-    def test_tells_whether_an_ended_lease_is_a_crash(self, answers: list[float], now: float, may: bool) -> None:
+    def test_tells_whether_an_ended_lease_is_a_crash(
+        self, answers: list[float], now: float, may: bool
+    ) -> None:
         """With leases of ten seconds, which begin at zero."""
         sight = Sight(lease=10.0, answered_at=0.0)
         for at in answers:
@@ -44,7 +46,11 @@ class TestSight:
     def test_of_a_file_that_does_not_answer_is_not_lost_at_once(self) -> None:
         sight = Sight(lease=10.0, answered_at=0.0)
         unanswered = sight.unanswered()
-        assert (sight.answers, unanswered.answers, unanswered.answered(1.0).answers) == (True, False, True)
+        assert (sight.answers, unanswered.answers, unanswered.answered(1.0).answers) == (
+            True,
+            False,
+            True,
+        )
         assert (unanswered.may_take_over(5.0), unanswered.may_take_over(5.1)) == (True, False)
 
 
@@ -63,7 +69,9 @@ class TestPlaces:
             ([[NEW, RETRY, SUSPECT]], Quota(0, 0, 0)),
         ],
     )
-    def test_are_for_one_suspect_and_one_retry_at_a_time(self, claimed: list[list[Claim]], quota: Quota) -> None:
+    def test_are_for_one_suspect_and_one_retry_at_a_time(
+        self, claimed: list[list[Claim]], quota: Quota
+    ) -> None:
         places = Places(3)
         for claims in claimed:
             places.take(claims)

@@ -28,8 +28,15 @@ from insim_async.webhooks import (
 from insim_async.webhooks.parsing import MAX_DEPTH, MAX_DIGITS, MAX_QUERY_BYTES
 
 NUMBER = "+33639980001"
-VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "data" / "webhooks.json").read_text("utf-8"))
-SMS: dict[str, Any] = {"title": "incoming_sms", "from": NUMBER, "message": "Hello", "date": "2026-01-02"}
+VECTORS: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parent / "data" / "webhooks.json").read_text("utf-8")
+)
+SMS: dict[str, Any] = {
+    "title": "incoming_sms",
+    "from": NUMBER,
+    "message": "Hello",
+    "date": "2026-01-02",
+}
 TEXTS = [
     "100% sure",
     "50%25 off",
@@ -47,7 +54,14 @@ TEXTS = [
     "é €",
     "😀",
 ]
-TEXTS += ['","from":"+33639980002', "\x00", "\r\n\x1b[31m", "\u202e", "\ufeff", 'say "x": {"x":1,"x":2}']
+TEXTS += [
+    '","from":"+33639980002',
+    "\x00",
+    "\r\n\x1b[31m",
+    "\u202e",
+    "\ufeff",
+    'say "x": {"x":1,"x":2}',
+]
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
@@ -64,7 +78,9 @@ def plain(value: Any) -> Any:
 
 def fields_of(event: Event, names: dict[str, Any]) -> dict[str, Any]:
     seconds = event.duration.total_seconds() if isinstance(event, CallEvent) else None
-    return {name: seconds if name == "duration_s" else plain(getattr(event, name)) for name in names}
+    return {
+        name: seconds if name == "duration_s" else plain(getattr(event, name)) for name in names
+    }
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
@@ -82,7 +98,9 @@ class TestPublishedPayload:
     def test_is_built_again_as_it_came(self, vector: dict[str, Any]) -> None:
         built = build_webhook(parse_webhook(vector["query"]))
         assert parse_webhook(built) == parse_webhook(vector["query"])
-        payload = quote(json.dumps(vector["payload"], separators=(",", ":"), ensure_ascii=False), safe="!~*'()")
+        payload = quote(
+            json.dumps(vector["payload"], separators=(",", ":"), ensure_ascii=False), safe="!~*'()"
+        )
         assert built.partition("=")[2] == payload
 
     def test_has_one_key_in_any_order_spacing_and_depth(self, vector: dict[str, Any]) -> None:
@@ -101,7 +119,9 @@ def test_a_text_arrives_byte_for_byte(text: str, times: int) -> None:
     assert (event.message, event.phone_number) == (text, NUMBER)
 
 
-@pytest.mark.parametrize("text", ["a+b", "#1", "a=b", ";", "?message={", "é €", "100% sure", "%zz", "a==", "="])
+@pytest.mark.parametrize(
+    "text", ["a+b", "#1", "a=b", ";", "?message={", "é €", "100% sure", "%zz", "a==", "="]
+)
 def test_a_text_that_was_not_escaped_arrives_too(text: str) -> None:
     event = parse_webhook("message=" + json.dumps(SMS | {"message": text}, ensure_ascii=False))
     assert isinstance(event, IncomingSms)
@@ -110,7 +130,17 @@ def test_a_text_that_was_not_escaped_arrives_too(text: str) -> None:
 
 @pytest.mark.parametrize(
     "around",
-    ["{}", "?{}", "a=1&{}&b=2", "token=t?{}", "x=1&token=t?{}", "message2=x&{}", "state=%7B%7D&{}", "{}&", "&&{}"],
+    [
+        "{}",
+        "?{}",
+        "a=1&{}&b=2",
+        "token=t?{}",
+        "x=1&token=t?{}",
+        "message2=x&{}",
+        "state=%7B%7D&{}",
+        "{}&",
+        "&&{}",
+    ],
 )
 def test_the_event_is_found_among_other_parameters(around: str) -> None:
     assert parse_webhook(around.format(query(SMS))).raw == SMS
@@ -142,7 +172,9 @@ UNTITLED = {"phone_number": NUMBER, "id_sms_api": "id1", "link": "https://exampl
         ("message", {"title": None, "message": "a"}, IncomingSms),
     ],
 )
-def test_without_a_known_title_fields_and_then_the_name_decide(name: str, payload: Any, expected: type[Event]) -> None:
+def test_without_a_known_title_fields_and_then_the_name_decide(
+    name: str, payload: Any, expected: type[Event]
+) -> None:
     event = parse_webhook(query(payload, name))
     assert (type(event), event.raw) == (expected, payload)
     assert parse_webhook(build_webhook(event)) == event
@@ -178,22 +210,48 @@ def test_dates_name_their_zone_or_have_none(came: object, at: datetime | None) -
     for name in ("date", "date_status", "call_time"):
         event = parse_webhook(query({"title": "incoming_sms", name: came}))
         assert (event.at, event.raw[name]) == (at, came)
-    full = {"device_identification": "me", "title": "incoming_sms", "from": NUMBER, "message": "a", "date": came}
+    full = {
+        "device_identification": "me",
+        "title": "incoming_sms",
+        "from": NUMBER,
+        "message": "a",
+        "date": came,
+    }
     assert parse_webhook(query(full)).at == at
 
 
 @pytest.mark.parametrize(
     ("came", "seconds"),
-    [("0", 0), (0, 0), ("", 0), ("00:00:07", 7), ("1:2:3", 3723), ("100:00:00", 360000), ("75", 0), ("00:61:00", 0)],
+    [
+        ("0", 0),
+        (0, 0),
+        ("", 0),
+        ("00:00:07", 7),
+        ("1:2:3", 3723),
+        ("100:00:00", 360000),
+        ("75", 0),
+        ("00:61:00", 0),
+    ],
 )
-def test_a_duration_is_a_time_span_and_zero_where_it_cannot_be_read(came: object, seconds: int) -> None:
+def test_a_duration_is_a_time_span_and_zero_where_it_cannot_be_read(
+    came: object, seconds: int
+) -> None:
     event = parse_webhook(query({"title": "missed_call", "duration": came}, "calls"))
     assert isinstance(event, CallEvent)
-    assert (event.direction, event.duration, event.raw["duration"]) == ("missed", timedelta(seconds=seconds), came)
+    assert (event.direction, event.duration, event.raw["duration"]) == (
+        "missed",
+        timedelta(seconds=seconds),
+        came,
+    )
 
 
 def test_extra_fields_and_a_new_status_are_kept() -> None:
-    payload = {"user": "me", "status": "read", "extra": {"deep": [1, 1.5, None, True]}, "Id-SMS-API": 7}
+    payload = {
+        "user": "me",
+        "status": "read",
+        "extra": {"deep": [1, 1.5, None, True]},
+        "Id-SMS-API": 7,
+    }
     event = parse_webhook(query(payload, "status"))
     assert isinstance(event, DeliveryStatus)
     assert (event.status, event.sms_id, event.account, event.raw) == ("read", "7", "me", payload)
@@ -205,7 +263,11 @@ def nested(depth: int) -> str:
 
 @pytest.mark.parametrize("fraction", ["1", "123456", "9999994", "9999999", "123456789"])
 def test_a_date_is_the_same_however_the_event_came(fraction: str) -> None:
-    documented = {"device_identification": "me@example.com"} | SMS | {"date": f"2026-01-02T10:00:00.{fraction}Z"}
+    documented = (
+        {"device_identification": "me@example.com"}
+        | SMS
+        | {"date": f"2026-01-02T10:00:00.{fraction}Z"}
+    )
     quick, slow = parse_webhook(query(documented)), parse_webhook(query(documented | {"more": 1}))
     assert quick.at == slow.at
     assert quick.at is not None
@@ -213,7 +275,9 @@ def test_a_date_is_the_same_however_the_event_came(fraction: str) -> None:
 
 @pytest.mark.parametrize("given", [None, {"message": "{}"}, bytearray(b"message={}"), 5])
 def test_what_a_framework_made_of_a_query_is_refused(given: Any) -> None:
-    with pytest.raises(TypeError, match=f"expected the query as bytes or str.*, got {type(given).__name__}"):
+    with pytest.raises(
+        TypeError, match=f"expected the query as bytes or str.*, got {type(given).__name__}"
+    ):
         parse_webhook(given)
 
 
@@ -296,7 +360,11 @@ def test_escapes_are_undone_as_the_standard_library_does(value: bytes) -> None:
 
 @example(b'message={"title":"incoming_sms","message":"Hi"}')
 @example(b"")
-@given(st.one_of(st.binary(), st.binary().map(b"message={".__add__), st.text().map('message={"a":'.__add__)))
+@given(
+    st.one_of(
+        st.binary(), st.binary().map(b"message={".__add__), st.text().map('message={"a":'.__add__)
+    )
+)
 def test_any_bytes_are_an_event_or_refused(raw: bytes | str) -> None:
     try:
         event = parse_webhook(raw)
@@ -309,15 +377,30 @@ def test_any_bytes_are_an_event_or_refused(raw: bytes | str) -> None:
 @pytest.mark.parametrize(
     ("payload", "number", "at"),
     [
-        (SMS | {"phone_number": "+33639989999", "date_status": "2026-01-01"}, SMS["from"], SMS["date"]),
         (
-            {"title": "missed_call", "from": "+33639989999", "phone_number": NUMBER, "call_time": "2026-01-02"}
+            SMS | {"phone_number": "+33639989999", "date_status": "2026-01-01"},
+            SMS["from"],
+            SMS["date"],
+        ),
+        (
+            {
+                "title": "missed_call",
+                "from": "+33639989999",
+                "phone_number": NUMBER,
+                "call_time": "2026-01-02",
+            }
             | {"date": "2026-01-01"},
             NUMBER,
             "2026-01-02",
         ),
         (
-            {"status": "sent", "date": "2026-01-01", "date_status": "2026-01-02", "phone": "1", "phone_number": NUMBER},
+            {
+                "status": "sent",
+                "date": "2026-01-01",
+                "date_status": "2026-01-02",
+                "phone": "1",
+                "phone_number": NUMBER,
+            },
             NUMBER,
             "2026-01-02",
         ),
@@ -338,14 +421,16 @@ def test_what_is_too_deep_under_a_repeated_key_is_refused_at_any_depth() -> None
 
 
 def test_a_percent_sign_that_begins_no_escape_stays_beside_an_equals_sign() -> None:
-    query = build_webhook(IncomingSms(phone_number="+33639980001", message="a=b PERCENTzz", at=datetime(2026, 1, 2)))  # noqa: DTZ001 - as inSIM writes it
+    day = datetime(2026, 1, 2)  # noqa: DTZ001 - as inSIM writes it
+    query = build_webhook(IncomingSms(phone_number="+33639980001", message="a=b PERCENTzz", at=day))
     event = parse_webhook(query.replace("PERCENT", "%"))
     assert isinstance(event, IncomingSms)
     assert event.message == "a=b %zz"
 
 
 def test_a_duration_in_other_words_is_zero_and_kept() -> None:
-    payload = CallEvent(direction="missed", phone_number="+33639980001", account="me", at=datetime(2026, 1, 2)).raw  # noqa: DTZ001 - as inSIM writes it
+    day = datetime(2026, 1, 2)  # noqa: DTZ001 - as inSIM writes it
+    payload = CallEvent(direction="missed", phone_number="+33639980001", account="me", at=day).raw
     event = parse_webhook(query(payload | {"duration": "two hours"}, "calls"))
     assert isinstance(event, CallEvent)
     assert (event.duration, event.raw["duration"]) == (timedelta(0), "two hours")

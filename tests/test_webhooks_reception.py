@@ -56,9 +56,13 @@ class House:
         """Handle an event."""
         self.seen.append(event)
 
-    async def get(self, query: bytes | str = QUERY, path: str = PATH, method: str = "GET") -> Response:
+    async def get(
+        self, query: bytes | str = QUERY, path: str = PATH, method: str = "GET"
+    ) -> Response:
         """Send a request."""
-        return await self.reception.respond(method, path, query.encode() if isinstance(query, str) else query)
+        return await self.reception.respond(
+            method, path, query.encode() if isinstance(query, str) else query
+        )
 
     def counts(self, **counts: Any) -> None:
         """Check all counts; those that are not named are zero."""
@@ -119,7 +123,14 @@ def _no_leak(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 def facts_of(records: list[logging.LogRecord]) -> list[tuple[str, dict[str, Any]]]:
     """Return the words and the extra facts of each record at INFO."""
     return [
-        (record.getMessage(), {name: value for name, value in vars(record).items() if name not in {*USUAL, "message"}})
+        (
+            record.getMessage(),
+            {
+                name: value
+                for name, value in vars(record).items()
+                if name not in {*USUAL, "message"}
+            },
+        )
         for record in records
         if record.levelno == logging.INFO
     ]
@@ -200,7 +211,9 @@ class TestMethod:
         assert house.seen == []
         house.counts(turned_away=1)
 
-    @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "get", ""])
+    @pytest.mark.parametrize(
+        "method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "get", ""]
+    )
     async def test_others_are_told_which_is_right(self, house: House, method: str) -> None:
         answer = await house.get(method=method)
         assert (answer.status, dict(answer.headers)["allow"]) == (405, "GET, HEAD")
@@ -213,7 +226,9 @@ SOME = {"title": "incoming_sms", "from": NUMBER, "message": TEXT}
 
 
 class TestEvent:
-    @pytest.mark.parametrize("around", ["{}", "a=1&b&=&{}&c=3", f"{MANY}&{{}}", "token=t?{}", "message2=%7Bx&{}"])
+    @pytest.mark.parametrize(
+        "around", ["{}", "a=1&b&=&{}&c=3", f"{MANY}&{{}}", "token=t?{}", "message2=%7Bx&{}"]
+    )
     async def test_is_found_among_what_else_was_sent(self, house: House, around: str) -> None:
         assert (await house.get(around.replace("{}", QUERY.decode()))).status == 200
         assert house.seen == [SMS]
@@ -258,7 +273,12 @@ class TestEvent:
             await house.get(build_webhook(event))
         await house.get("")
         await house.get(path="/")
-        house.counts(received={"incoming_sms": 2, "call": 1, "delivery_status": 1}, handled=4, invalid=1, turned_away=1)
+        house.counts(
+            received={"incoming_sms": 2, "call": 1, "delivery_status": 1},
+            handled=4,
+            invalid=1,
+            turned_away=1,
+        )
 
 
 class TestHandlers:
@@ -274,7 +294,9 @@ class TestHandlers:
         assert await house.get() == Response(200, b"ok\n")
         assert done == [TEXT]
 
-    async def test_that_raise_make_it_500(self, house: House, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_that_raise_make_it_500(
+        self, house: House, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """All run, and each failure is logged once."""
 
         async def careless(event: Event) -> None:
@@ -286,7 +308,13 @@ class TestHandlers:
         assert await house.get() == Response(500, b"not handled\n")
         assert house.seen == [SMS, SMS]
         house.counts(received={"incoming_sms": 1}, failed=1)
-        assert [record.levelname for record in caplog.records] == ["ERROR", "DEBUG", "ERROR", "DEBUG", "INFO"]
+        assert [record.levelname for record in caplog.records] == [
+            "ERROR",
+            "DEBUG",
+            "ERROR",
+            "DEBUG",
+            "INFO",
+        ]
         assert facts_of(caplog.records) == [fact(SMS, "failed")]
 
     @BACKENDS
@@ -312,9 +340,9 @@ class TestHandlers:
             house.counts(received={"incoming_sms": 1}, failed=1)
 
         anyio.run(scenario, backend=backend)
-        assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [
-            "webhook incoming_sms: not handled within 0.01 s"
-        ]
+        assert [
+            record.getMessage() for record in caplog.records if record.levelno == logging.ERROR
+        ] == ["webhook incoming_sms: not handled within 0.01 s"]
         assert facts_of(caplog.records) == [fact(SMS, "failed")]
 
     @pytest.mark.parametrize(
@@ -355,7 +383,9 @@ class TestHandlers:
         assert _reception.HANDLER_TIMEOUT == 4.0
 
     @BACKENDS
-    @pytest.mark.parametrize(("ending", "status"), [(None, 200), (ValueError(TEXT), 500)], ids=["returns", "raises"])
+    @pytest.mark.parametrize(
+        ("ending", "status"), [(None, 200), (ValueError(TEXT), 500)], ids=["returns", "raises"]
+    )
     def test_that_end_though_they_were_cut_off_are_believed(
         self, monkeypatch: pytest.MonkeyPatch, backend: str, ending: Exception | None, status: int
     ) -> None:
@@ -373,7 +403,9 @@ class TestHandlers:
                         raise ending from None
 
             assert (await house.get()).status == status
-            house.counts(received={"incoming_sms": 1}, handled=int(status == 200), failed=int(status == 500))
+            house.counts(
+                received={"incoming_sms": 1}, handled=int(status == 200), failed=int(status == 500)
+            )
 
         anyio.run(scenario, backend=backend)
 
@@ -413,7 +445,9 @@ NASTY = "a\r\nERROR forged \x1b[31m\u202e\u2028\x00\x85" + TEXT
 
 
 class TestRecord:
-    async def test_is_one_for_each_event(self, house: House, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_is_one_for_each_event(
+        self, house: House, caplog: pytest.LogCaptureFixture
+    ) -> None:
         await house.get()
         assert facts_of(caplog.records) == [fact(SMS, "handled")]
         assert len(caplog.records) == 1
@@ -421,7 +455,13 @@ class TestRecord:
     @pytest.mark.parametrize(
         "payload",
         [
-            {"title": "incoming_sms", "from": NASTY, "message": NASTY, "date": NASTY, "device_identification": NASTY},
+            {
+                "title": "incoming_sms",
+                "from": NASTY,
+                "message": NASTY,
+                "date": NASTY,
+                "device_identification": NASTY,
+            },
             {"title": NASTY, NASTY: {NASTY: NASTY}},
             {"status": NASTY, "date_status": NASTY, "id_sms_api": NASTY},
             {"title": "clicked link", "link": NASTY, "id_sms_api": NASTY},
@@ -440,7 +480,9 @@ class TestRecord:
         assert len(lines) == 6
         assert [line for line in lines if not (line.isascii() and line.isprintable())] == []
 
-    async def test_costs_nothing_where_nobody_reads_it(self, house: House, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_costs_nothing_where_nobody_reads_it(
+        self, house: House, caplog: pytest.LogCaptureFixture
+    ) -> None:
         caplog.set_level(logging.WARNING, logger="insim_async")
         assert (await house.get()).status == 200
         assert caplog.records == []
@@ -457,7 +499,9 @@ class TestProbe:
         self, inbox: Inbox, caplog: pytest.LogCaptureFixture, value: object, kept: bool
     ) -> None:
         house = House(inbox if kept else None)
-        event = IncomingSms(message=TEXT, raw_json=msgspec.json.encode({**SMS.raw, SELFTEST_FIELD: value}))
+        event = IncomingSms(
+            message=TEXT, raw_json=msgspec.json.encode({**SMS.raw, SELFTEST_FIELD: value})
+        )
         raw = build_webhook(event)
         answer = await house.get(raw)
         assert (answer.status, answer.headers) == (200, (("content-type", "application/json"),))
@@ -487,7 +531,9 @@ class TestProbe:
 
 
 class TestInbox:
-    async def test_has_the_event_when_200_is_answered(self, inbox: Inbox, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_has_the_event_when_200_is_answered(
+        self, inbox: Inbox, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """Handlers get it from a worker, not within the request."""
         house = House(inbox)
         assert await house.get() == Response(200, b"ok\n")
@@ -516,8 +562,12 @@ class TestInbox:
         assert (house.seen, (await inbox.counts()).done) == ([SMS], 1)
         house.counts(received={"incoming_sms": 10}, repeated=9, handled=1)
 
-    @pytest.mark.parametrize("raw", [raw for raw in NO_EVENT.values() if 0 < len(raw) <= MAX_QUERY_BYTES])
-    async def test_sets_aside_what_is_no_event(self, inbox: Inbox, caplog: pytest.LogCaptureFixture, raw: str) -> None:
+    @pytest.mark.parametrize(
+        "raw", [raw for raw in NO_EVENT.values() if 0 < len(raw) <= MAX_QUERY_BYTES]
+    )
+    async def test_sets_aside_what_is_no_event(
+        self, inbox: Inbox, caplog: pytest.LogCaptureFixture, raw: str
+    ) -> None:
         """As it came; the same again is the same."""
         house = House(inbox)
         came = raw.encode("utf-8", "surrogatepass")
@@ -528,37 +578,54 @@ class TestInbox:
         house.counts(invalid=2)
 
     @pytest.mark.parametrize(
-        ("raw", "status"), [(b"", 400), (b"x" * MAX_QUERY_BYTES, 200), (b"x" * (MAX_QUERY_BYTES + 1), 400)]
+        ("raw", "status"),
+        [(b"", 400), (b"x" * MAX_QUERY_BYTES, 200), (b"x" * (MAX_QUERY_BYTES + 1), 400)],
     )
-    async def test_keeps_nothing_that_is_empty_or_too_long(self, inbox: Inbox, raw: bytes, status: int) -> None:
+    async def test_keeps_nothing_that_is_empty_or_too_long(
+        self, inbox: Inbox, raw: bytes, status: int
+    ) -> None:
         house = House(inbox)
         assert (await house.get(raw)).status == status
         assert len(await inbox.set_aside()) == int(status == 200)
 
     @pytest.mark.parametrize(
-        ("raw", "counts"), [(QUERY, {"received": {"incoming_sms": 1}}), (b"message=secret", {"invalid": 1})]
+        ("raw", "counts"),
+        [(QUERY, {"received": {"incoming_sms": 1}}), (b"message=secret", {"invalid": 1})],
     )
     async def test_that_cannot_be_written_is_never_answered_200(
-        self, tmp_path: Path, inbox: Inbox, caplog: pytest.LogCaptureFixture, raw: bytes, counts: dict[str, Any]
+        self,
+        tmp_path: Path,
+        inbox: Inbox,
+        caplog: pytest.LogCaptureFixture,
+        raw: bytes,
+        counts: dict[str, Any],
     ) -> None:
         house = House(inbox)
         (tmp_path / "inbox.sqlite").unlink()
         assert await house.get(raw) == Response(503, b"not stored\n")
         house.counts(**counts)
-        (error,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+        (error,) = [
+            record.getMessage() for record in caplog.records if record.levelno == logging.ERROR
+        ]
         assert "not stored: " in error
         assert facts_of(caplog.records) == ([fact(SMS, "not_stored")] if raw == QUERY else [])
 
     @pytest.mark.parametrize("raw", [QUERY, b"message=secret"])
-    async def test_that_is_closed_is_a_mistake_in_the_program(self, inbox: Inbox, raw: bytes) -> None:
+    async def test_that_is_closed_is_a_mistake_in_the_program(
+        self, inbox: Inbox, raw: bytes
+    ) -> None:
         """The server answers 500."""
         house = House(inbox)
         inbox.close()
         with pytest.raises(ConfigurationError, match="closed"):
             await house.get(raw)
 
-    @pytest.mark.parametrize(("method", "path"), [("HEAD", PATH), ("POST", PATH), ("GET", "/insim/wrong")])
-    async def test_gets_nothing_that_was_turned_away(self, inbox: Inbox, method: str, path: str) -> None:
+    @pytest.mark.parametrize(
+        ("method", "path"), [("HEAD", PATH), ("POST", PATH), ("GET", "/insim/wrong")]
+    )
+    async def test_gets_nothing_that_was_turned_away(
+        self, inbox: Inbox, method: str, path: str
+    ) -> None:
         house = House(inbox)
         for raw in (QUERY, b"message=secret"):
             await house.get(raw, path, method)

@@ -95,7 +95,10 @@ class TestSecret:
             (SECRET + "?x", "only A-Z"),
             (SECRET + "é", "only A-Z"),
             ([SECRET, "geheim über alles, sehr lang"], "only A-Z"),
-            ("hunter2", "it has less than 128 bits; make one with insim_async.webhooks.new_secret()"),
+            (
+                "hunter2",
+                "it has less than 128 bits; make one with insim_async.webhooks.new_secret()",
+            ),
             ("aB3-" * 20, "less than 128 bits"),
             ("x" * 200, "less than 128 bits"),
             ("correct-horse-battery", "less than 128 bits"),
@@ -112,7 +115,9 @@ class TestSecret:
             WebhookRouter(secret=secret)
         error = caught.value
         assert (error.__cause__, error.__context__) == (None, None)
-        assert not any(word in f"{error!r} {error}" for word in ("hunter2", SECRET, OTHER, "geheim"))
+        assert not any(
+            word in f"{error!r} {error}" for word in ("hunter2", SECRET, OTHER, "geheim")
+        )
 
     def test_is_made_new_each_time_and_stands_in_a_url(self) -> None:
         made = {new_secret() for _ in range(100)}
@@ -122,10 +127,17 @@ class TestSecret:
 
     def test_and_its_successor_are_valid_together(self) -> None:
         router = WebhookRouter(secret=(OTHER, SECRET))
-        assert [router.admits(secret) for secret in (OTHER, SECRET, OTHER + SECRET, "")] == [True, True, False, False]
+        assert [router.admits(secret) for secret in (OTHER, SECRET, OTHER + SECRET, "")] == [
+            True,
+            True,
+            False,
+            False,
+        ]
 
     @pytest.mark.parametrize("came", [OTHER, SECRET, "neither", "\udcff", "é" * 100_000])
-    def test_is_compared_with_both_whichever_it_is(self, came: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_compared_with_both_whichever_it_is(
+        self, came: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         compared: list[tuple[bytes, bytes]] = []
         compare = hmac.compare_digest
 
@@ -142,9 +154,15 @@ class TestSecret:
     async def test_is_shown_nowhere(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)
         router = WebhookRouter(secret=[SECRET, OTHER])
-        assert [router.admits(came) for came in (SECRET, OTHER, OTHER.lower())] == [True, True, False]
+        assert [router.admits(came) for came in (SECRET, OTHER, OTHER.lower())] == [
+            True,
+            True,
+            False,
+        ]
         await router.dispatch(SMS)
-        shown = f"{router!r} {vars(router)!r} {router._secrets[0]} {router.statistics()} {caplog.text}"
+        shown = (
+            f"{router!r} {vars(router)!r} {router._secrets[0]} {router.statistics()} {caplog.text}"
+        )
         assert not any(secret in shown for secret in (SECRET, OTHER, SECRET.encode().hex()))
         with pytest.raises(TypeError, match="a WebhookRouter holds a secret: it is not pickled"):
             pickle.dumps(router)
@@ -184,7 +202,9 @@ class TestOn:
             (AsyncMock(), "AsyncMock"),
         ],
     )
-    async def test_whatever_is_awaited_when_called_is_a_handler(self, handler: Any, named: str) -> None:
+    async def test_whatever_is_awaited_when_called_is_a_handler(
+        self, handler: Any, named: str
+    ) -> None:
         router = a_router()
         assert router.on(IncomingSms)(handler) is handler
         await router.dispatch(SMS)
@@ -241,7 +261,9 @@ class TestOn:
     def test_what_is_no_class_of_events_is_refused(self, kinds: Any) -> None:
         """A decorator without parentheses among them."""
         router = a_router()
-        with pytest.raises(ConfigurationError, match=r"expected classes of events, as in @router.on\(IncomingSms\)"):
+        with pytest.raises(
+            ConfigurationError, match=r"expected classes of events, as in @router.on\(IncomingSms\)"
+        ):
             router.on(*kinds)
 
     @pytest.mark.parametrize(
@@ -250,12 +272,17 @@ class TestOn:
             ([IncomingSms], ["incoming_sms"]),
             ([IncomingSms, CallEvent], ["incoming_sms", "call"]),
             ([CallEvent, IncomingSms, UnknownEvent], ["incoming_sms", "call", "unknown"]),
-            ([LinkClick, CallQualification, DeliveryStatus, UnknownEvent], [event.kind for event in EVENTS[2:]]),
+            (
+                [LinkClick, CallQualification, DeliveryStatus, UnknownEvent],
+                [event.kind for event in EVENTS[2:]],
+            ),
             ([Event], [event.kind for event in EVENTS]),
             ([IncomingSms, IncomingSms, Event], [event.kind for event in EVENTS]),
         ],
     )
-    async def test_a_handler_gets_once_what_it_is_for(self, kinds: list[type[Event]], gets: list[str]) -> None:
+    async def test_a_handler_gets_once_what_it_is_for(
+        self, kinds: list[type[Event]], gets: list[str]
+    ) -> None:
         router = a_router()
         seen: list[str] = []
 
@@ -330,7 +357,9 @@ class TestOn:
 
         assert_type(one, Callable[[IncomingSms], Coroutine[Any, Any, str]])
         assert_type(two, Callable[[IncomingSms | CallEvent], Coroutine[Any, Any, None]])
-        assert_type(three, Callable[[IncomingSms | CallEvent | LinkClick], Coroutine[Any, Any, None]])
+        assert_type(
+            three, Callable[[IncomingSms | CallEvent | LinkClick], Coroutine[Any, Any, None]]
+        )
         assert_type(every, Callable[[Event], Coroutine[Any, Any, int]])
         assert_type(await one(SMS), str)
         assert await every(SMS) == 32
@@ -364,7 +393,9 @@ class TestDispatch:
         registered("second", Event)
         registered("third", CallEvent, IncomingSms)
         await router.dispatch(SMS)
-        assert steps == [f"{name} {does}" for name in ("first", "second", "third") for does in ("begins", "ends")]
+        assert steps == [
+            f"{name} {does}" for name in ("first", "second", "third") for does in ("begins", "ends")
+        ]
 
     async def test_without_a_handler_is_content(self) -> None:
         router = a_router()
@@ -374,16 +405,26 @@ class TestDispatch:
     async def test_runs_all_and_then_raises_what_they_raised(self) -> None:
         router = a_router()
         first, second = ValueError("a"), ExceptionGroup("b", [KeyError("c")])
-        handlers = [AsyncMock(side_effect=first), AsyncMock(), AsyncMock(side_effect=second), AsyncMock()]
+        handlers = [
+            AsyncMock(side_effect=first),
+            AsyncMock(),
+            AsyncMock(side_effect=second),
+            AsyncMock(),
+        ]
         for handler in handlers:
             router.on(Event)(handler)
         with pytest.raises(ExceptionGroup) as caught:
             await router.dispatch(SMS)
-        assert (caught.value.message, caught.value.exceptions) == ("handlers of a webhook failed", (first, second))
+        assert (caught.value.message, caught.value.exceptions) == (
+            "handlers of a webhook failed",
+            (first, second),
+        )
         assert [handler.await_count for handler in handlers] == [1, 1, 1, 1]
         assert (router.statistics().handled, router.statistics().failed) == (0, 1)
 
-    @pytest.mark.parametrize("error", [asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit])
+    @pytest.mark.parametrize(
+        "error", [asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit]
+    )
     async def test_ends_where_it_is_interrupted(self, error: type[BaseException]) -> None:
         router = a_router()
         before, after = AsyncMock(side_effect=ValueError), AsyncMock()
@@ -433,7 +474,9 @@ class TestLog:
             await router.dispatch(SMS)
         return caplog.records
 
-    async def test_names_the_handler_the_event_and_the_class(self, records: list[logging.LogRecord]) -> None:
+    async def test_names_the_handler_the_event_and_the_class(
+        self, records: list[logging.LogRecord]
+    ) -> None:
         error, detail = records
         name = "TestLog.records.<locals>.careless"
         assert error.getMessage() == f"webhook incoming_sms: {name} raised ValueError"
@@ -449,13 +492,17 @@ class TestLog:
         assert found_in(text) == []
         assert re.findall(r"[\r\x1b]|\\x1b", text.replace(r"\r\n\x1b[31m{event", "{event")) == []
 
-    async def test_has_all_of_it_for_those_who_debug(self, records: list[logging.LogRecord]) -> None:
+    async def test_has_all_of_it_for_those_who_debug(
+        self, records: list[logging.LogRecord]
+    ) -> None:
         text = printed(records[1])
         assert "39980001" in text
         assert "bluedoor" in text
         assert "direct cause" in text
 
-    async def test_names_all_that_a_task_group_raised(self, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_names_all_that_a_task_group_raised(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
         async def inner(event: Event) -> None:
             raise LookupError(event.phone_number)
 
@@ -473,7 +520,9 @@ class TestLog:
         assert "raise LookupError(event.phone_number)" in text
         assert found_in(text) == []
 
-    async def test_what_is_raised_is_what_the_handler_raised(self, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_what_is_raised_is_what_the_handler_raised(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """Whoever catches it finds the traceback, and nothing of ours hangs on it."""
         router = a_router()
         router.on(Event)(AsyncMock(side_effect=ValueError("a")))

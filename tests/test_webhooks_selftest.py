@@ -61,7 +61,9 @@ def receive(url: str, inbox: Inbox | None = None) -> Reply:
     """Answer as the app does, and see to it that no handler is asked."""
     parts = urlsplit(url)
     router = WebhookRouter(secret=SECRET)
-    answer = asyncio.run(Reception(router, inbox).respond("GET", parts.path, url.partition("?")[2].encode()))
+    answer = asyncio.run(
+        Reception(router, inbox).respond("GET", parts.path, url.partition("?")[2].encode())
+    )
     assert (router.statistics().received, router.statistics().handled) == ({}, 0)
     return Reply(answer.status, answer.body)
 
@@ -116,13 +118,18 @@ class TestUrl:
     def test_that_insim_cannot_call_is_refused(self, url: str, reason: str) -> None:
         with pytest.raises(ConfigurationError, match=reason) as caught:
             read_callback(url)
-        assert not re.search("/secret$|secret[ #]|secr%", str(caught.value.args[0]).replace("/path/secret", ""))
+        assert not re.search(
+            "/secret$|secret[ #]|secr%", str(caught.value.args[0]).replace("/path/secret", "")
+        )
 
 
 def test_an_inbox_that_cannot_keep_events_is_not_praised(shelf: Inbox, tmp_path: Path) -> None:
     (tmp_path / "inbox.db").unlink()
     words_of_each = [result.words for result in found(lambda url: receive(url, shelf))]
-    assert words_of_each == ["its inbox cannot keep events, and the log of the app says why (status 503)"] * 5
+    assert (
+        words_of_each
+        == ["its inbox cannot keep events, and the log of the app says why (status 503)"] * 5
+    )
 
 
 class TestWhatArrives:
@@ -134,23 +141,37 @@ class TestWhatArrives:
             return receive(url)
 
         results = found(exchange)
-        assert [(result.kind, result.arrived, result.inbox) for result in results] == [(k, True, False) for k in KINDS]
+        assert [(result.kind, result.arrived, result.inbox) for result in results] == [
+            (k, True, False) for k in KINDS
+        ]
         targets = [len(url.removeprefix("https://app.test")) for url in called]
-        assert [f"{size:,} bytes of target arrived, answered in 0 ms" for size in targets] == [r.words for r in results]
+        assert [f"{size:,} bytes of target arrived, answered in 0 ms" for size in targets] == [
+            r.words for r in results
+        ]
         assert unquote(called[0]).count("😀") > 1600
         assert 19_000 < targets[0] < 20_000
         assert min(targets[2:4]) > 3_000
         assert all(quote(character) in url for url in called for character in "%+&#😀")
-        assert verdict(results).endswith("as they were sent; there is no inbox, handlers run within the request")
+        assert verdict(results).endswith(
+            "as they were sent; there is no inbox, handlers run within the request"
+        )
 
     def test_is_praised_in_a_line_for_each(self, shelf: Inbox) -> None:
         results = found(lambda url: receive(url, shelf))
-        assert all(re.fullmatch(r"[a-z_]{4,18} +ok: [0-9,]+ bytes .*", str(result)) for result in results)
-        assert verdict(results) == "all 5 kinds of event arrived as they were sent; an inbox keeps them"
+        assert all(
+            re.fullmatch(r"[a-z_]{4,18} +ok: [0-9,]+ bytes .*", str(result)) for result in results
+        )
+        assert (
+            verdict(results)
+            == "all 5 kinds of event arrived as they were sent; an inbox keeps them"
+        )
 
     def test_is_well_though_it_was_spelled_differently(self) -> None:
         results = found(lambda url: receive(url.replace("%", "%25")))
-        assert all(result.arrived and " arrived, spelled differently, " in result.words for result in results)
+        assert all(
+            result.arrived and " arrived, spelled differently, " in result.words
+            for result in results
+        )
 
     def test_is_never_the_same_twice(self) -> None:
         sent: set[str] = set()
@@ -164,7 +185,10 @@ class TestWhatArrives:
         assert len(sent) == 4
 
     def test_is_told_apart_from_an_earlier_test(self) -> None:
-        replies = [receive(f"{HTTPS}?message=%7B%22insim_async_check%22%3A%22{nonce}%22%7D") for nonce in "ab"]
+        replies = [
+            receive(f"{HTTPS}?message=%7B%22insim_async_check%22%3A%22{nonce}%22%7D")
+            for nonce in "ab"
+        ]
         assert replies[0].body != replies[1].body
         assert words(lambda url: replies[0])[1].startswith("altered on its way")
 
@@ -197,18 +221,26 @@ class TestWhatIsAlteredOnItsWay:
             (rewriting(lambda query: query.replace("%20", "+")), "a space becomes a plus"),
             (rewriting(lambda query: query.partition("%26")[0]), "a text ends at its &"),
             (rewriting(lambda query: query.partition("%23")[0]), "a text ends at its #"),
-            (text_rewriting(lambda text: text.encode("ascii", "replace").decode()), "characters beyond ASCII are lost"),
+            (
+                text_rewriting(lambda text: text.encode("ascii", "replace").decode()),
+                "characters beyond ASCII are lost",
+            ),
         ],
         ids=["decoded", "texts decoded", "plus", "space", "&", "#", "ASCII"],
     )
     def test_is_said_with_the_fault(self, exchange: Callable[[str], Reply], faults: str) -> None:
         said = words(exchange)
         assert faults in {re.sub(r".*\[|\]", "", line) for line in said}
-        assert said[0].startswith(("altered on its way", "not readable as an event: it was altered on its way"))
+        assert said[0].startswith(
+            ("altered on its way", "not readable as an event: it was altered on its way")
+        )
         assert verdict(found(exchange)) == "0 of 5 kinds of event arrived as they were sent"
 
     def test_is_said_without_where_even_a_plain_text_is(self) -> None:
-        assert words(text_rewriting(lambda text: text.replace("06", "+336"))) == ["altered on its way"] * 5
+        assert (
+            words(text_rewriting(lambda text: text.replace("06", "+336")))
+            == ["altered on its way"] * 5
+        )
 
     def test_is_said_when_only_the_mixture_is(self) -> None:
         said = words(lambda url: Reply(403) if "%2541" in url and "%26" in url else receive(url))
@@ -216,7 +248,13 @@ class TestWhatIsAlteredOnItsWay:
 
     def test_may_be_on_the_shelf_of_the_unreadable(self, shelf: Inbox) -> None:
         said = words(lambda url: receive(url.replace("%22", "%ff"), shelf))
-        assert said == ["not read as an event of the self-test: it was altered on its way, or the app is old"] * 5
+        assert (
+            said
+            == [
+                "not read as an event of the self-test: it was altered on its way, or the app is old"
+            ]
+            * 5
+        )
 
 
 class TestAnswer:
@@ -225,20 +263,34 @@ class TestAnswer:
         [
             (Reply(200, b"<html>welcome"), "something else answers there, with status 200"),
             (Reply(200, b'{"status": "ok"}'), "something else answers there, with status 200"),
-            (Reply(200, b'{"a":' + b"[" * 100_000), "something else answers there, with status 200"),
+            (
+                Reply(200, b'{"a":' + b"[" * 100_000),
+                "something else answers there, with status 200",
+            ),
             (Reply(401), "something in front of the app asks for a login (status 401)"),
-            (Reply(404, b"<html>"), "nothing is there: the path or the secret is wrong (status 404)"),
-            (Reply(404, b"not found\n"), "insim_async answers, but that is not its secret (status 404)"),
+            (
+                Reply(404, b"<html>"),
+                "nothing is there: the path or the secret is wrong (status 404)",
+            ),
+            (
+                Reply(404, b"not found\n"),
+                "insim_async answers, but that is not its secret (status 404)",
+            ),
             (Reply(405), "GET is not allowed there (status 405)"),
             (Reply(407), "the proxy on the way out asks for a login (status 407)"),
             (Reply(418), "refused (status 418)"),
-            (Reply(204), "something else answers there, and not with status 200, for which inSIM waits (status 204)"),
+            (
+                Reply(204),
+                "something else answers there, and not with status 200, for which inSIM waits (status 204)",
+            ),
             (Reply(429), "too many requests: inSIM must not be limited either (status 429)"),
             (CLOSED, "the connection was closed without an answer"),
             (LATE, "no answer in time: inSIM waits for five seconds"),
         ],
     )
-    def test_that_says_that_the_url_is_wrong_ends_the_check(self, reply: Reply | NoReply, meaning: str) -> None:
+    def test_that_says_that_the_url_is_wrong_ends_the_check(
+        self, reply: Reply | NoReply, meaning: str
+    ) -> None:
         assert words(lambda url: reply) == [meaning, *["not tried"] * 4]
 
     @pytest.mark.parametrize(
@@ -294,8 +346,18 @@ class TestLimit:
             (2_033, Reply(414, NGINX), ["nginx"]),
             (8_177, Reply(414, APACHE), ["Apache"]),
             (8_177, Reply(414), ["nginx", "Apache"]),
-            (8_190, Reply(400, b"Got more than 8190 bytes when reading: bytearray(b'/i"), ["aiohttp"]),
-            (8_190, Reply(400, b"Got more than 8190 bytes (9009) when reading Status line is too long."), ["aiohttp"]),
+            (
+                8_190,
+                Reply(400, b"Got more than 8190 bytes when reading: bytearray(b'/i"),
+                ["aiohttp"],
+            ),
+            (
+                8_190,
+                Reply(
+                    400, b"Got more than 8190 bytes (9009) when reading Status line is too long."
+                ),
+                ["aiohttp"],
+            ),
             (8_190, Reply(502), ["nginx", "Apache", "aiohttp"]),
             (15_300, Reply(400), ["HAProxy"]),
             (16_312, Reply(431), ["Node", "hypercorn"]),
@@ -307,7 +369,9 @@ class TestLimit:
             (3_000, LATE, []),
         ],
     )
-    def test_has_usual_culprits(self, longest: int, came: Reply | NoReply, culprits: list[str]) -> None:
+    def test_has_usual_culprits(
+        self, longest: int, came: Reply | NoReply, culprits: list[str]
+    ) -> None:
         cures = culprit(longest, came)
         assert [cure.split(": ")[0] for cure in cures.split(" or ") if culprits] == culprits
         assert culprits or cures == "a limit of some server in front of the app or of its own"
@@ -315,7 +379,11 @@ class TestLimit:
     @pytest.mark.parametrize("limit", [1_000, 4_081, 8_190, 16_312])
     @pytest.mark.parametrize(
         ("came", "said"),
-        [(Reply(414), "refused as too long (status 414)"), (CLOSED, CLOSED.words), (LATE, LATE.words)],
+        [
+            (Reply(414), "refused as too long (status 414)"),
+            (CLOSED, CLOSED.words),
+            (LATE, LATE.words),
+        ],
     )
     def test_is_found_to_the_byte(self, limit: int, came: Reply | NoReply, said: str) -> None:
         sizes: list[int] = []
@@ -340,7 +408,10 @@ class TestLimit:
         (TimeoutError("timed out"), LATE.words),
         (ConnectionResetError(104, "Connection reset by peer"), CLOSED.words),
         (BrokenPipeError(32, "Broken pipe"), CLOSED.words),
-        (http.client.RemoteDisconnected("Remote end closed connection without response"), CLOSED.words),
+        (
+            http.client.RemoteDisconnected("Remote end closed connection without response"),
+            CLOSED.words,
+        ),
         (http.client.IncompleteRead(b"secret"), CLOSED.words),
         (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), CLOSED.words),
         (http.client.BadStatusLine("secret"), "what answers there does not speak HTTP"),
@@ -348,7 +419,10 @@ class TestLimit:
         (socket.gaierror(-2, "Name or service not known"), "no address is known for that host"),
         (ConnectionRefusedError(111, "Connection refused"), "no connection (Connection refused)"),
         (OSError(101, "Network is unreachable"), "no connection (Network is unreachable)"),
-        (OSError("Tunnel connection failed: 407 secret"), "the proxy on the way out does not connect"),
+        (
+            OSError("Tunnel connection failed: 407 secret"),
+            "the proxy on the way out does not connect",
+        ),
         (UnicodeError("label empty or too long: secret"), "it cannot be called"),
         ("unknown url type: secret", "it cannot be called"),
     ],
@@ -364,7 +438,10 @@ Behaviour = Callable[[str], Awaitable[bytes]]
 
 
 def written(answer: Response) -> bytes:
-    lines = [f"HTTP/1.1 {answer.status} Whatever", *(f"{name}: {value}" for name, value in answer.headers)]
+    lines = [
+        f"HTTP/1.1 {answer.status} Whatever",
+        *(f"{name}: {value}" for name, value in answer.headers),
+    ]
     head = "\r\n".join([*lines, f"Content-Length: {len(answer.body)}", "", ""])
     return head.encode() + answer.body
 
@@ -373,7 +450,9 @@ async def well(target: str) -> bytes:
     """Answer as the app does, whether the target is a path or, to a proxy, a URL."""
     parts = urlsplit(target)
     query = target.partition("?")[2].encode()
-    return written(await Reception(WebhookRouter(secret=SECRET), None).respond("GET", parts.path, query))
+    return written(
+        await Reception(WebhookRouter(secret=SECRET), None).respond("GET", parts.path, query)
+    )
 
 
 @asynccontextmanager
@@ -542,12 +621,18 @@ class TestUvicorn:
         import uvicorn
 
         config = uvicorn.Config(
-            webhook_app(WebhookRouter(secret=secret)), http=http, log_level="critical", lifespan="off"
+            webhook_app(WebhookRouter(secret=secret)),
+            http=http,
+            log_level="critical",
+            lifespan="off",
         )
         config.load()
         server = uvicorn.Server(config)
         server.lifespan = config.lifespan_class(config)
-        with socket.create_server(("127.0.0.1", 0)) as made, socket.socket(fileno=made.detach()) as listener:
+        with (
+            socket.create_server(("127.0.0.1", 0)) as made,
+            socket.socket(fileno=made.detach()) as listener,
+        ):
             await server.startup([listener])
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
             await server.shutdown([listener])
@@ -559,7 +644,9 @@ class TestAiohttp:
         async with self.serving() as base:
             sms, *others = await over_sockets(base)
         culprit = "[aiohttp: max_line_size=32768]"
-        assert sms.words == f"above 8,190 bytes of target, refused as malformed (status 400) {culprit}"
+        assert (
+            sms.words == f"above 8,190 bytes of target, refused as malformed (status 400) {culprit}"
+        )
         assert all(result.arrived for result in others)
 
     async def test_takes_all_where_the_limit_is_raised(self) -> None:
@@ -577,7 +664,10 @@ class TestAiohttp:
         app.router.add_get("/insim/{secret}", webhook_handler(WebhookRouter(secret=SECRET)))
         runner = web.AppRunner(app, **limits)
         await runner.setup()
-        with socket.create_server(("127.0.0.1", 0)) as made, socket.socket(fileno=made.detach()) as listener:
+        with (
+            socket.create_server(("127.0.0.1", 0)) as made,
+            socket.socket(fileno=made.detach()) as listener,
+        ):
             await web.SockSite(runner, listener).start()
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
             await runner.cleanup()
@@ -590,13 +680,19 @@ class TestCommand:
             url = base.replace("http", scheme)
             code = await asyncio.to_thread(main, ["check", f"{url}/insim/{SECRET}"])
         first, *lines, last = capsys.readouterr().out.splitlines()
-        assert (code, first) == (0, f"{base}/insim/*** (the secret and all texts travel in clear: use https)")
+        assert (code, first) == (
+            0,
+            f"{base}/insim/*** (the secret and all texts travel in clear: use https)",
+        )
         assert [line.split()[:2] for line in lines] == [[kind, "ok:"] for kind in KINDS]
         assert (
-            last == "all 5 kinds of event arrived as they were sent; there is no inbox, handlers run within the request"
+            last
+            == "all 5 kinds of event arrived as they were sent; there is no inbox, handlers run within the request"
         )
 
-    async def test_ends_with_1_where_something_did_not_arrive(self, capsys: pytest.CaptureFixture[str]) -> None:
+    async def test_ends_with_1_where_something_did_not_arrive(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         async with stand_in(answering(b"HTTP/1.1 404 Not Found\r\n\r\n" + SECRET.encode())) as base:
             code = await asyncio.to_thread(main, ["check", f"{base}/insim/{SECRET}"])
         printed = "".join(capsys.readouterr())
@@ -614,17 +710,25 @@ class TestCommand:
             ["secret", SECRET],
         ],
     )
-    def test_repeats_no_wrong_argument(self, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    def test_repeats_no_wrong_argument(
+        self, arguments: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
         with pytest.raises(SystemExit) as caught:
             main(arguments)
         printed = "".join(capsys.readouterr())
         assert (caught.value.code, SECRET in printed) == (2, False)
         assert "expected: check URL, or: secret" in printed
 
-    def test_ends_with_2_for_a_url_that_cannot_be_called(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_ends_with_2_for_a_url_that_cannot_be_called(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["check", f"https://user:{SECRET}@app.test/{SECRET}"]) == 2
         printed = capsys.readouterr()
-        assert (printed.out, printed.err.startswith("URL: "), SECRET in printed.err) == ("", True, False)
+        assert (printed.out, printed.err.startswith("URL: "), SECRET in printed.err) == (
+            "",
+            True,
+            False,
+        )
 
     def test_makes_a_secret_that_the_router_takes(self) -> None:
         command = [sys.executable, "-m", "insim_async.webhooks", "secret"]

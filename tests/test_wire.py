@@ -25,7 +25,16 @@ from insim_async import (
     Status,
     _tolerant,
 )
-from insim_async._wire import Account, Message, Receipts, fast, matching, read_call, read_contacts, read_receipts
+from insim_async._wire import (
+    Account,
+    Message,
+    Receipts,
+    fast,
+    matching,
+    read_call,
+    read_contacts,
+    read_receipts,
+)
 from insim_async._wire.answers import receipt_rows, result_rows
 
 DATA = Path(__file__).parent / "data"
@@ -38,7 +47,13 @@ def vectors(name: str) -> list[Any]:
 
 
 def plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else list(value) if isinstance(value, tuple) else value
+    return (
+        value.isoformat()
+        if isinstance(value, datetime)
+        else list(value)
+        if isinstance(value, tuple)
+        else value
+    )
 
 
 def encoded(value: object) -> bytes:
@@ -68,7 +83,9 @@ def test_a_subclass_of_text_is_written_as_text() -> None:
     account = Account(Markup("me"), Markup("key"))
     assert json.loads(account.messages([message]))["messages"][0]["message"] == "Hello"
     assert (
-        json.loads(account.contacts([Contact(NUMBERS[0], first_name=Markup("Zoé"))]))["contacts"][0]["firstname"]
+        json.loads(account.contacts([Contact(NUMBERS[0], first_name=Markup("Zoé"))]))["contacts"][
+            0
+        ]["firstname"]
         == "Zoé"
     )
     assert json.loads(account.call(Markup(NUMBERS[0])))["header"]["phone_number"] == NUMBERS[0]
@@ -99,7 +116,14 @@ class TestRequests:
         first, second = vector["request_messages"]
         body = Account("me", "key").messages(
             [
-                Message(first["phone_number"], first["message"], "id0", first["url"], 2, first["date_to_send"]),
+                Message(
+                    first["phone_number"],
+                    first["message"],
+                    "id0",
+                    first["url"],
+                    2,
+                    first["date_to_send"],
+                ),
                 Message(second["phone_number"], second["message"], "id1"),
             ]
         )
@@ -107,26 +131,46 @@ class TestRequests:
             "header": {"login": "me", "accessKey": "key"},
             "messages": [
                 first | {"id_sms_api": "id0", "priorite": 2},
-                {"phone_number": second["phone_number"], "message": second["message"], "id_sms_api": "id1"},
+                {
+                    "phone_number": second["phone_number"],
+                    "message": second["message"],
+                    "id_sms_api": "id1",
+                },
             ],
         }
 
     def test_contacts(self) -> None:
         body = Account("me", "key").contacts(
-            [Contact(NUMBERS[0]), Contact(NUMBERS[1], first_name="A", last_name="B", address="C", email="D")]
+            [
+                Contact(NUMBERS[0]),
+                Contact(NUMBERS[1], first_name="A", last_name="B", address="C", email="D"),
+            ]
         )
         assert json.loads(body)["contacts"] == [
             {"phone_number": NUMBERS[0], "firstname": "", "lastname": ""},
-            {"phone_number": NUMBERS[1], "firstname": "A", "lastname": "B", "adress": "C", "email": "D"},
+            {
+                "phone_number": NUMBERS[1],
+                "firstname": "A",
+                "lastname": "B",
+                "adress": "C",
+                "email": "D",
+            },
         ]
 
     def test_a_call_has_everything_in_its_header(self) -> None:
         assert json.loads(Account("me", "key").call(NUMBERS[0])) == {
-            "header": {"login": "me", "accessKey": "key", "type": "clicToCall", "phone_number": NUMBERS[0]}
+            "header": {
+                "login": "me",
+                "accessKey": "key",
+                "type": "clicToCall",
+                "phone_number": NUMBERS[0],
+            }
         }
 
     def test_a_dry_run_says_so(self) -> None:
-        assert json.loads(Account("me", "key", dry_run=True).messages([]))["header"]["mode"] == "test"
+        assert (
+            json.loads(Account("me", "key", dry_run=True).messages([]))["header"]["mode"] == "test"
+        )
 
     @given(st.text(st.characters(exclude_categories=["Cs"])))
     def test_any_text_goes_out_as_it_is(self, text: str) -> None:
@@ -154,7 +198,13 @@ OLDER = {
 class TestOtherSpellings:
     @pytest.mark.parametrize(
         "answer",
-        [[OLDER], OLDER, {"data": [OLDER]}, {"data": {"data": [OLDER]}}, {"Data": OLDER, "envoi": 1}],
+        [
+            [OLDER],
+            OLDER,
+            {"data": [OLDER]},
+            {"data": {"data": [OLDER]}},
+            {"Data": OLDER, "envoi": 1},
+        ],
         ids=["a list", "an object", "in data", "twice in data", "an object in data"],
     )
     def test_a_receipt_in_the_older_spelling(self, answer: object) -> None:
@@ -199,13 +249,17 @@ class TestOtherSpellings:
             ({"error": 0}, "errors", ()),
         ],
     )
-    def test_a_receipt_that_differs_in_one_field(self, changes: dict[str, Any], name: str, value: object) -> None:
+    def test_a_receipt_that_differs_in_one_field(
+        self, changes: dict[str, Any], name: str, value: object
+    ) -> None:
         (receipt,) = receipt_rows(encoded([row() | changes])).receipts
         assert getattr(receipt, name) == value
 
     @pytest.mark.parametrize("spelling", ["firstname", "first_name", "firstName", "FIRST_NAME"])
     def test_a_contact_in_any_spelling(self, spelling: str) -> None:
-        (result,) = result_rows(encoded([{spelling: "Zoé", "phone": NUMBERS[0], "RESULT": "success", "id": 5}]))
+        (result,) = result_rows(
+            encoded([{spelling: "Zoé", "phone": NUMBERS[0], "RESULT": "success", "id": 5}])
+        )
         assert result == ContactResult(NUMBERS[0], "Zoé", ok=True, extra={"id": 5})
 
     def test_a_call_as_one_object(self) -> None:
@@ -227,7 +281,8 @@ class TestMoreFields:
         read = read_receipts(MESSAGES[:2], body)
         assert read.errors is None or set(read.errors) == {None}
         assert [receipt.extra for receipt in read.receipts if receipt] == [
-            {name: value for name, value in (changes | {"cost": cost}).items() if name != "sent"} for cost in (5, 6)
+            {name: value for name, value in (changes | {"cost": cost}).items() if name != "sent"}
+            for cost in (5, 6)
         ]
         assert all(receipt == SmsReceipt(**facts(receipt)) for receipt in read.receipts)
 
@@ -262,14 +317,19 @@ class TestJson:
         ids=["to the letter", "with more", "twice", "in other words"],
     )
     def test_is_the_documented_row(self, changes: dict[str, Any], more: dict[str, Any]) -> None:
-        for receipt in read_receipts(MESSAGES[:2], encoded([row(0) | changes, row(1) | changes])).receipts:
+        for receipt in read_receipts(
+            MESSAGES[:2], encoded([row(0) | changes, row(1) | changes])
+        ).receipts:
             assert receipt is not None
             for _ in range(2):
                 written = msgspec.json.encode(receipt)
                 documented = {"sent": True, "sent_time": "2025-10-29T10:16:10.541000Z"}
                 assert json.loads(written) == row(int(receipt.sms_id[-1])) | documented | more
                 assert msgspec.json.decode(written, type=SmsReceipt) == receipt
-                assert set(receipt.extra) == set(changes) - {"sent", "sent_time"}  # and it has been looked at
+                assert set(receipt.extra) == set(changes) - {
+                    "sent",
+                    "sent_time",
+                }  # and it has been looked at
 
     def test_says_why_it_was_not_sent(self) -> None:
         (receipt,) = receipt_rows(encoded([row(sent=0, error=["#003"])])).receipts
@@ -278,7 +338,9 @@ class TestJson:
 
 def facts(receipt: SmsReceipt | None) -> dict[str, Any]:
     assert receipt is not None
-    return {name: getattr(receipt, name) for name in SmsReceipt.__struct_fields__ if name != "_more"}
+    return {
+        name: getattr(receipt, name) for name in SmsReceipt.__struct_fields__ if name != "_more"
+    }
 
 
 @pytest.mark.parametrize("decode", [receipt_rows, result_rows, read_call])
@@ -406,7 +468,9 @@ MATCHES: dict[str, tuple[Any, list[object] | None]] = {
 
 
 @pytest.mark.parametrize(("answer", "expected"), MATCHES.values(), ids=MATCHES)
-def test_receipts_are_matched_by_id_else_by_position_and_number(answer: Any, expected: list[object] | None) -> None:
+def test_receipts_are_matched_by_id_else_by_position_and_number(
+    answer: Any, expected: list[object] | None
+) -> None:
     if expected is None:
         with pytest.raises(ValueError, match="no receipt"):
             read_receipts(MESSAGES, encoded(answer))
@@ -426,7 +490,9 @@ OF_ONE_NUMBER: dict[str, tuple[Any, list[object]]] = {
 
 
 @pytest.mark.parametrize(("rows", "expected"), OF_ONE_NUMBER.values(), ids=OF_ONE_NUMBER)
-def test_of_two_messages_to_one_number_none_takes_the_others_receipt(rows: Any, expected: list[object]) -> None:
+def test_of_two_messages_to_one_number_none_takes_the_others_receipt(
+    rows: Any, expected: list[object]
+) -> None:
     assert statuses(read_receipts(TWINS, encoded(rows))) == expected
 
 
@@ -439,7 +505,9 @@ LIKE_PLACEHOLDERS: dict[str, tuple[Any, list[object]]] = {
 
 
 @pytest.mark.parametrize(("rows", "expected"), LIKE_PLACEHOLDERS.values(), ids=LIKE_PLACEHOLDERS)
-def test_an_id_that_could_be_a_placeholder_counts_where_the_number_says_so(rows: Any, expected: list[object]) -> None:
+def test_an_id_that_could_be_a_placeholder_counts_where_the_number_says_so(
+    rows: Any, expected: list[object]
+) -> None:
     assert statuses(read_receipts(OWN_IDS, encoded(rows))) == expected
 
 
@@ -485,7 +553,24 @@ def slowly(body: bytes, messages: list[Message]) -> Receipts | None:
         return read_receipts(messages, body)
 
 
-ODD: list[Any] = [1, 0, "1", "0", 1.0, 2.5, True, None, "", "x", [], {}, ["#003"], 1702120112, NUMBERS[0], "5"]
+ODD: list[Any] = [
+    1,
+    0,
+    "1",
+    "0",
+    1.0,
+    2.5,
+    True,
+    None,
+    "",
+    "x",
+    [],
+    {},
+    ["#003"],
+    1702120112,
+    NUMBERS[0],
+    "5",
+]
 VALUES = st.sampled_from(ODD)
 NAMES = sorted(
     {spelling for name in row() for spelling in _tolerant.spellings(name)}
@@ -493,7 +578,9 @@ NAMES = sorted(
     | _tolerant.spellings("errors")
     | _tolerant.spellings("error")
 )
-CHANGES = st.dictionaries(st.one_of(st.sampled_from(sorted(row())), st.sampled_from(NAMES)), VALUES, max_size=3)
+CHANGES = st.dictionaries(
+    st.one_of(st.sampled_from(sorted(row())), st.sampled_from(NAMES)), VALUES, max_size=3
+)
 
 
 @given(st.lists(CHANGES, min_size=1, max_size=3))
@@ -508,7 +595,16 @@ def test_the_short_way_reads_receipts_as_the_long_one(changes: list[dict[str, An
         assert [each.extra for each in read.receipts if each] == [each.extra for each in quickly]
 
 
-RESULT_NAMES = ["firstname", "lastname", "phonenumber", "first_name", "last_name", "phone_number", "adress", "email"]
+RESULT_NAMES = [
+    "firstname",
+    "lastname",
+    "phonenumber",
+    "first_name",
+    "last_name",
+    "phone_number",
+    "adress",
+    "email",
+]
 RESULTS = st.fixed_dictionaries(
     {"result": st.sampled_from(["success", "failed", "", 1])},
     optional={
@@ -528,7 +624,9 @@ def test_the_short_way_reads_results_as_the_long_one(results: list[dict[str, Any
 
 @pytest.mark.parametrize("vector", vectors("contact"))
 def test_results_as_documented_go_the_short_way(vector: dict[str, Any]) -> None:
-    assert fast.plain_results(encoded(vector["response"])) == result_rows(encoded(vector["response"]))
+    assert fast.plain_results(encoded(vector["response"])) == result_rows(
+        encoded(vector["response"])
+    )
 
 
 @pytest.mark.parametrize(
@@ -539,7 +637,9 @@ def test_results_as_documented_go_the_short_way(vector: dict[str, Any]) -> None:
         ({"id": 1}, ("Zoé", NUMBERS[0]), {"id": 1}),
     ],
 )
-def test_results_in_both_spellings_are_looked_at(mixed: Any, known: tuple[str, str], extra: dict[str, Any]) -> None:
+def test_results_in_both_spellings_are_looked_at(
+    mixed: Any, known: tuple[str, str], extra: dict[str, Any]
+) -> None:
     success = {"firstname": "Zoé", "lastname": "", "phonenumber": NUMBERS[0], "result": "success"}
     body = encoded({"data": {"contact": [success | mixed]}})
     assert fast.plain_results(body) is None
@@ -581,15 +681,23 @@ MASKED = "+XXXXXXXXX"
         "contradictory",
     ],
 )
-def test_results_are_matched_by_position_else_by_number(results: Any, expected: list[bool | None]) -> None:
-    rows = [{"phone_number": number, "result": "success" if ok else "failed"} for number, ok in results]
+def test_results_are_matched_by_position_else_by_number(
+    results: Any, expected: list[bool | None]
+) -> None:
+    rows = [
+        {"phone_number": number, "result": "success" if ok else "failed"} for number, ok in results
+    ]
     found = read_contacts(CONTACTS, encoded({"data": {"contact": rows}} if rows else []))
     assert [result and result.ok for result in found] == expected
     assert all(result is None or (result.error is None) == result.ok for result in found)
 
 
 def test_a_contact_that_was_refused_says_why() -> None:
-    (vector,) = (each for each in json.loads((DATA / "contact.json").read_text("utf-8")) if each["name"] == "failure")
+    (vector,) = (
+        each
+        for each in json.loads((DATA / "contact.json").read_text("utf-8"))
+        if each["name"] == "failure"
+    )
     (result,) = read_contacts(CONTACTS[:1], encoded(vector["response"]))
     assert result is not None
     assert isinstance(result.error, Refused)
@@ -608,7 +716,8 @@ def test_a_wrapper_that_says_no_makes_results_worthless() -> None:
 
 
 @pytest.mark.parametrize(
-    ("errors", "ok", "warnings"), [(["#001"], False, ()), (["#004"], True, ("#004",)), (["3"], False, ())]
+    ("errors", "ok", "warnings"),
+    [(["#001"], False, ()), (["#004"], True, ("#004",)), (["3"], False, ())],
 )
 @pytest.mark.parametrize("name", ["phonenumber", "PHONE"])
 def test_a_contact_is_not_ok_beside_an_error_that_keeps_it_out(
@@ -620,7 +729,11 @@ def test_a_contact_is_not_ok_beside_an_error_that_keeps_it_out(
 
 @pytest.mark.parametrize(
     ("answer", "words"),
-    [([], "no result in it"), ([{}], "no result in it"), ([{"result": "success"}] * 2, "more than one result in it")],
+    [
+        ([], "no result in it"),
+        ([{}], "no result in it"),
+        ([{"result": "success"}] * 2, "more than one result in it"),
+    ],
 )
 def test_an_answer_to_a_call_holds_one_result(answer: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
@@ -660,7 +773,11 @@ def test_what_the_server_says_in_words_is_kept_and_not_repeated() -> None:
         ({"sent": 0, "error": [1]}, AuthenticationFailed, "authentication failed"),
         ({"error": ["footer added"]}, OutcomeUnknown, "sent it, and that there was an error"),
         ({"error": ["#003"]}, OutcomeUnknown, "sent it, and that there was an error"),
-        ({"sent": 0, "error": ["#003", "no credit"]}, Refused, r"#003 \(.*\), in words, which stand in the receipt"),
+        (
+            {"sent": 0, "error": ["#003", "no credit"]},
+            Refused,
+            r"#003 \(.*\), in words, which stand in the receipt",
+        ),
     ],
 )
 def test_a_refusal_says_why(changes: dict[str, Any], kind: type[Exception], words: str) -> None:

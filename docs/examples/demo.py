@@ -1,7 +1,8 @@
 """A small campaign from a real-life contact list, against a sandbox that plays inSIM: no account needed.
 
-It reads ``clients.csv``, adds the contacts, sends each a tracked link, starts one call, and compares what the client
-reported with what the sandbox counted. The exit code is 0 only if every message was processed exactly once.
+It reads ``clients.csv``, adds the contacts, sends each a tracked link, starts one call, and
+compares what the client reported with what the sandbox counted. The exit code is 0 only if every
+message was processed exactly once.
 """
 
 import asyncio
@@ -40,7 +41,8 @@ def main() -> int:
 def running_sandbox() -> Iterator[tuple[str, str, str]]:
     """Run a sandbox as its own process on a free port; give its URL, login and key once it is ready.
 
-    It stops when its standard input ends: at the end of the block, and also if this process is killed.
+    It stops when its standard input ends: at the end of the block, and also if this process is
+    killed.
     """
     command = [sys.executable, "-m", "insim_async.sandbox", "--port", "0", "--until-eof"]
     pipe = subprocess.PIPE
@@ -74,7 +76,12 @@ def tracked_link(contact: Contact) -> Sms:
 
 async def send(insim: AsyncInSim, messages: Sequence[Sms]) -> BulkReport:
     """Send all messages behind a progress bar."""
-    columns = TextColumn("Sending"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}")
+    columns = (
+        TextColumn("Sending"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+    )
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("", total=len(messages))
 
@@ -97,7 +104,9 @@ def show_list(contacts: Sequence[Contact], refused: Sequence[Refusal]) -> None:
     lines: defaultdict[str, list[str]] = defaultdict(list)
     for refusal in refused:
         reason, _, earlier = refusal.reason.partition("same number as line ")
-        lines[reason or "same number as an earlier line"].append(f"{refusal.line}{earlier and f'={earlier}'}")
+        lines[reason or "same number as an earlier line"].append(
+            f"{refusal.line}{earlier and f'={earlier}'}"
+        )
     table = Table("Rows", "Refused because", "Lines", title="Refused rows", title_justify="left")
     for reason, numbers in sorted(lines.items(), key=lambda item: -len(item[1])):
         table.add_row(str(len(numbers)), reason, ", ".join(numbers))
@@ -108,7 +117,12 @@ def show_receipts(receipts: Sequence[SmsReceipt]) -> None:
     """Print the first receipts, numbers masked."""
     table = Table("Id", "To", "Parts", "Text as sent", title="Some receipts", title_justify="left")
     for receipt in receipts[:4]:
-        table.add_row(f"…{receipt.sms_id[-8:]}", masked(receipt.phone_number), str(receipt.parts), receipt.message)
+        table.add_row(
+            f"…{receipt.sms_id[-8:]}",
+            masked(receipt.phone_number),
+            str(receipt.parts),
+            receipt.message,
+        )
     console.print("", table, "")
 
 
@@ -117,7 +131,9 @@ def masked(number: str) -> str:
     return number[:-4] + "••••"
 
 
-def show_report(added: Sequence[ContactResult], report: BulkReport, *, called: bool, seconds: float) -> None:
+def show_report(
+    added: Sequence[ContactResult], report: BulkReport, *, called: bool, seconds: float
+) -> None:
     """Print how many of each there were."""
     parts = sum(outcome.receipt.parts for outcome in report.outcomes if outcome.receipt is not None)
     console.print(
@@ -135,7 +151,9 @@ def has_warning(result: ContactResult) -> bool:
     return result.ok and bool(result.warnings)
 
 
-def show_agreement(added: Sequence[ContactResult], report: BulkReport, state: Mapping[str, Any]) -> bool:
+def show_agreement(
+    added: Sequence[ContactResult], report: BulkReport, state: Mapping[str, Any]
+) -> bool:
     """Print and return whether the sandbox counted what the client reported: each message processed once."""
     sent = [outcome.receipt.sms_id for outcome in report.outcomes if outcome.receipt is not None]
     agreed: bool = (
@@ -144,7 +162,9 @@ def show_agreement(added: Sequence[ContactResult], report: BulkReport, state: Ma
         and state["counts"]["contacts"] == sum(result.ok for result in added)
         and state["counts"]["calls"] == 1
     )
-    console.print(f"Sandbox: {'every message processed exactly once' if agreed else 'IT COUNTED SOMETHING ELSE'}")
+    console.print(
+        f"Sandbox: {'every message processed exactly once' if agreed else 'IT COUNTED SOMETHING ELSE'}"
+    )
     return agreed
 
 

@@ -30,12 +30,16 @@ def create_router(secret: str, insim: AsyncInSim, log: SmsLog) -> WebhookRouter:
         if not await asyncio.to_thread(log.begin, sms_id):
             return  # seen before: the reply has left, or may have
         try:
-            await insim.send_sms(sms.phone_number, "Ouvert du mardi au samedi, de 9 h à 18 h.", sms_id=sms_id)
+            await insim.send_sms(
+                sms.phone_number, "Ouvert du mardi au samedi, de 9 h à 18 h.", sms_id=sms_id
+            )
         except (AuthenticationFailed, ConfigurationError, NotSent):
             await asyncio.to_thread(log.forget, sms_id)
             raise  # nothing left: the inbox hands the SMS over again, later
         except (InvalidMessage, Refused, OutcomeUnknown) as error:
-            logger.warning("%s: %s", sms_id, error)  # another try would be refused too, or be a second reply
+            logger.warning(
+                "%s: %s", sms_id, error
+            )  # another try would be refused too, or be a second reply
 
     @router.on(DeliveryStatus)
     async def keep(report: DeliveryStatus) -> None:

@@ -28,7 +28,9 @@ async def connected(sandbox: Sandbox) -> AsyncIterator[AsyncInSim]:
     transport = httpx.ASGITransport(app=sandbox_app(sandbox))
     async with (
         httpx.AsyncClient(transport=transport) as http_client,
-        AsyncInSim("me@example.com", "a-made-up-key", base_url="http://localhost", http_client=http_client) as insim,
+        AsyncInSim(
+            "me@example.com", "a-made-up-key", base_url="http://localhost", http_client=http_client
+        ) as insim,
     ):
         yield insim
 

@@ -11,7 +11,13 @@ from sms_log import SmsLog
 
 from insim_async import AsyncInSim
 from insim_async.sandbox import Fault, Sandbox, sandbox_app
-from insim_async.webhooks import DeliveryStatus, IncomingSms, WebhookRouter, build_webhook, new_secret
+from insim_async.webhooks import (
+    DeliveryStatus,
+    IncomingSms,
+    WebhookRouter,
+    build_webhook,
+    new_secret,
+)
 from insim_async.webhooks.asgi import webhook_app
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +45,9 @@ async def listening(sandbox: Sandbox, log: SmsLog) -> AsyncIterator[WebhookRoute
     transport = httpx.ASGITransport(app=sandbox_app(sandbox))
     async with (
         httpx.AsyncClient(transport=transport) as http_client,
-        AsyncInSim("me@example.com", "a-made-up-key", base_url="http://localhost", http_client=http_client) as insim,
+        AsyncInSim(
+            "me@example.com", "a-made-up-key", base_url="http://localhost", http_client=http_client
+        ) as insim,
     ):
         yield create_router(SECRET, insim, log)
 
@@ -48,7 +56,11 @@ async def test_whoever_asks_twice_is_told_twice_but_an_event_that_is_repeated_is
     sandbox: Sandbox, log: SmsLog
 ) -> None:
     async with listening(sandbox, log) as router:
-        for question in (QUESTION, QUESTION, IncomingSms(phone_number="+33639980001", message="HORAIRES")):
+        for question in (
+            QUESTION,
+            QUESTION,
+            IncomingSms(phone_number="+33639980001", message="HORAIRES"),
+        ):
             await router.dispatch(question)
     assert len(sandbox.messages) == 2
 
@@ -61,7 +73,9 @@ async def test_a_reply_that_may_have_left_is_not_sent_again(sandbox: Sandbox, lo
     assert len(sandbox.messages) == 1
 
 
-async def test_a_reply_that_did_not_leave_is_sent_when_the_event_comes_again(sandbox: Sandbox, log: SmsLog) -> None:
+async def test_a_reply_that_did_not_leave_is_sent_when_the_event_comes_again(
+    sandbox: Sandbox, log: SmsLog
+) -> None:
     sandbox.order(Fault(status=401))
     async with listening(sandbox, log) as router:
         with pytest.raises(ExceptionGroup):
@@ -70,7 +84,9 @@ async def test_a_reply_that_did_not_leave_is_sent_when_the_event_comes_again(san
     assert len(sandbox.messages) == 1
 
 
-@pytest.mark.parametrize("order", [("sent", "received"), ("received", "sent"), ("received", "failed", "received")])
+@pytest.mark.parametrize(
+    "order", [("sent", "received"), ("received", "sent"), ("received", "failed", "received")]
+)
 async def test_of_all_reports_the_one_that_says_most_is_kept(
     order: tuple[str, ...], sandbox: Sandbox, log: SmsLog
 ) -> None:

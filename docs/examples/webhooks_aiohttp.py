@@ -21,9 +21,13 @@ async def run_handlers(_: web.Application) -> AsyncIterator[None]:
         yield
 
 
-app = web.Application(handler_args={"max_line_size": 65_536})  # by default 8,190 bytes: too few for a long SMS
+app = web.Application(
+    handler_args={"max_line_size": 65_536}
+)  # by default 8,190 bytes: too few for a long SMS
 app.cleanup_ctx.append(run_handlers)
 app.router.add_get("/insim/{secret}", webhook_handler(router, inbox=inbox))
 
 if __name__ == "__main__":
-    web.run_app(app, host="127.0.0.1", port=8000, access_log=None)  # an access log would hold the secret
+    web.run_app(
+        app, host="127.0.0.1", port=8000, access_log=None
+    )  # an access log would hold the secret

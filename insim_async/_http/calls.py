@@ -1,10 +1,12 @@
 """A call to make, and what becomes of it: what an answer means, what a failure proves, whether to try again.
 
-All of it is decided here, by functions without I/O: "why was this not retried?" is answered in this file.
+All of it is decided here, by functions without I/O: "why was this not retried?" is answered in this
+file.
 
-"Not sent" is provable only up to the first byte of our own request. httpcore announces that byte through the ``trace``
-extension. A transport that announces nothing (a mock, another HTTP stack) proves nothing by its silence, and nothing by
-the class of what it raises: ``httpx_aiohttp`` raises ``ConnectTimeout`` when a server hangs up after the whole body.
+"Not sent" is provable only up to the first byte of our own request. httpcore announces that byte
+through the ``trace`` extension. A transport that announces nothing (a mock, another HTTP stack)
+proves nothing by its silence, and nothing by the class of what it raises: ``httpx_aiohttp`` raises
+``ConnectTimeout`` when a server hangs up after the whole body.
 """
 
 from __future__ import annotations
@@ -31,11 +33,27 @@ from insim_async.errors import (
 )
 from insim_async.timing import Clock, Retry
 
-__all__ = ["Again", "Call", "Failure", "chain_of", "decide", "judge", "loss", "proves_itself", "words_of"]
+__all__ = [
+    "Again",
+    "Call",
+    "Failure",
+    "chain_of",
+    "decide",
+    "judge",
+    "loss",
+    "proves_itself",
+    "words_of",
+]
 
 T = TypeVar("T")
 
-_RAISED_BEFORE_SENDING = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
+_RAISED_BEFORE_SENDING = {
+    "ConnectError",
+    "ConnectTimeout",
+    "PoolTimeout",
+    "ProxyError",
+    "UnsupportedProtocol",
+}
 _RAISED_BY_MOCKS = {"SideEffectError"}  # what respx puts around an error that a test ordered
 
 
@@ -45,11 +63,13 @@ class Call(Unshown, Generic[T], frozen=True, kw_only=True):
     Args:
         path: Behind the base URL.
         body: JSON, with the access key in it.
-        decode: Makes the value of a 2xx answer; raises ValueError where the answer is not what it should be.
+        decode: Makes the value of a 2xx answer; raises ValueError where the answer is not what it
+            should be.
         count: How many messages it carries, for the pace.
-        repeatable: Whether doing it twice does no harm, so that it is tried again whatever happened.
-        waits_are_free: Whether waiting for a slot, the pace or a pause is no part of the deadline, which then holds for
-            each attempt: what bulk calls need, where waiting is the point.
+        repeatable: Whether doing it twice does no harm, so that it is tried again whatever
+            happened.
+        waits_are_free: Whether waiting for a slot, the pace or a pause is no part of the deadline,
+            which then holds for each attempt: what bulk calls need, where waiting is the point.
     """
 
     path: str
@@ -75,7 +95,9 @@ class Failure(Struct, frozen=True):
     again: Again
 
 
-def decide(failure: Failure, attempt: int, call: Call[T], retry: Retry, chance: float) -> float | None:
+def decide(
+    failure: Failure, attempt: int, call: Call[T], retry: Retry, chance: float
+) -> float | None:
     """Return how many seconds to wait for the next attempt; None if there is none.
 
     Args:
@@ -95,21 +117,28 @@ def decide(failure: Failure, attempt: int, call: Call[T], retry: Retry, chance: 
 def judge(answer: Answer, call: Call[T], clock: Clock) -> T | Failure:
     """Say what an answer means; the body of a 2xx is the call's own to read.
 
-    A redirect is never followed, and says that the address is wrong; but 303 says that the request was carried out and
-    that its result is elsewhere (RFC 9110, 15.4.4). A 403 that is no JSON is the page of a firewall, about one text
-    and not about the account.
+    A redirect is never followed, and says that the address is wrong; but 303 says that the request
+    was carried out and that its result is elsewhere (RFC 9110, 15.4.4). A 403 that is no JSON is
+    the page of a firewall, about one text and not about the account.
     """
     status = answer.status
     if 200 <= status < 300:
         return _value_of(answer, call)
     said = f"the server answered {status}: {excerpt(answer.body, call.body)}".rstrip(": ")
     if status == 429:
-        return Failure(RateLimited(said, retry_after=_retry_after(answer.headers, clock)), Again.SAFE)
+        return Failure(
+            RateLimited(said, retry_after=_retry_after(answer.headers, clock)), Again.SAFE
+        )
     if status == 401 or (status == 403 and _is_json(answer)):
-        refusal = AuthenticationFailed(f"{said} (are login and access key right?)", status_code=status)
+        refusal = AuthenticationFailed(
+            f"{said} (are login and access key right?)", status_code=status
+        )
         return Failure(refusal, Again.NEVER)
     if status in {404, 405} or (status < 400 and status != 303):
-        return Failure(ConfigurationError(f"{said} (is base_url right? redirects are not followed)"), Again.NEVER)
+        return Failure(
+            ConfigurationError(f"{said} (is base_url right? redirects are not followed)"),
+            Again.NEVER,
+        )
     if 400 <= status < 500:
         return Failure(Refused(said, status_code=status), Again.NEVER)
     return Failure(OutcomeUnknown(said, status_code=status), Again.IF_REPEATABLE)
@@ -173,14 +202,17 @@ def loss(error: Exception, call: Call[T], host: str, *, unsent: bool) -> Failure
     if not unsent:
         return Failure(OutcomeUnknown(f"it may have been sent: {what}"), Again.IF_REPEATABLE)
     not_trusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain_of(error))
-    return Failure(NotSent(f"nothing was sent to {host}: {what}"), Again.NEVER if not_trusted else Again.SAFE)
+    return Failure(
+        NotSent(f"nothing was sent to {host}: {what}"), Again.NEVER if not_trusted else Again.SAFE
+    )
 
 
 def proves_itself(error: Exception) -> bool:
     """Say whether an exception proves by itself that nothing was sent, though its transport announces nothing.
 
-    So does the operating system's own refusal, where it is the first cause of all; and what a mock raises bare, with
-    no other cause than its like. A transport that turns whatever happened into a ``ConnectError`` has a cause.
+    So does the operating system's own refusal, where it is the first cause of all; and what a mock
+    raises bare, with no other cause than its like. A transport that turns whatever happened into a
+    ``ConnectError`` has a cause.
     """
     import socket  # slow to import, and seldom needed
     import ssl
@@ -191,7 +223,9 @@ def proves_itself(error: Exception) -> bool:
 
 
 def _is_raised_before_sending(error: BaseException) -> bool:
-    return any(cls.__name__ in _RAISED_BEFORE_SENDING | _RAISED_BY_MOCKS for cls in type(error).__mro__)
+    return any(
+        cls.__name__ in _RAISED_BEFORE_SENDING | _RAISED_BY_MOCKS for cls in type(error).__mro__
+    )
 
 
 def chain_of(error: BaseException | None) -> list[BaseException]:
@@ -206,4 +240,6 @@ def chain_of(error: BaseException | None) -> list[BaseException]:
 def words_of(error: BaseException, call: Call[T]) -> str:
     """Say what an exception says, without what it repeats of the request."""
     words = next(filter(None, map(str, chain_of(error))), "")
-    return excerpt(f"{type(error).__name__}: {words}".encode(errors="replace"), call.body).rstrip(": ")
+    return excerpt(f"{type(error).__name__}: {words}".encode(errors="replace"), call.body).rstrip(
+        ": "
+    )

@@ -1,8 +1,8 @@
 """One POST: slot, deadline and attempts.
 
-Nothing here raises for what happened on the network: ``post`` returns the answer or the error as a value, so that no
-traceback runs through a frame that holds a body, and with it the access key. What an attempt came to is told in
-``calls``.
+Nothing here raises for what happened on the network: ``post`` returns the answer or the error as a
+value, so that no traceback runs through a frame that holds a body, and with it the access key. What
+an attempt came to is told in ``calls``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,17 @@ from typing import Any, TypeVar, cast
 import anyio
 from anyio.lowlevel import current_token
 
-from insim_async._http.calls import Again, Call, Failure, chain_of, decide, judge, loss, proves_itself, words_of
+from insim_async._http.calls import (
+    Again,
+    Call,
+    Failure,
+    chain_of,
+    decide,
+    judge,
+    loss,
+    proves_itself,
+    words_of,
+)
 from insim_async._http.gate import Gate
 from insim_async._http.transport import Fate, Trail, Transport, answer_in, is_of_another
 from insim_async.errors import ConfigurationError, InSimError, NotSent, OutcomeUnknown, RateLimited
@@ -40,7 +50,9 @@ class Connection:
         clock: Time and chance.
     """
 
-    def __init__(self, transport: Transport, *, timeout: float, gate: Gate, retry: Retry, clock: Clock) -> None:
+    def __init__(
+        self, transport: Transport, *, timeout: float, gate: Gate, retry: Retry, clock: Clock
+    ) -> None:
         self._transport = transport
         self._timeout = timeout
         self._gate = gate
@@ -63,7 +75,9 @@ class Connection:
     def misuse(self) -> ConfigurationError | None:
         """Say why nothing can be sent from here, if so."""
         if self._home is None:
-            return ConfigurationError("the client is not open: use it inside `async with AsyncInSim(...) as insim:`")
+            return ConfigurationError(
+                "the client is not open: use it inside `async with AsyncInSim(...) as insim:`"
+            )
         if self._closing:
             return ConfigurationError("the client is closed")
         if self._is_elsewhere():
@@ -76,12 +90,15 @@ class Connection:
 
     def _is_elsewhere(self) -> bool:
         """Ask for the process first: a forked one has no event loop, though it may seem to run in one."""
-        return self._home is not None and (self._home[0] != os.getpid() or self._home[1] != current_token())
+        return self._home is not None and (
+            self._home[0] != os.getpid() or self._home[1] != current_token()
+        )
 
     async def post(self, call: Call[T]) -> T | InSimError:
         """Wait for a slot, send the call, and return its value or its error.
 
-        Cancellation passes through at once; a slot, and the connection unless its answer was read, are given back.
+        Cancellation passes through at once; a slot, and the connection unless its answer was read,
+        are given back.
         """
         if (misuse := self.misuse()) is not None:
             return misuse
@@ -106,7 +123,9 @@ class Connection:
         if self._closed:
             return
         if self._is_elsewhere():
-            raise ConfigurationError("the client is closed where it was opened, not in another loop or process")
+            raise ConfigurationError(
+                "the client is closed where it was opened, not in another loop or process"
+            )
         self._closing = True
         self._cancel(trail for trail in self._under_way if trail.fate is Fate.WAITING)
         try:
@@ -169,7 +188,9 @@ class Connection:
         except Exception as error:  # noqa: BLE001 - whatever a transport raises, the trail says what it proves
             if (found := answer_in(error, request)) is not None:
                 return judge(found, call, self._clock)
-            classes = " < ".join(f"{type(each).__module__}.{type(each).__qualname__}" for each in chain_of(error))
+            classes = " < ".join(
+                f"{type(each).__module__}.{type(each).__qualname__}" for each in chain_of(error)
+            )
             logger.debug("an attempt ended without an answer: %s", classes)
             unsent = self._is_unsent(trail, None if is_of_another(error, request) else error)
             return loss(error, call, self._transport.base_url, unsent=unsent)
@@ -177,7 +198,11 @@ class Connection:
             self._announces |= trail.announced
 
     def _cut_short(self, trail: Trail) -> Failure:
-        why = "the client was closed" if self._closing else f"there was no answer within {self._timeout:g} s"
+        why = (
+            "the client was closed"
+            if self._closing
+            else f"there was no answer within {self._timeout:g} s"
+        )
         if self._is_unsent(trail):
             return Failure(NotSent(f"{why}, and nothing was sent"), Again.SAFE)
         return Failure(OutcomeUnknown(f"{why}; it may have been sent"), Again.IF_REPEATABLE)

@@ -9,7 +9,8 @@ from insim_async.timing import Clock
 __all__ = ["Gate", "Pace"]
 
 PAUSE_CAP = 60.0
-"""However long a server asks everyone to wait, in seconds, nobody waits longer than this at a time."""
+"""However long a server asks everyone to wait, in seconds, nobody waits longer than this at a time.
+"""
 
 
 class Pace:
@@ -47,12 +48,19 @@ class Gate:
         return max(0.0, self._open_at - self._clock.now())
 
     async def wait(self, count: int, jitter: float) -> None:
-        """Wait until ``count`` messages may go. After a pause callers spread over ``jitter`` seconds: no herd."""
+        """Wait until ``count`` messages may go.
+
+        After a pause callers spread over ``jitter`` seconds: no herd.
+        """
         if self._pace is not None:
-            async with self._turn:  # who is cancelled in it has taken no room from those who come after
+            async with (
+                self._turn
+            ):  # who is cancelled in it has taken no room from those who come after
                 start = self._pace.start(self._clock.now())
                 while (delay := max(start - self._clock.now(), self.closed_for())) > 0:
-                    start = max(start, self._open_at)  # room is not saved up in a pause, to be used at once after it
+                    start = max(
+                        start, self._open_at
+                    )  # room is not saved up in a pause, to be used at once after it
                     await self._clock.sleep(delay)
                 self._pace.book(start, count)
         while (delay := self.closed_for()) > 0:

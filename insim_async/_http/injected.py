@@ -21,8 +21,8 @@ class Guarded(Protocol):
 async def sheltered(function: Callable[[], Awaitable[T]], trail: Guarded) -> T:
     """Run ``function`` in a child task, where cancellation comes by a scope, and not at the wrong moment.
 
-    The pools of httpx and httpx2 lose a slot for ever when the task that sends is cancelled natively, or by a scope
-    while a new connection of theirs waits to be used for the first time.
+    The pools of httpx and httpx2 lose a slot for ever when the task that sends is cancelled
+    natively, or by a scope while a new connection of theirs waits to be used for the first time.
     """
     results: list[T | Exception] = []
 

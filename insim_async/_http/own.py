@@ -35,9 +35,12 @@ def own_transport(base_url: str, ssl_context: ssl.SSLContext | None) -> Transpor
         ssl_context: None for the usual authorities.
 
     Raises:
-        ConfigurationError: Nothing can be reached there, or not through the proxy that the environment names.
+        ConfigurationError: Nothing can be reached there, or not through the proxy that the
+            environment names.
     """
-    return Transport(_Client(SlotTransport(base_url, ssl_context)), base_url, own=True, auth=httpx.Auth())
+    return Transport(
+        _Client(SlotTransport(base_url, ssl_context)), base_url, own=True, auth=httpx.Auth()
+    )
 
 
 class _NoCookies(httpx.Cookies):
@@ -54,7 +57,9 @@ class _Client(httpx.AsyncClient):
     """Looks nothing up in the environment (the transport does), and keeps no cookies."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        super().__init__(transport=transport, headers=HEADERS | {"User-Agent": "insim_async"}, trust_env=False)
+        super().__init__(
+            transport=transport, headers=HEADERS | {"User-Agent": "insim_async"}, trust_env=False
+        )
 
     @property
     def cookies(self) -> httpx.Cookies:
@@ -62,14 +67,16 @@ class _Client(httpx.AsyncClient):
 
     @cookies.setter
     def cookies(self, _: object) -> None:
-        raise AttributeError("this client keeps no cookies: give AsyncInSim an http_client that does")
+        raise AttributeError(
+            "this client keeps no cookies: give AsyncInSim an http_client that does"
+        )
 
 
 class SlotTransport(httpx.AsyncBaseTransport):
     """A connection for each request under way, to one host, thrown away unless its answer was read to the end.
 
-    httpx's own pool loses a slot for ever when a request is cancelled natively, and costs O(n²) above some fifty
-    connections. How many there are at a time is the gate's business.
+    httpx's own pool loses a slot for ever when a request is cancelled natively, and costs O(n²)
+    above some fifty connections. How many there are at a time is the gate's business.
 
     Args:
         base_url: What it is for.
@@ -87,7 +94,9 @@ class SlotTransport(httpx.AsyncBaseTransport):
         try:
             authorities = ssl_context or _usual_authorities()
         except OSError as error:
-            raise ConfigurationError(f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: {error.strerror}") from None
+            raise ConfigurationError(
+                f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: {error.strerror}"
+            ) from None
         self._new_slot = _slots(self._host, authorities, proxy_for(base_url))
         self._idle: _Idle = deque()
 
@@ -98,7 +107,9 @@ class SlotTransport(httpx.AsyncBaseTransport):
             self._host.host,
             self._host.port,
         ):
-            raise httpx.UnsupportedProtocol(f"this client is for {self._host} alone", request=request)
+            raise httpx.UnsupportedProtocol(
+                f"this client is for {self._host} alone", request=request
+            )
         slot = await self._slot()
         try:
             response = await slot.handle_async_request(request)
@@ -135,7 +146,9 @@ class _Slot(httpx.AsyncBaseTransport):
     """One connection."""
 
     def __init__(self, host: httpx.URL, authorities: ssl.SSLContext) -> None:
-        self._url = httpcore.URL(scheme=host.raw_scheme, host=host.raw_host, port=host.port, target=b"/")
+        self._url = httpcore.URL(
+            scheme=host.raw_scheme, host=host.raw_host, port=host.port, target=b"/"
+        )
         self._connection = httpcore.AsyncHTTPConnection(
             self._url.origin, ssl_context=authorities, keepalive_expiry=KEEPALIVE
         )
@@ -146,7 +159,9 @@ class _Slot(httpx.AsyncBaseTransport):
             response = await self._connection.handle_async_request(
                 httpcore.Request(
                     request.method,
-                    httpcore.URL(scheme=url.scheme, host=url.host, port=url.port, target=request.url.raw_path),
+                    httpcore.URL(
+                        scheme=url.scheme, host=url.host, port=url.port, target=request.url.raw_path
+                    ),
                     headers=request.headers.raw,
                     content=cast(AsyncIterable[bytes], request.stream),
                     extensions=request.extensions,
@@ -173,7 +188,9 @@ class _ProxiedSlot(httpx.AsyncHTTPTransport):
     """One connection by way of a proxy."""
 
     def __init__(self, proxy: str, authorities: ssl.SSLContext) -> None:
-        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE)
+        limits = httpx.Limits(
+            max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE
+        )
         super().__init__(verify=authorities, limits=limits, proxy=proxy, trust_env=False)
 
     def is_reusable(self) -> bool:
@@ -185,7 +202,9 @@ _AnySlot = _Slot | _ProxiedSlot
 _Idle = deque[tuple[float, _AnySlot]]
 
 
-def _slots(host: httpx.URL, authorities: ssl.SSLContext, proxy: str | None) -> Callable[[], _AnySlot]:
+def _slots(
+    host: httpx.URL, authorities: ssl.SSLContext, proxy: str | None
+) -> Callable[[], _AnySlot]:
     """Return what makes slots; one is made to see whether the proxy is any good."""
     if proxy is None:
         return functools.partial(_Slot, host, authorities)
@@ -193,7 +212,9 @@ def _slots(host: httpx.URL, authorities: ssl.SSLContext, proxy: str | None) -> C
     try:
         new_slot()
     except ImportError:
-        raise ConfigurationError("the proxy that the environment names needs a package: socksio") from None
+        raise ConfigurationError(
+            "the proxy that the environment names needs a package: socksio"
+        ) from None
     except (ValueError, httpx.InvalidURL):  # its words may hold a password
         raise ConfigurationError(
             "the proxy that the environment names is none: expected http://, https:// or socks5://, "
@@ -215,7 +236,9 @@ class _Answering(httpx.AsyncByteStream):
         self._chunks = aiter(self._stream)
         return self
 
-    async def __anext__(self) -> bytes:  # no generator, which would be left half-way where reading is cut off
+    async def __anext__(
+        self,
+    ) -> bytes:  # no generator, which would be left half-way where reading is cut off
         try:
             return await anext(self._chunks)
         except StopAsyncIteration:
@@ -239,7 +262,12 @@ class _Answering(httpx.AsyncByteStream):
                 await _close(slot)
 
 
-_OF_HTTPCORE = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, httpcore.UnsupportedProtocol)
+_OF_HTTPCORE = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.TimeoutException,
+    httpcore.UnsupportedProtocol,
+)
 
 
 def _of_httpx(error: Exception) -> httpx.TransportError:

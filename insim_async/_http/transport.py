@@ -1,6 +1,7 @@
 """A request on its way: the HTTP client that takes it, how far it has come, and the answer.
 
-There is one HTTP client behind an ``AsyncInSim``, its own (``own``) or one that was injected, and one way through it.
+There is one HTTP client behind an ``AsyncInSim``, its own (``own``) or one that was injected, and
+one way through it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ __all__ = [
 ANSWER_CAP = 8 * 1024 * 1024
 CONNECT_TIMEOUT = 10.0
 """Seconds; all else is bounded as a whole."""
-HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
+HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "Content-Type": "application/json",
+}
 _TIMEOUT = {"connect": CONNECT_TIMEOUT, "read": None, "write": None, "pool": None}
 
 
@@ -65,7 +70,9 @@ class Fate(enum.Enum):
     WAITING = "nothing has been tried, or it is proven that nothing was done"
     TRYING = "a request is being made; that its first byte has left was not announced"
     LEFT = "the first byte has left"
-    DOUBTFUL = "an attempt ended, and may have arrived; it stays so, whatever later attempts come to"
+    DOUBTFUL = (
+        "an attempt ended, and may have arrived; it stays so, whatever later attempts come to"
+    )
 
 
 class Trail:
@@ -87,7 +94,9 @@ class Trail:
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         self.announced = True
-        if self.guard is not None:  # a connection that is cancelled between being made and being used is lost
+        if (
+            self.guard is not None
+        ):  # a connection that is cancelled between being made and being used is lost
             self.guard.shield = event.endswith(("connect_tcp.complete", "start_tls.complete"))
         if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
             self._advance(Fate.LEFT)
@@ -125,8 +134,9 @@ class Transport:
     Args:
         client: Speaks as httpx does.
         base_url: Without a slash at the end.
-        own: Whether the client is ours to close, has our headers, and connections that stand any cancellation. An
-            injected one is its owner's to close, and is sheltered from cancellation.
+        own: Whether the client is ours to close, has our headers, and connections that stand any
+            cancellation. An injected one is its owner's to close, and is sheltered from
+            cancellation.
         options: What ``send`` is told besides.
     """
 
@@ -148,7 +158,9 @@ class Transport:
         if (url := self._urls.get(path)) is None:
             url = self._urls[path] = self._parsed(self.base_url + path)
         extensions = {"trace": trail, "timeout": _TIMEOUT}
-        return self.client.build_request("POST", url, content=body, headers=self._headers, extensions=extensions)
+        return self.client.build_request(
+            "POST", url, content=body, headers=self._headers, extensions=extensions
+        )
 
     async def exchange(self, request: Any, trail: Trail) -> Answer:
         """Send a request once, and read the answer; cancelled, it leaves nothing behind."""
@@ -166,9 +178,13 @@ class Transport:
         return type(self.client.build_request("POST", url).url)(url)
 
     async def _exchange(self, request: Any) -> Answer:
-        response = await self.client.send(request, stream=True, follow_redirects=False, **self._options)
+        response = await self.client.send(
+            request, stream=True, follow_redirects=False, **self._options
+        )
         try:
-            read_before = response.is_stream_consumed  # it came with its content, or a hook has read it
+            read_before = (
+                response.is_stream_consumed
+            )  # it came with its content, or a hook has read it
             body = response.content if read_before else await _read(response.stream)
         finally:
             await response.aclose()

@@ -1,13 +1,21 @@
 """Many messages: split, send, say how each one ended.
 
-The batches of the input go through a pipeline of workers (``pipeline``), each of which hands them to the delivery
-(``delivery``); here is what the caller gives and gets.
+The batches of the input go through a pipeline of workers (``pipeline``), each of which hands them
+to the delivery (``delivery``); here is what the caller gives and gets.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable, Mapping, Sized
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sized,
+)
 from contextlib import aclosing
 from functools import partial
 from inspect import iscoroutinefunction
@@ -47,7 +55,14 @@ class Bulk:
     """
 
     def __init__(
-        self, connection: Connection, account: Account, rules: Rules, *, batch_size: int, workers: int, clock: Clock
+        self,
+        connection: Connection,
+        account: Account,
+        rules: Rules,
+        *,
+        batch_size: int,
+        workers: int,
+        clock: Clock,
     ) -> None:
         self._connection = connection
         self._account = account
@@ -69,7 +84,9 @@ class Bulk:
         (outcome,) = await self._delivery(waits_are_free=False).send([sms])
         return outcome
 
-    async def stream(self, messages: Iterable[Sms] | AsyncIterable[Sms]) -> AsyncGenerator[Outcome, None]:
+    async def stream(
+        self, messages: Iterable[Sms] | AsyncIterable[Sms]
+    ) -> AsyncGenerator[Outcome, None]:
         """Send all, yielding outcomes as batches end; then raise what stopped the sending or the reading, if it did."""
         source, delivery = self._source(messages), self._delivery()
 
@@ -91,11 +108,15 @@ class Bulk:
             raise source.error
 
     async def send_many(
-        self, messages: Iterable[Sms] | AsyncIterable[Sms], on_progress: Callable[[Progress], object] | None
+        self,
+        messages: Iterable[Sms] | AsyncIterable[Sms],
+        on_progress: Callable[[Progress], object] | None,
     ) -> BulkReport:
         """Send all and report, in the order of the input."""
         if on_progress is not None and (not callable(on_progress) or _is_async(on_progress)):
-            raise ConfigurationError("on_progress: expected a plain function, neither async nor anything else")
+            raise ConfigurationError(
+                "on_progress: expected a plain function, neither async nor anything else"
+            )
         source = self._source(messages)
         tally = _Tally(_length_of(messages), self._clock, on_progress)
         ended: dict[int, list[Outcome]] = {}
@@ -109,7 +130,9 @@ class Bulk:
             raise BulkInterrupted(_INTERRUPTED, report=report) from source.error
         return report
 
-    async def add_contacts(self, contacts: Iterable[Contact] | AsyncIterable[Contact]) -> list[ContactResult]:
+    async def add_contacts(
+        self, contacts: Iterable[Contact] | AsyncIterable[Contact]
+    ) -> list[ContactResult]:
         """Add all, with a result for each in the order of the input; raise if the account is refused."""
         source = self._source(contacts)
         adding = Contacts(self._connection, self._account, self._rules)
@@ -130,7 +153,9 @@ class Bulk:
             refusal.results = results
             raise refusal
         if source.error is not None:
-            raise BulkInterrupted(_INTERRUPTED, report=BulkReport([]), results=results) from source.error
+            raise BulkInterrupted(
+                _INTERRUPTED, report=BulkReport([]), results=results
+            ) from source.error
         return results
 
     def _source(self, items: Iterable[T] | AsyncIterable[T]) -> Source[T]:
@@ -151,7 +176,9 @@ class Bulk:
 class _Tally:
     """The counts of a bulk call under way, and who is told of them."""
 
-    def __init__(self, total: int | None, clock: Clock, on_progress: Callable[[Progress], object] | None) -> None:
+    def __init__(
+        self, total: int | None, clock: Clock, on_progress: Callable[[Progress], object] | None
+    ) -> None:
         self._total = total
         self._now = clock.now
         self._began = clock.now()
@@ -159,7 +186,10 @@ class _Tally:
         self._counts = dict.fromkeys((status.value for status in Status), 0)
 
     def add(self, outcomes: list[Outcome]) -> None:
-        """Count a batch and say so. A callback that raises, or turns out to be async, is dropped: no report is lost."""
+        """Count a batch and say so.
+
+        A callback that raises, or turns out to be async, is dropped: no report is lost.
+        """
         failed = [outcome for outcome in outcomes if outcome.error is not None]
         self._counts["sent"] += len(outcomes) - len(failed)
         for outcome in failed:
@@ -187,7 +217,12 @@ class _Tally:
 
     def _progress(self) -> Progress:
         done, seconds = sum(self._counts.values()), self._now() - self._began
-        return Progress(done=done, total=self._total, rate=done / seconds if seconds > 0 else 0.0, **self._counts)
+        return Progress(
+            done=done,
+            total=self._total,
+            rate=done / seconds if seconds > 0 else 0.0,
+            **self._counts,
+        )
 
 
 def _length_of(messages: object) -> int | None:

@@ -1,6 +1,7 @@
 """What may be sent, and why not: each message and contact is checked here before a byte leaves.
 
-A verdict is a value, never an exception, so that one bad row stops nothing else; no verdict repeats what it refuses.
+A verdict is a value, never an exception, so that one bad row stops nothing else; no verdict repeats
+what it refuses.
 """
 
 from __future__ import annotations
@@ -78,7 +79,9 @@ def check_sms(sms: object, rules: Rules, fresh_id: str, ids: Ids) -> Message | I
     field = "message"
     try:
         if not isinstance(sms, Sms):
-            raise _Unfit(f"expected an Sms, got {type(sms).__name__}: write Sms(phone_number, message)")
+            raise _Unfit(
+                f"expected an Sms, got {type(sms).__name__}: write Sms(phone_number, message)"
+            )
         field = "phone_number"
         number = _number(sms.phone_number, rules)
         field = "send_at"
@@ -119,9 +122,10 @@ class _Unfit(Exception):
 def _as_invalid(field: str, error: Exception) -> InvalidMessage:
     """Name the field that was being looked at.
 
-    Whatever is raised there is the fault of that one message. A field may hold anything, such as a ``pandas.NA``, which
-    refuses to be compared, or a ``tzinfo`` that raises; its error must not end the call and cost the report of all
-    messages that were sent before. It is named by its kind alone, since its words may repeat what it is about.
+    Whatever is raised there is the fault of that one message. A field may hold anything, such as a
+    ``pandas.NA``, which refuses to be compared, or a ``tzinfo`` that raises; its error must not end
+    the call and cost the report of all messages that were sent before. It is named by its kind
+    alone, since its words may repeat what it is about.
     """
     if isinstance(error, _Unfit | UnfitDate):
         return InvalidMessage(field, str(error))
@@ -145,7 +149,9 @@ def _text(given: object) -> str:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise _Unfit(f"it holds half of a surrogate pair, at position {error.start + 1}") from None
+            raise _Unfit(
+                f"it holds half of a surrogate pair, at position {error.start + 1}"
+            ) from None
     return text
 
 
@@ -179,7 +185,9 @@ def _url(given: object, text: str) -> str | UnsetType:
             raise _Unfit(f"the text holds {PLACEHOLDER}, so it needs a url to link to")
         return UNSET
     if not isinstance(url, str) or len(url) > MAX_URL or not _URL(url):
-        raise _Unfit(f"expected http:// or https:// and at most {MAX_URL} characters without spaces")
+        raise _Unfit(
+            f"expected http:// or https:// and at most {MAX_URL} characters without spaces"
+        )
     return url
 
 
@@ -207,6 +215,8 @@ def _new(given: object, ids: Ids) -> str | None:
 def _date(given: object, rules: Rules) -> str | UnsetType:
     if given is None:
         return UNSET
-    if not isinstance(given, datetime) or (type(given) is not datetime and given != given):  # as pandas' NaT
+    if not isinstance(given, datetime) or (
+        type(given) is not datetime and given != given
+    ):  # as pandas' NaT
         raise _Unfit(f"expected a datetime, got {type(given).__name__}")
     return local_date(given, rules.timezone, rules.clock.wall())

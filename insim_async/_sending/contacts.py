@@ -7,7 +7,13 @@ from insim_async._http import Call, Connection
 from insim_async._sending.checks import Rules, check_contact
 from insim_async._sending.delivery import BODY_CAP, is_too_large, not_sent_after, of_several
 from insim_async._wire import Account
-from insim_async.errors import AuthenticationFailed, ConfigurationError, InSimError, InvalidMessage, NotSent
+from insim_async.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    InSimError,
+    InvalidMessage,
+    NotSent,
+)
 from insim_async.models import Contact, ContactResult
 
 __all__ = ["Contacts"]
@@ -32,7 +38,9 @@ class Contacts:
         good = [contact for contact in checked if isinstance(contact, Contact)]
         results = iter(await self._post(good) if good else [])
         return [
-            _invalid_result(given, contact) if isinstance(contact, InvalidMessage) else next(results)
+            _invalid_result(given, contact)
+            if isinstance(contact, InvalidMessage)
+            else next(results)
             for given, contact in zip(batch, checked, strict=True)
         ]
 
@@ -66,7 +74,10 @@ class Contacts:
         error = of_several(result, len(contacts))
         if isinstance(error, AuthenticationFailed | ConfigurationError):
             self.stopped = self.stopped or error
-        return [known or _failed_result(contact, error) for contact, known in zip(contacts, found, strict=True)]
+        return [
+            known or _failed_result(contact, error)
+            for contact, known in zip(contacts, found, strict=True)
+        ]
 
     async def _in_halves(self, contacts: list[Contact]) -> list[ContactResult]:
         middle = len(contacts) // 2

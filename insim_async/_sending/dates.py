@@ -30,7 +30,9 @@ def local_date(date: datetime, zone: tzinfo | None, now: float) -> str:
     Raises:
         UnfitDate: It cannot be written, or is a mistake.
     """
-    moment = datetime.combine(date.date(), date.timetz())  # a subclass may do anything with all that follows
+    moment = datetime.combine(
+        date.date(), date.timetz()
+    )  # a subclass may do anything with all that follows
     if moment.tzinfo is not None:
         moment = _converted(_standard(moment), zone, now)
     elif zone is not None:
@@ -45,14 +47,18 @@ def _standard(moment: datetime) -> datetime:
     if zone is None:
         raise UnfitDate(f"its time zone is not known on this machine: {REMEDY}")
     if offset is None:
-        raise UnfitDate("its time zone does not say its offset from UTC: leave the zone out, or use zoneinfo.ZoneInfo")
+        raise UnfitDate(
+            "its time zone does not say its offset from UTC: leave the zone out, or use zoneinfo.ZoneInfo"
+        )
     if zone is given:
         return moment
     for fold in (0, 1):
         same = moment.replace(tzinfo=zone, fold=fold)
         if same.utcoffset() == offset:
             return same
-    raise UnfitDate("its zone has another offset at that time: use zoneinfo.ZoneInfo, or with pytz localize()")
+    raise UnfitDate(
+        "its zone has another offset at that time: use zoneinfo.ZoneInfo, or with pytz localize()"
+    )
 
 
 def _converted(moment: datetime, zone: tzinfo | None, now: float) -> datetime:
@@ -80,7 +86,8 @@ def _require_to_exist(moment: datetime) -> None:
 def _offsets(moment: datetime) -> tuple[timedelta, timedelta]:
     """Return the offsets of the first and of the second time that a clock shows this (PEP 495).
 
-    The second is smaller where clocks are put back over it, and larger where they are put forward over it.
+    The second is smaller where clocks are put back over it, and larger where they are put forward
+    over it.
     """
     first, second = (cast(timedelta, moment.replace(fold=fold).utcoffset()) for fold in (0, 1))
     return first, second

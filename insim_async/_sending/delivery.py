@@ -1,8 +1,9 @@
 """Messages on their way: checked, numbered, posted, and matched with what the answer says of them.
 
-One batch is one request, unless its body would be too long. Messages that fail their checks never enter a request.
-Each of the others ends by what the answer says of it, or all by the same error. Once the account was refused, or the
-address turned out to be wrong, nothing more is sent and the rest is ``NOT_SENT``.
+One batch is one request, unless its body would be too long. Messages that fail their checks never
+enter a request. Each of the others ends by what the answer says of it, or all by the same error.
+Once the account was refused, or the address turned out to be wrong, nothing more is sent and the
+rest is ``NOT_SENT``.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class Delivery:
         stopped: What every later request would end in as well; None as long as there is hope.
     """
 
-    def __init__(self, connection: Connection, account: Account, rules: Rules, *, waits_are_free: bool) -> None:
+    def __init__(
+        self, connection: Connection, account: Account, rules: Rules, *, waits_are_free: bool
+    ) -> None:
         self.stopped: InSimError | None = None
         self._connection = connection
         self._account = account
@@ -58,9 +61,14 @@ class Delivery:
         plain = plain_messages(batch, self._rules, fresh)
         if plain is not None:
             return await self._deliver(batch, plain)
-        checked = [check_sms(sms, self._rules, new, self._ids) for sms, new in zip(batch, fresh, strict=True)]
+        checked = [
+            check_sms(sms, self._rules, new, self._ids)
+            for sms, new in zip(batch, fresh, strict=True)
+        ]
         messages = [message for message in checked if type(message) is Message]
-        sent = [sms for sms, message in zip(batch, checked, strict=True) if type(message) is Message]
+        sent = [
+            sms for sms, message in zip(batch, checked, strict=True) if type(message) is Message
+        ]
         outcomes = iter(await self._deliver(sent, messages) if sent else [])
         return [
             Outcome(sms, None, message) if isinstance(message, InvalidMessage) else next(outcomes)

@@ -26,14 +26,18 @@ def plain_messages(batch: Sequence[Sms], rules: Rules, ids: Iterable[str]) -> li
         return None
     found = [sms.phone_number for sms in batch]
     texts = [sms.message for sms in batch]
-    return list(map(Message, found, texts, ids)) if _are_numbers(found) and _are_texts(texts, rules) else None
+    return (
+        list(map(Message, found, texts, ids))
+        if _are_numbers(found) and _are_texts(texts, rules)
+        else None
+    )
 
 
 def _has_special(batch: Sequence[Sms]) -> bool:
     """Say whether a message has more than number and text, or is no plain Sms of plain strings.
 
-    By type and identity alone: to compare what a caller gave may do anything. An empty ``url`` that is another object
-    than ours only goes the slow way.
+    By type and identity alone: to compare what a caller gave may do anything. An empty ``url`` that
+    is another object than ours only goes the slow way.
     """
     normal, empty = Priority.NORMAL, ""  # looking up a member costs as much as the rest of a line
     special = [

@@ -1,13 +1,15 @@
 """Batches of an input through workers: what is read, what is under way, what comes out of it.
 
-A *source* (``sources``) hands out batches of whatever the caller gave. *Workers*, as many as there are slots, each take
-a batch, send it, and hand over what became of it before they take the next: nothing is read ahead of what can be sent,
-and a caller who is slow to take outcomes slows down the reading. The *caller's loop* takes results from the workers.
+A *source* (``sources``) hands out batches of whatever the caller gave. *Workers*, as many as there
+are slots, each take a batch, send it, and hand over what became of it before they take the next:
+nothing is read ahead of what can be sent, and a caller who is slow to take outcomes slows down the
+reading. The *caller's loop* takes results from the workers.
 
-The workers live in a task of their own, the keeper, and not in the generator that the caller loops over: a task group
-must be left in the task that entered it, and a generator that is dropped in the middle is closed in whichever task
-comes along. Closing the generator cancels the keeper and waits for it. A client that closes does not cancel: it lets
-the reading stop and the workers put down what they have, for a caller's loop that may come back for it.
+The workers live in a task of their own, the keeper, and not in the generator that the caller loops
+over: a task group must be left in the task that entered it, and a generator that is dropped in the
+middle is closed in whichever task comes along. Closing the generator cancels the keeper and waits
+for it. A client that closes does not cancel: it lets the reading stop and the workers put down what
+they have, for a caller's loop that may come back for it.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ _inside: ContextVar[frozenset[object]] = ContextVar("inside", default=frozenset(
 class _Handover(Generic[T]):
     """One place where many give, one takes, and each giver waits until its gift was taken.
 
-    A memory stream of anyio would do, but for one thing: it forgets a native cancellation that comes together with an
-    item, and a caller who is cancelled would go on sending.
+    A memory stream of anyio would do, but for one thing: it forgets a native cancellation that
+    comes together with an item, and a caller who is cancelled would go on sending.
     """
 
     def __init__(self) -> None:
@@ -85,7 +87,8 @@ class Pipeline(Generic[T, R]):
         handle: Makes something of each; it raises nothing.
         workers: How many batches at a time.
         running: Where it enters itself while it runs.
-        leisurely: Whether whoever loops over it may pause between two results for as long as it likes.
+        leisurely: Whether whoever loops over it may pause between two results for as long as it
+            likes.
     """
 
     def __init__(
@@ -126,12 +129,15 @@ class Pipeline(Generic[T, R]):
         if self._failures:
             raise self._failures[0]
         if not self._finished:
-            raise OutcomeUnknown("the sending was cancelled from outside; what was under way may have been sent")
+            raise OutcomeUnknown(
+                "the sending was cancelled from outside; what was under way may have been sent"
+            )
 
     async def close(self, why: Exception) -> None:
         """Let it come to its end where no request can be made any more, and wait for that.
 
-        An input at hand is read on where all results are taken at once; any other is stopped, and ``why`` is its error.
+        An input at hand is read on where all results are taken at once; any other is stopped, and
+        ``why`` is its error.
         """
         to_be_stopped = self._leisurely or self._source.waits
         if to_be_stopped:
@@ -149,7 +155,9 @@ class Pipeline(Generic[T, R]):
                     group.start_soon(self._source.fill)
                     for _ in range(self._workers):
                         group.start_soon(self._work)
-                self._finished = not group.cancel_scope.cancel_called  # as it is where one of them was cancelled
+                self._finished = (
+                    not group.cancel_scope.cancel_called
+                )  # as it is where one of them was cancelled
         except anyio.get_cancelled_exc_class():
             raise
         except BaseException as error:  # noqa: BLE001 - raised where somebody awaits it

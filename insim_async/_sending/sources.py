@@ -1,13 +1,15 @@
 """Where the batches of a bulk call come from: whatever the caller gave, read as it is wanted, left as it should be.
 
-An iterable is read when a batch is wanted; an async iterable by a task of its own, so that a slow one delays nothing
-that it has yielded already. A generator that is not wanted any more is closed, where it was read, and not left to the
-garbage collector; what else was given (a file, a channel, a list) stays the caller's.
+An iterable is read when a batch is wanted; an async iterable by a task of its own, so that a slow
+one delays nothing that it has yielded already. A generator that is not wanted any more is closed,
+where it was read, and not left to the garbage collector; what else was given (a file, a channel, a
+list) stays the caller's.
 
-That task enters one cancel scope before the input's first step and leaves it behind the last. A scope around each step,
-or around the closing, would not do: an input may enter scopes of its own (a task group, a time-out) and yield inside
-them, and scopes must be left in the reverse order. Hence ``stop`` cancels a step under way, but wakes a task that waits
-for room; and for the closing the same scope turns into a shield with a deadline.
+That task enters one cancel scope before the input's first step and leaves it behind the last. A
+scope around each step, or around the closing, would not do: an input may enter scopes of its own (a
+task group, a time-out) and yield inside them, and scopes must be left in the reverse order. Hence
+``stop`` cancels a step under way, but wakes a task that waits for room; and for the closing the
+same scope turns into a shield with a deadline.
 """
 
 from __future__ import annotations
@@ -75,7 +77,9 @@ class AtHand(Generic[T]):
         if self._ended:
             return batch
         try:
-            batch.extend(islice(self._items, self._size))  # what came before an exception stays in the list
+            batch.extend(
+                islice(self._items, self._size)
+            )  # what came before an exception stays in the list
         except BaseException as error:  # noqa: BLE001 - it is the caller's, and may raise anything
             self.error = _as_error(error)
         self._ended = len(batch) < self._size
@@ -115,7 +119,9 @@ class Arriving(Generic[T]):
                 await self._read()
         except BaseException as error:  # noqa: BLE001 - it is the caller's, and may raise anything
             if not isinstance(error, Exception):
-                await checkpoint_if_cancelled()  # goes on if not this was cancelled, but what the input waits for
+                await (
+                    checkpoint_if_cancelled()
+                )  # goes on if not this was cancelled, but what the input waits for
             self._fail(_as_error(error))
         finally:
             self._end()
@@ -180,13 +186,16 @@ class Arriving(Generic[T]):
 def ends_the_program(error: BaseException) -> bool:
     """Say whether an exception is nobody's failure, but the end of it all."""
     ends = KeyboardInterrupt, SystemExit
-    return isinstance(error, ends) or (isinstance(error, BaseExceptionGroup) and error.subgroup(ends) is not None)
+    return isinstance(error, ends) or (
+        isinstance(error, BaseExceptionGroup) and error.subgroup(ends) is not None
+    )
 
 
 def _as_error(error: BaseException) -> Exception:
     """Return what the caller's code raised, as something that can be raised again and means the same.
 
-    A ``CancelledError`` would look like a cancellation of the call, and a ``StopIteration`` like an end.
+    A ``CancelledError`` would look like a cancellation of the call, and a ``StopIteration`` like an
+    end.
     """
     if ends_the_program(error):
         raise error

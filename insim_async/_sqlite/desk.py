@@ -103,7 +103,9 @@ class Desk:
             while self._waiting:
                 self._batch, self._waiting = self._waiting, []
                 with suppress(RuntimeError):  # no thread to be had
-                    await anyio.to_thread.run_sync(self._transact, self._batch, limiter=self._limiter)
+                    await anyio.to_thread.run_sync(
+                        self._transact, self._batch, limiter=self._limiter
+                    )
                 self._settle()
         self._task = None
 

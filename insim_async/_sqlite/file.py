@@ -37,7 +37,9 @@ class File:
         unavailable: The error of whoever opens it, for what could not be done.
     """
 
-    def __init__(self, path: Path, layout: Layout, *, name: str, unavailable: type[InSimError]) -> None:
+    def __init__(
+        self, path: Path, layout: Layout, *, name: str, unavailable: type[InSimError]
+    ) -> None:
         self.name = name
         self.unavailable = unavailable
         self.closed: bool = False

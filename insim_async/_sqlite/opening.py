@@ -34,7 +34,8 @@ _PRAGMAS = (
 )
 _SMALLEST = 512  # bytes; SQLite takes a file with fewer for a new one
 READ_THROUGH: Final = 16 << 20
-"""Bytes; a larger file is not read through when it is opened, since other processes cannot write meanwhile."""
+"""Bytes; a larger file is not read through when it is opened, since other processes cannot write
+meanwhile."""
 _WORDS_BY_CODE = {
     sqlite3.SQLITE_NOTADB: "is no SQLite file; give the path of another, or move it away",
     sqlite3.SQLITE_CORRUPT: "is damaged; put a copy in its place, or move it away",
@@ -92,7 +93,9 @@ def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
     if fault := _why_refused(path):
         raise ConfigurationError(f"{path}: {fault}")
     where = f"{path.as_uri()}?mode=rw"
-    connection = sqlite3.connect(where, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        where, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+    )
     try:
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -139,7 +142,9 @@ def inode_of(path: Path) -> tuple[int, int] | None:
 
 def _make(path: Path, layout: Layout) -> None:
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
-    os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    os.close(
+        os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    )
     try:
         with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = OFF")
@@ -161,7 +166,8 @@ def _make(path: Path, layout: Layout) -> None:
 def _is_sound(connection: sqlite3.Connection, path: Path) -> bool:
     """Return whether no page is cut off and, in a file that is not large, all can be read."""
     pages, page_size = (
-        execute_patiently(connection, f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
+        execute_patiently(connection, f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_count", "page_size")
     )
     size = path.stat().st_size  # asked for last, since the file may grow meanwhile
     if size > READ_THROUGH:

@@ -64,7 +64,8 @@ _CALL = Words(
     errors=(_tolerant.codes, "errors error"),
 )
 _OLDER_ROW = {"id_sms_api", "count_sms", "user", "send_time", "phone", "sms"}
-"""What the older pages document of a message that was taken: these fields, and none that says how it went."""
+"""What the older pages document of a message that was taken: these fields, and none that says how
+it went."""
 _BLANK: dict[str, Any] = {
     "sms_id": "",
     "phone_number": "",
@@ -98,7 +99,9 @@ def receipt_rows(body: bytes) -> ReceiptRows:
     """
     document = json_of(body)
     rows, wrappers = _RECEIPT.find(document)
-    both = isinstance(document, dict) and not wrappers  # a row, and what is around it: an answer about one message
+    both = (
+        isinstance(document, dict) and not wrappers
+    )  # a row, and what is around it: an answer about one message
     around = [unnamed_fields(document)] if both else wrappers
     denied = any(map(_tolerant.says_no, around))
     found = [_receipt(row, denied=denied) for row in rows]
@@ -112,13 +115,15 @@ def result_rows(body: bytes) -> list[ContactResult]:
     """Read the answer to a request to add contacts, in the order of the answer.
 
     Raises:
-        ValueError: It is not whole, a result in it says neither success nor failure, or what they are wrapped in says
-            that something went wrong and a result that nothing did.
+        ValueError: It is not whole, a result in it says neither success nor failure, or what they
+            are wrapped in says that something went wrong and a result that nothing did.
     """
     rows, wrappers = _CONTACT.find(json_of(body))
     results = list(map(_result, rows))
     if any(map(_tolerant.says_no, wrappers)) and any(result.ok for result in results):
-        raise ValueError("the answer as a whole says that something went wrong, and its parts say otherwise")
+        raise ValueError(
+            "the answer as a whole says that something went wrong, and its parts say otherwise"
+        )
     return results
 
 
@@ -137,7 +142,9 @@ def single_result(body: bytes) -> CallResult:
         raise ValueError("no result in it")
     known["ok"] = known["ok"] and not known.get("errors")
     if known["ok"] and any(map(_tolerant.says_no, wrappers)):
-        raise ValueError("the answer as a whole says that something went wrong, and its parts say otherwise")
+        raise ValueError(
+            "the answer as a whole says that something went wrong, and its parts say otherwise"
+        )
     return CallResult(**known, extra=extra)
 
 
@@ -170,15 +177,23 @@ def _receipt(row: Mapping[str, Any] | None, *, denied: bool) -> SmsReceipt | Non
 def _was_refused(row: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
     """Say whether a row that does not say whether it was sent has a code for why not.
 
-    Written in full, or documented and in a row of some message: ``{"error": 500}`` is a server that has failed.
+    Written in full, or documented and in a row of some message: ``{"error": 500}`` is a server that
+    has failed.
     """
     documented = _SEND_CODES.intersection(known.get("errors", ()))
-    return bool(_tolerant.spelled_codes(row) or (documented and known.keys() & {"sms_id", "phone_number"}))
+    return bool(
+        _tolerant.spelled_codes(row) or (documented and known.keys() & {"sms_id", "phone_number"})
+    )
 
 
 def _was_taken(row: Mapping[str, Any], known: Mapping[str, Any], extra: Mapping[str, Any]) -> bool:
     """Say whether a row is, to the letter, what the older pages document of a message that was taken."""
-    return row.keys() == _OLDER_ROW and len(known) == len(_OLDER_ROW) and not extra and known["parts"] > 0
+    return (
+        row.keys() == _OLDER_ROW
+        and len(known) == len(_OLDER_ROW)
+        and not extra
+        and known["parts"] > 0
+    )
 
 
 def _result(row: Mapping[str, Any] | None) -> ContactResult:

@@ -1,6 +1,7 @@
 """The short way through answers that are as documented. All in this file may be deleted: nothing but speed changes.
 
-Each function returns None where ``answers`` and ``matching`` have to look; what it returns is what they would.
+Each function returns None where ``answers`` and ``matching`` have to look; what it returns is what
+they would.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ __all__ = ["all_sent", "are_all_sent", "documented", "plain_results"]
 _Filled = Annotated[str, Meta(min_length=1)]
 
 
-class _Documented(SmsReceipt, frozen=True, kw_only=True, eq=False, gc=False, forbid_unknown_fields=True):
+class _Documented(
+    SmsReceipt, frozen=True, kw_only=True, eq=False, gc=False, forbid_unknown_fields=True
+):
     """A receipt as documented to the letter."""
 
     message: _Filled
@@ -84,7 +87,9 @@ def documented(body: bytes) -> Sequence[SmsReceipt] | None:
         receipts = _with_more.decode(body)
     except msgspec.ValidationError:
         return None
-    any(map(force_setattr, receipts, repeat("_more"), repeat(_Unread(body))))  # in C, and none of them says yes
+    any(
+        map(force_setattr, receipts, repeat("_more"), repeat(_Unread(body)))
+    )  # in C, and none of them says yes
     return receipts
 
 
@@ -142,9 +147,29 @@ def plain_results(body: bytes) -> list[ContactResult] | None:
         if row.phone_number:
             if row.phonenumber or row.firstname or row.lastname:
                 return None
-            add(ContactResult(row.phone_number, row.first_name, row.last_name, row.adress, row.email, ok, row.errors))
+            add(
+                ContactResult(
+                    row.phone_number,
+                    row.first_name,
+                    row.last_name,
+                    row.adress,
+                    row.email,
+                    ok,
+                    row.errors,
+                )
+            )
         elif row.first_name or row.last_name:
             return None
         else:
-            add(ContactResult(row.phonenumber, row.firstname, row.lastname, row.adress, row.email, ok, row.errors))
+            add(
+                ContactResult(
+                    row.phonenumber,
+                    row.firstname,
+                    row.lastname,
+                    row.adress,
+                    row.email,
+                    ok,
+                    row.errors,
+                )
+            )
     return results or None

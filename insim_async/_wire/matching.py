@@ -1,8 +1,8 @@
 """Whose row is whose, and what a row says of its message: one ending for each message, or contact, in their order.
 
-A row belongs to the message whose id it repeats. Where the server has ids of its own, or puts a placeholder in place of
-one, a row counts by its place, if there are as many rows as messages, and if its number agrees. What cannot be
-matched, or is contradicted, is unknown: nothing is guessed.
+A row belongs to the message whose id it repeats. Where the server has ids of its own, or puts a
+placeholder in place of one, a row counts by its place, if there are as many rows as messages, and
+if its number agrees. What cannot be matched, or is contradicted, is unknown: nothing is guessed.
 """
 
 from __future__ import annotations
@@ -12,37 +12,20 @@ import urllib.parse
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
-from insim_async._privacy import is_code
 from insim_async._wire.answers import ReceiptRows, receipt_rows, result_rows, single_result
+from insim_async._wire.codes import ABOUT_THE_ACCOUNT, error_of, refusal_words, with_reason
 from insim_async._wire.fast import all_sent, plain_results
 from insim_async._wire.requests import Message
-from insim_async.errors import AuthenticationFailed, InSimError, OutcomeUnknown, Refused
+from insim_async.errors import AuthenticationFailed, InSimError
 from insim_async.models import CallResult, Contact, ContactResult, SmsReceipt
 
 __all__ = ["Receipts", "read_call", "read_contacts", "read_receipts"]
 
-_SEND_ERRORS = {
-    "#001": "authentication failed",
-    "#002": "the account is not activated",
-    "#003": "the recipient does not want SMS",
-    "#004": "forbidden words",
-    "#006": "empty content",
-    "#007": "invalid phone number",
-}
-_ABOUT_THE_ACCOUNT = frozenset({"#001", "#002"})
-_CONTACT_ERRORS = {
-    "#001": "invalid phone number",
-    "#002": "empty phone number",
-    "#003": "no phone number",
-    "#004": "invalid e-mail",
-}
-_NO_RECEIPT = "the answer has no receipt that is surely the message's: missing, for another number, or contradictory"
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 _DIALLED_INSIDE = re.compile(r"\(\s*0\s*\)")
 _SAYS_SOMETHING, _WHOLE = 7, 9
-"""Digits from which on a number tells messages apart, and those that a whole number has at least."""
+"""Digits from which on a number tells messages apart, and those that a whole number has at least.
+"""
 _AS_A_FRACTION = re.compile(r"\+?[0-9]{7,}\.0+").fullmatch
 
 
@@ -51,7 +34,8 @@ class Receipts(NamedTuple):
 
     Attributes:
         receipts: What the server said of each; None where it said nothing of it.
-        errors: Why it was not taken, or why nobody knows, or None if it was; None at all if all were.
+        errors: Why it was not taken, or why nobody knows, or None if it was; None at all if all
+            were.
     """
 
     receipts: Sequence[SmsReceipt | None]
@@ -70,16 +54,21 @@ def read_receipts(messages: Sequence[Message], body: bytes) -> Receipts:
     matched = _matched(messages, answer)
     refused = _refusal_of_the_account(answer, matched)
     if refused:
-        return Receipts(matched, [AuthenticationFailed(_refusal(refused), codes=refused) for _ in messages])
+        return Receipts(
+            matched, [AuthenticationFailed(refusal_words(refused), codes=refused) for _ in messages]
+        )
     alone = not _any_taken(answer)
-    return Receipts(matched, [_error_of(receipt, denied=answer.denied, alone=alone) for receipt in matched])
+    return Receipts(
+        matched, [error_of(receipt, denied=answer.denied, alone=alone) for receipt in matched]
+    )
 
 
 def read_contacts(contacts: Sequence[Contact], body: bytes) -> list[ContactResult | None]:
     """Read the answer to a request to add these contacts; None for a contact that has no result in it.
 
-    Where the answer has as many results as there are contacts, and their numbers are in order as far as they say
-    anything, each contact has the one in its place; else each has the one with its number.
+    Where the answer has as many results as there are contacts, and their numbers are in order as
+    far as they say anything, each contact has the one in its place; else each has the one with its
+    number.
 
     Raises:
         ValueError: It is not whole, or a result in it says neither success nor failure.
@@ -89,9 +78,12 @@ def read_contacts(contacts: Sequence[Contact], body: bytes) -> list[ContactResul
         _is_mute(result.phone_number) or _same_number(contact.phone_number, result.phone_number)
         for contact, result in zip(contacts, results, strict=True)
     ):
-        return [_with_reason(result) for result in results]
-    found = [[row for row in results if _same_number(each.phone_number, row.phone_number)] for each in contacts]
-    return [_with_reason(rows[0]) if len({row.ok for row in rows}) == 1 else None for rows in found]
+        return [with_reason(result) for result in results]
+    found = [
+        [row for row in results if _same_number(each.phone_number, row.phone_number)]
+        for each in contacts
+    ]
+    return [with_reason(rows[0]) if len({row.ok for row in rows}) == 1 else None for rows in found]
 
 
 def read_call(body: bytes) -> CallResult:
@@ -119,13 +111,23 @@ def _matched(messages: Sequence[Message], answer: ReceiptRows) -> list[SmsReceip
         if place is None:
             by_place[position] = row
             in_order = in_order and _is_at_home(row, messages[position])
-        elif place == position or not _is_placeholder(row.sms_id, position) or not _is_mute(row.phone_number):
+        elif (
+            place == position
+            or not _is_placeholder(row.sms_id, position)
+            or not _is_mute(row.phone_number)
+        ):
             by_id.setdefault(place, []).append(row)
             in_order = in_order and place == position
     matched = [
         _agreed(message.phone_number, by_id[place])
         if place in by_id
-        else _in_place(message.phone_number, by_place.get(place), echoed=bool(by_id), in_order=in_order, place=place)
+        else _in_place(
+            message.phone_number,
+            by_place.get(place),
+            echoed=bool(by_id),
+            in_order=in_order,
+            place=place,
+        )
         if in_line
         else None
         for place, message in enumerate(messages)
@@ -154,8 +156,8 @@ def _in_place(
 ) -> SmsReceipt | None:
     """Return the receipt in the message's place if it is the message's.
 
-    In an answer that repeats our ids, a row with another id is of another message. Without a number a row says no more
-    than that a message was refused, if the others are in order.
+    In an answer that repeats our ids, a row with another id is of another message. Without a number
+    a row says no more than that a message was refused, if the others are in order.
     """
     if receipt is None or (echoed and not _is_placeholder(receipt.sms_id, place)):
         return None
@@ -192,7 +194,9 @@ def _any_taken(answer: ReceiptRows) -> bool:
     return any(row is None or row.sent for row in answer.receipts)
 
 
-def _refusal_of_the_account(answer: ReceiptRows, matched: Sequence[SmsReceipt | None]) -> tuple[str, ...]:
+def _refusal_of_the_account(
+    answer: ReceiptRows, matched: Sequence[SmsReceipt | None]
+) -> tuple[str, ...]:
     """Return the codes that say that the account was refused, and with it the whole request.
 
     They stand around the rows, or in a row that is of no message, where nothing was taken.
@@ -200,49 +204,13 @@ def _refusal_of_the_account(answer: ReceiptRows, matched: Sequence[SmsReceipt | 
     if _any_taken(answer):
         return ()
     of_a_message = {id(receipt) for receipt in matched}
-    stray = (code for row in answer.receipts if row is not None and id(row) not in of_a_message for code in row.errors)
-    return tuple(sorted(_ABOUT_THE_ACCOUNT.intersection((*answer.codes, *stray))))
-
-
-def _error_of(receipt: SmsReceipt | None, *, denied: bool, alone: bool) -> Refused | OutcomeUnknown | None:
-    """Return why the server did not take the message, or why nobody knows; None if it did.
-
-    Args:
-        receipt: What the server says of it.
-        denied: Whether the answer as a whole says that something went wrong.
-        alone: Whether no message of the request was taken: then a code about the account means the account.
-    """
-    if receipt is None:
-        return OutcomeUnknown(_NO_RECEIPT)
-    if receipt.sent and receipt.errors:
-        return OutcomeUnknown("the server says that it sent it, and that there was an error")
-    if receipt.sent and denied:
-        return OutcomeUnknown("the server says that it sent it, and of the request that something went wrong")
-    if receipt.sent:
-        return None
-    codes = tuple(filter(is_code, receipt.errors))
-    words = _refusal(codes, more=len(codes) < len(receipt.errors))
-    return (AuthenticationFailed if alone and _ABOUT_THE_ACCOUNT.intersection(codes) else Refused)(words, codes=codes)
-
-
-def _refusal(codes: Sequence[str], *, more: bool = False) -> str:
-    reasons = [f"{code} ({_SEND_ERRORS.get(code, 'undocumented')})" for code in codes]
-    if more:
-        reasons.append("in words, which stand in the receipt")  # and may repeat what they were told
-    return f"the server did not send it: {', '.join(reasons) or 'no reason given'}"
-
-
-# Contacts ----------------------------------------------------------------------------------------
-
-
-def _with_reason(result: ContactResult) -> ContactResult:
-    """Add the error of a contact that was refused."""
-    if result.ok:
-        return result
-    codes = tuple(filter(is_code, result.errors))
-    reasons = ", ".join(f"{code} ({_CONTACT_ERRORS.get(code, 'undocumented')})" for code in codes)
-    refusal = Refused(f"the server did not add the contact: {reasons or 'no code given'}", codes=codes)
-    return replace(result, error=refusal)
+    stray = (
+        code
+        for row in answer.receipts
+        if row is not None and id(row) not in of_a_message
+        for code in row.errors
+    )
+    return tuple(sorted(ABOUT_THE_ACCOUNT.intersection((*answer.codes, *stray))))
 
 
 # Numbers -----------------------------------------------------------------------------------------

@@ -44,7 +44,9 @@ class Account:
     __slots__ = ("_header",)
 
     def __init__(self, login: str, access_key: str, *, dry_run: bool = False) -> None:
-        self._header = _encode({"login": login, "accessKey": access_key} | ({"mode": "test"} if dry_run else {}))
+        self._header = _encode(
+            {"login": login, "accessKey": access_key} | ({"mode": "test"} if dry_run else {})
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("the access key is not pickled")
@@ -55,7 +57,10 @@ class Account:
 
     def contacts(self, contacts: Sequence[Contact]) -> bytes:
         """Encode a request to add."""
-        rows = [_Contact(c.phone_number, c.first_name, c.last_name, c.address, c.email) for c in contacts]
+        rows = [
+            _Contact(c.phone_number, c.first_name, c.last_name, c.address, c.email)
+            for c in contacts
+        ]
         return b'{"header":%b,"contacts":%b}' % (self._header, _encode(rows))
 
     def call(self, phone_number: str) -> bytes:

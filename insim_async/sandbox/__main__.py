@@ -42,11 +42,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with _listen(options.host, options.port) as listener:
         host = f"[{options.host}]" if ":" in options.host else options.host
         url = f"http://{host}:{listener.getsockname()[1]}"
-        ready = f"inSIM sandbox ready at {url} login={options.login} access_key={options.access_key}"
+        ready = (
+            f"inSIM sandbox ready at {url} login={options.login} access_key={options.access_key}"
+        )
         app = sandbox_app(Sandbox(options.login, options.access_key))
-        server = _Server(uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1), ready)
+        server = _Server(
+            uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1),
+            ready,
+        )
         for number in (signal.SIGINT, signal.SIGTERM):
-            # uvicorn raises the signal that stopped it once more at its end: by default a traceback, or a kill
+            # uvicorn raises the signal that stopped it once more at its end: by default a
+            # traceback, or a kill
             signal.signal(number, server.handle_exit)
         if options.until_eof:
             threading.Thread(target=server.stop_at_end_of_input, daemon=True).start()
@@ -54,21 +60,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m insim_async.sandbox", description="A fake inSIM server.")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8080, help="0 takes a free one (default: %(default)s)")
+    parser = argparse.ArgumentParser(
+        prog="python -m insim_async.sandbox", description="A fake inSIM server."
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=8080, help="0 takes a free one (default: %(default)s)"
+    )
     parser.add_argument("--login", default="demo@example.com", help="default: %(default)s")
-    parser.add_argument("--access-key", default="demo-key", help="a made-up one (default: %(default)s)")
-    parser.add_argument("--until-eof", action="store_true", help="stop when standard input ends, as with its parent")
+    parser.add_argument(
+        "--access-key", default="demo-key", help="a made-up one (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--until-eof", action="store_true", help="stop when standard input ends, as with its parent"
+    )
     return parser
 
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        made = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        made = socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        )
     except (OSError, OverflowError) as error:
         sys.exit(f"Cannot listen on {host} port {port}: {error}")
-    # It is made with protocol 0, for which asyncio sets no TCP_NODELAY: an answer over a kept connection took 44 ms.
+    # It is made with protocol 0, for which asyncio sets no TCP_NODELAY: an answer over a kept
+    # connection took 44 ms.
     return socket.socket(made.family, made.type, socket.IPPROTO_TCP, fileno=made.detach())
 
 

@@ -34,8 +34,8 @@ _decode_fault = Decoder(Fault).decode
 def sandbox_app(sandbox: Sandbox) -> Starlette:
     """Return an ASGI app that plays inSIM with ``sandbox`` as its account and phone.
 
-    Besides the calls under ``/api/v1``: ``GET /`` shows the phone as text, ``GET /_sandbox/state`` as JSON,
-    and ``POST /_sandbox/faults`` takes a :class:`Fault` as JSON.
+    Besides the calls under ``/api/v1``: ``GET /`` shows the phone as text, ``GET /_sandbox/state``
+    as JSON, and ``POST /_sandbox/faults`` takes a :class:`Fault` as JSON.
     """
     calls = ((f"/api/v1/{path}", partial(_play, sandbox, call)) for path, call in _PATHS.items())
     routes = [
@@ -54,7 +54,9 @@ class _HalfResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
         half = bytes(self.body)[: len(self.body) // 2]
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send(
+            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        )
         await send({"type": "http.response.body", "body": half})
 
 
@@ -85,7 +87,11 @@ async def _phone(sandbox: Sandbox, _request: Request) -> Response:
 
 
 async def _state(sandbox: Sandbox, _request: Request) -> Response:
-    state = {"counts": sandbox.counts(), "messages": sandbox.messages, "processed": sandbox.processed}
+    state = {
+        "counts": sandbox.counts(),
+        "messages": sandbox.messages,
+        "processed": sandbox.processed,
+    }
     return Response(_encode(state), media_type="application/json")
 
 

@@ -39,8 +39,8 @@ class SentSms(Sms, frozen=True, kw_only=True):
 class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What goes wrong with the next request, once.
 
-    A fault that replaces the answer (``status`` or ``body``) keeps the request from being processed; every
-    other one lets it be processed first. ``process`` overrules that.
+    A fault that replaces the answer (``status`` or ``body``) keeps the request from being
+    processed; every other one lets it be processed first. ``process`` overrules that.
 
     Args:
         path: The call that it waits for; None takes whichever comes next.
@@ -49,7 +49,8 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         status: The HTTP status of the answer.
         body: The text of the answer, for example ``"<html>"``.
         retry_after: The answer's ``Retry-After`` header: seconds, a date or nonsense.
-        lose_answer: Send half of the answer. Over a socket the connection is closed after it, in mid-answer.
+        lose_answer: Send half of the answer. Over a socket the connection is closed after it, in
+            mid-answer.
         drop_receipts: How many rows the answer lacks at its end.
         permute: Whether the rows of the answer come in reverse order.
         process: Whether the request takes effect; False answers as if it had.

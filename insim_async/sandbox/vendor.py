@@ -1,8 +1,9 @@
 """The server's side of the vendor's language: the body of a request in, status and answer out.
 
-It is written from the vendor's documentation and shares nothing with the client's own reading of it, so that
-a mistake in one shows in the other. Where the documentation is silent: a refused login is 401, a body that is
-not a request is 400, and a call to an impossible number fails without a code.
+It is written from the vendor's documentation and shares nothing with the client's own reading of
+it, so that a mistake in one shows in the other. Where the documentation is silent: a refused login
+is 401, a body that is not a request is 400, and a call to an impossible number fails without a
+code.
 """
 
 from __future__ import annotations
@@ -171,7 +172,10 @@ def _contact(entry: _Entry) -> Contact:
 def _contact_row(entry: _Entry, blocking: list[str]) -> _Row:
     values = (entry.firstname, entry.lastname, entry.phone_number or "", entry.adress, entry.email)
     names = _FAILURE if blocking else _SUCCESS
-    row: _Row = {**dict(zip(names, values, strict=True)), "result": "failed" if blocking else "success"}
+    row: _Row = {
+        **dict(zip(names, values, strict=True)),
+        "result": "failed" if blocking else "success",
+    }
     errors = blocking + ([] if _EMAIL.fullmatch(entry.email) else ["#004"])
     return row | {"errors": errors} if errors else row
 

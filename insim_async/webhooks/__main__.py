@@ -9,7 +9,13 @@ from typing import NoReturn
 
 from insim_async.errors import ConfigurationError
 from insim_async.webhooks import new_secret
-from insim_async.webhooks.selftest import SampleResult, over_network, read_callback, run_selftest, verdict
+from insim_async.webhooks.selftest import (
+    SampleResult,
+    over_network,
+    read_callback,
+    run_selftest,
+    verdict,
+)
 
 
 class _DiscreetParser(argparse.ArgumentParser):
@@ -41,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _check_url(url: str) -> int:
     callback = read_callback(url)
     _print_line(
-        f"{callback}" + " (the secret and all texts travel in clear: use https)" * url.lower().startswith("http:")
+        f"{callback}"
+        + " (the secret and all texts travel in clear: use https)" * url.lower().startswith("http:")
     )
     results: list[SampleResult] = []
     for result in run_selftest(callback, over_network()):
@@ -52,10 +59,16 @@ def _check_url(url: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _DiscreetParser(prog="python -m insim_async.webhooks", description="Webhooks of inSIM.")
+    parser = _DiscreetParser(
+        prog="python -m insim_async.webhooks", description="Webhooks of inSIM."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    checking = commands.add_parser("check", help="send one long event of each kind to your app and say what arrived")
-    checking.add_argument("url", metavar="URL", help="the callback URL with its secret, as it stands in your account")
+    checking = commands.add_parser(
+        "check", help="send one long event of each kind to your app and say what arrived"
+    )
+    checking.add_argument(
+        "url", metavar="URL", help="the callback URL with its secret, as it stands in your account"
+    )
     commands.add_parser("secret", help="print a new secret for a callback URL")
     return parser
 

@@ -28,13 +28,21 @@ __all__ = ["documented_event", "has_each_key_once", "unescaped"]
 
 _AMPERSAND, _EQUALS, _NUL = b"&=\0"
 _QUOTED_PRINTABLE = bytes.maketrans(b"%=\r\n", b"=\0\0\0")
-"""Makes of percent-escapes what ``a2b_qp`` undoes, and of what it takes for something else a NUL."""
+"""Makes of percent-escapes what ``a2b_qp`` undoes, and of what it takes for something else a NUL.
+"""
 _KEY = re.compile(rb'"\s*:')
 _HH_MM_SS = re.compile(r"([0-9]{2}):([0-5][0-9]):([0-5][0-9])")
 _QUOTATION_MARKS = 4 * 5  # of five fields, each a name and a text
 
 
-class _SmsPayload(Unshown, frozen=True, gc=False, forbid_unknown_fields=True, tag="incoming_sms", tag_field="title"):
+class _SmsPayload(
+    Unshown,
+    frozen=True,
+    gc=False,
+    forbid_unknown_fields=True,
+    tag="incoming_sms",
+    tag_field="title",
+):
     device_identification: str
     phone_number: str = field(name="from")
     message: str
@@ -83,7 +91,14 @@ class _MissedCallPayload(_CallPayload, frozen=True, gc=False, tag="missed_call")
     direction: ClassVar[str] = "missed"
 
 
-class _ClickPayload(Unshown, frozen=True, gc=False, forbid_unknown_fields=True, tag="clicked link", tag_field="title"):
+class _ClickPayload(
+    Unshown,
+    frozen=True,
+    gc=False,
+    forbid_unknown_fields=True,
+    tag="clicked link",
+    tag_field="title",
+):
     id_sms_api: str
     phone_number: str
     link: str
@@ -99,7 +114,9 @@ class _ClickPayload(Unshown, frozen=True, gc=False, forbid_unknown_fields=True, 
         )
 
 
-class _QualificationPayload(Unshown, frozen=True, gc=False, forbid_unknown_fields=True, tag_field="title"):
+class _QualificationPayload(
+    Unshown, frozen=True, gc=False, forbid_unknown_fields=True, tag_field="title"
+):
     source: ClassVar[str]
     device_identification: str
     phone_number: str = field(name="from")
@@ -117,7 +134,9 @@ class _QualificationPayload(Unshown, frozen=True, gc=False, forbid_unknown_field
         )
 
 
-class _MobileQualificationPayload(_QualificationPayload, frozen=True, gc=False, tag="call_qualification_from_mobile"):
+class _MobileQualificationPayload(
+    _QualificationPayload, frozen=True, gc=False, tag="call_qualification_from_mobile"
+):
     source: ClassVar[str] = "mobile"
 
 
@@ -188,7 +207,9 @@ def unescaped(value: bytes) -> bytes | None:
     decoded = a2b_qp(value.translate(_QUOTED_PRINTABLE))
     # A "%" that begins no escape is lost at the end; elsewhere it leaves an equals sign, as an
     # escaped one does.
-    strayed = value[-1:] == b"%" or (_EQUALS in decoded and len(decoded) != len(value) - 2 * value.count(b"%"))
+    strayed = value[-1:] == b"%" or (
+        _EQUALS in decoded and len(decoded) != len(value) - 2 * value.count(b"%")
+    )
     return None if strayed or _NUL in decoded else decoded
 
 

@@ -29,7 +29,8 @@ logger: logging.Logger = logging.getLogger("insim_async")
 HANDLER_TIMEOUT = 4.0
 """Seconds that the handlers of an event have for it within the request; inSIM waits for five."""
 SELFTEST_FIELD = "insim_async_check"
-"""A field that inSIM never sends: the event is the self-test's, answered with what was read and shown to nobody."""
+"""A field that inSIM never sends: the event is the self-test's, answered with what was read and
+shown to nobody."""
 _SELFTEST_BYTES = SELFTEST_FIELD.encode()
 
 
@@ -115,7 +116,7 @@ class Reception:
         try:
             new = await inbox.put(event)
         except InboxUnavailable as error:
-            logger.error("webhook %s: not stored: %s", event.kind, error)  # noqa: TRY400 - the reason says it all
+            logger.error("webhook %s: not stored: %s", event.kind, error)
             _log_result(event, "not_stored")
             return UNAVAILABLE
         if not new:
@@ -128,9 +129,14 @@ class Reception:
             try:
                 await self._inbox.rehearse(event)
             except InboxUnavailable as error:
-                logger.error("webhook self-test: not stored: %s", error)  # noqa: TRY400 - the reason says it all
+                logger.error("webhook self-test: not stored: %s", error)
                 return UNAVAILABLE
-        found = {"kind": event.kind, "key": event.key, "query_bytes": len(query), "inbox": self._inbox is not None}
+        found = {
+            "kind": event.kind,
+            "key": event.key,
+            "query_bytes": len(query),
+            "inbox": self._inbox is not None,
+        }
         return Response(200, msgspec.json.encode(found), (("content-type", "application/json"),))
 
     async def _unreadable(self, query: bytes, reason: str) -> Response:
@@ -140,7 +146,7 @@ class Reception:
         try:
             await self._inbox.put_unreadable(query, reason)
         except InboxUnavailable as error:
-            logger.error("webhook not stored: %s", error)  # noqa: TRY400 - the reason says it all
+            logger.error("webhook not stored: %s", error)
             return UNAVAILABLE
         return OK
 

@@ -42,7 +42,11 @@ def webhook_handler(
 
     async def handle(request: web.Request) -> web.Response:
         query = request.raw_path.partition("?")[2]  # as it came: request.query is decoded
-        response = await reception.respond(request.method, request.path, query.encode("utf-8", "surrogateescape"))
-        return web.Response(status=response.status, body=response.body, headers=dict(response.headers))
+        response = await reception.respond(
+            request.method, request.path, query.encode("utf-8", "surrogateescape")
+        )
+        return web.Response(
+            status=response.status, body=response.body, headers=dict(response.headers)
+        )
 
     return handle

@@ -37,9 +37,16 @@ def webhook_app(
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
             case "http":
-                response = await reception.respond(scope["method"], scope["path"], scope["query_string"])
-                headers, body = [*response.raw_headers], response.body if scope["method"] != "HEAD" else b""
-                await send({"type": "http.response.start", "status": response.status, "headers": headers})
+                response = await reception.respond(
+                    scope["method"], scope["path"], scope["query_string"]
+                )
+                headers, body = (
+                    [*response.raw_headers],
+                    response.body if scope["method"] != "HEAD" else b"",
+                )
+                await send(
+                    {"type": "http.response.start", "status": response.status, "headers": headers}
+                )
                 await send({"type": "http.response.body", "body": body})
             case "lifespan":
                 for _ in range(2):

@@ -45,7 +45,9 @@ class Event(Private, frozen=True, kw_only=True, eq=False):
             by hand.
     """
 
-    _shown: ClassVar[frozenset[str]] = frozenset({"at", "direction", "duration", "sms_id", "source", "status"})
+    _shown: ClassVar[frozenset[str]] = frozenset(
+        {"at", "direction", "duration", "sms_id", "source", "status"}
+    )
 
     kind: ClassVar[str]
     phone_number: str = ""
@@ -71,7 +73,11 @@ class Event(Private, frozen=True, kw_only=True, eq=False):
         return urlsafe_b64encode(hashlib.sha256(content).digest()[:_KEY_BYTES]).decode()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Event) and type(self) is type(other) and self._facts() == other._facts()
+        return (
+            isinstance(other, Event)
+            and type(self) is type(other)
+            and self._facts() == other._facts()
+        )
 
     def __ne__(self, other: object) -> bool:  # that of msgspec looks at the fields
         return not self == other
@@ -80,7 +86,10 @@ class Event(Private, frozen=True, kw_only=True, eq=False):
         return hash((self.kind, self.phone_number, self.at))
 
     def _facts(self) -> list[Any]:
-        return [self.raw, *(getattr(self, name) for name in self.__struct_fields__ if name != "raw_json")]
+        return [
+            self.raw,
+            *(getattr(self, name) for name in self.__struct_fields__ if name != "raw_json"),
+        ]
 
 
 class IncomingSms(Event, frozen=True, kw_only=True):
@@ -158,7 +167,8 @@ NAMES: Final[Mapping[type[Event], str]] = {
     CallQualification: "account=device_identification title phone_number=from at=date qualification",
     DeliveryStatus: "account=user phone_number status at=date_status sms_id=id_sms_api",
 }
-"""What inSIM calls the fields of each kind of event, ``ours=theirs`` where that differs, in the order of its own."""
+"""What inSIM calls the fields of each kind of event, ``ours=theirs`` where that differs, in the
+order of its own."""
 _TITLE_FORMATS = {
     IncomingSms: "incoming_sms",
     CallEvent: "{0.direction}_call",
@@ -186,14 +196,21 @@ def _payload_of(event: Event) -> dict[str, Any]:
     names = names_of(type(event))
     names.setdefault("account", "device_identification")
     title = _TITLE_FORMATS.get(_published(type(event)), "").format(event)
-    written = {theirs: title if ours == "title" else _written(getattr(event, ours)) for ours, theirs in names.items()}
+    written = {
+        theirs: title if ours == "title" else _written(getattr(event, ours))
+        for ours, theirs in names.items()
+    }
     return {name: value for name, value in written.items() if value}
 
 
 def _written(value: str | datetime | timedelta | None) -> str:
     match value:
         case datetime():
-            return value.isoformat(" ") if value.tzinfo is None else value.isoformat().replace("+00:00", "Z")
+            return (
+                value.isoformat(" ")
+                if value.tzinfo is None
+                else value.isoformat().replace("+00:00", "Z")
+            )
         case timedelta():
             minutes, seconds = divmod(int(value.total_seconds()), 60)
             return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}" if value else "0"

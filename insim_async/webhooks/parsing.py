@@ -34,7 +34,14 @@ from insim_async.webhooks.events import (
     names_of,
 )
 
-__all__ = ["MAX_DEPTH", "MAX_DIGITS", "MAX_QUERY_BYTES", "build_webhook", "parse_again", "parse_webhook"]
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_DIGITS",
+    "MAX_QUERY_BYTES",
+    "build_webhook",
+    "parse_again",
+    "parse_webhook",
+]
 
 MAX_QUERY_BYTES: Final = 256 * 1024
 """The longest query that is read, in bytes as they came."""
@@ -159,7 +166,9 @@ def _raw(query: bytes | str) -> bytes:
         with contextlib.suppress(UnicodeEncodeError):
             raw = query.encode()
     else:
-        raise TypeError(f"expected the query as bytes or str, as it stood behind the ?, got {type(query).__name__}")
+        raise TypeError(
+            f"expected the query as bytes or str, as it stood behind the ?, got {type(query).__name__}"
+        )
     if raw is None:  # that error itself would hold the query
         raise InvalidWebhook("the query is not UTF-8")
     if len(raw) > MAX_QUERY_BYTES:
@@ -238,8 +247,13 @@ def _count_keys(payload: dict[str, Any]) -> int:
 def _repeats_a_key(document: bytes) -> bool:
     repeated: list[bool] = []
     try:
-        json.loads(document, object_pairs_hook=lambda pairs: repeated.append(len(dict(pairs)) != len(pairs)))
-    except RecursionError:  # it is not as deep as that, but for what stood under a key before it was repeated
+        json.loads(
+            document,
+            object_pairs_hook=lambda pairs: repeated.append(len(dict(pairs)) != len(pairs)),
+        )
+    except (
+        RecursionError
+    ):  # it is not as deep as that, but for what stood under a key before it was repeated
         return True
     return any(repeated)
 

@@ -54,17 +54,23 @@ class WebhookRouter:
     def __init__(self, *, secret: str | Sequence[str]) -> None:
         given: list[str] = [secret] if isinstance(secret, str) else list(secret or [""])
         if not 1 <= len(given) <= 2:
-            raise ConfigurationError("secret: expected one, or two while changing from one to the other")
+            raise ConfigurationError(
+                "secret: expected one, or two while changing from one to the other"
+            )
         for one in given:
             _check_secret(one)
         self._secrets = _Secret(given[0], "ascii"), _Secret(given[-1], "ascii")
-        self._handlers: list[tuple[tuple[type[Event], ...], Callable[[Any], Coroutine[Any, Any, object]]]] = []
+        self._handlers: list[
+            tuple[tuple[type[Event], ...], Callable[[Any], Coroutine[Any, Any, object]]]
+        ] = []
         self.counts = Counts()
 
     @overload
     def on(self, kind: type[A], /) -> Callable[[Handler[A, R]], Handler[A, R]]: ...
     @overload
-    def on(self, kind: type[A], other: type[B], /) -> Callable[[Handler[A | B, R]], Handler[A | B, R]]: ...
+    def on(
+        self, kind: type[A], other: type[B], /
+    ) -> Callable[[Handler[A | B, R]], Handler[A | B, R]]: ...
     @overload
     def on(
         self, kind: type[A], other: type[B], third: type[C], /
@@ -77,8 +83,12 @@ class WebhookRouter:
         Raises:
             ConfigurationError: It is not a coroutine function, or that is no class of events.
         """
-        if not kinds or not all(isinstance(kind, type) and issubclass(kind, Event) for kind in kinds):
-            raise ConfigurationError("on: expected classes of events, as in @router.on(IncomingSms)")
+        if not kinds or not all(
+            isinstance(kind, type) and issubclass(kind, Event) for kind in kinds
+        ):
+            raise ConfigurationError(
+                "on: expected classes of events, as in @router.on(IncomingSms)"
+            )
 
         def register(handler: Handler[Any, R]) -> Handler[Any, R]:
             if not _is_async(handler):
@@ -118,7 +128,9 @@ class WebhookRouter:
     def admits(self, secret: str) -> bool:
         """Return whether that is a secret of this router; it takes the same time for any other."""
         came, (one, other) = secret.encode("utf-8", "surrogatepass"), self._secrets
-        return hmac.compare_digest(came, one) | hmac.compare_digest(came, other)  # "or" would not look at both
+        return hmac.compare_digest(came, one) | hmac.compare_digest(
+            came, other
+        )  # "or" would not look at both
 
     def statistics(self) -> WebhookStatistics:
         """Return what was counted up to now."""
@@ -180,12 +192,18 @@ class _HandlerError(Exception):
 def _log_failure(event: Event, handler: object, error: Exception) -> None:
     name, raised = _name(handler), type(error).__name__
     facts = {"event_kind": event.kind, "event_key": event.key, "handler": name}
-    logger.error("webhook %s: %s raised %s", event.kind, name, raised, extra=facts, exc_info=_silent(error))
+    logger.error(
+        "webhook %s: %s raised %s", event.kind, name, raised, extra=facts, exc_info=_silent(error)
+    )
     logger.debug("webhook %s: %s raised", event.kind, name, exc_info=error)
 
 
 def _silent(error: BaseException) -> BaseException:
     name = type(error).__name__
-    inner = [_silent(each) for each in error.exceptions] if isinstance(error, BaseExceptionGroup) else []
+    inner = (
+        [_silent(each) for each in error.exceptions]
+        if isinstance(error, BaseExceptionGroup)
+        else []
+    )
     silent = BaseExceptionGroup(name, inner) if inner else _HandlerError(name)
     return silent.with_traceback(error.__traceback__)

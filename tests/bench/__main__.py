@@ -18,7 +18,8 @@ from .server import running
 from .tables import Table
 
 _LARGE = 16 << 20
-"""A block of this size, once freed, teaches malloc to keep memory: as in a process that has worked for a while."""
+"""A block of this size, once freed, teaches malloc to keep memory: as in a process that has worked
+for a while."""
 
 Subject = Callable[[Bench], Awaitable[list[Table]]]
 
@@ -63,7 +64,9 @@ async def main(names: list[str]) -> int:
 
 def _ceilings(bench: Bench) -> str:
     rates = {size: bench.server.ceiling(size) for size in (1, 100, 500)}
-    return ", ".join(f"{rate:,.0f} messages/s in requests of {size}" for size, rate in rates.items())
+    return ", ".join(
+        f"{rate:,.0f} messages/s in requests of {size}" for size, rate in rates.items()
+    )
 
 
 def _cores() -> tuple[int, int]:
@@ -73,7 +76,10 @@ def _cores() -> tuple[int, int]:
 
 def _machine(client_core: int, server_core: int) -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+    model = next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
+        "unknown",
+    )
     cores = f"client on core {client_core}, server on core {server_core}"
     if client_core == server_core:
         cores += " too (the figures mean little)"

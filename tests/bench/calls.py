@@ -33,12 +33,21 @@ class Bench:
         return self._far[tasks]
 
     async def race(
-        self, contenders: Sequence[Peer], url: str, tasks: int, *, seconds: float, npm: bool = True, rounds: int = 5
+        self,
+        contenders: Sequence[Peer],
+        url: str,
+        tasks: int,
+        *,
+        seconds: float,
+        npm: bool = True,
+        rounds: int = 5,
     ) -> tuple[Laps, Mapping[str, str]]:
         """Let peers send with ``tasks`` at once; return their laps, and who could not be had and why."""
         absent = {peer.name: peer.missing for peer in contenders if peer.missing}
         runs: dict[str, Run] = {
-            peer.name: partial(self._lap, peer, url, tasks, seconds) for peer in contenders if not peer.missing
+            peer.name: partial(self._lap, peer, url, tasks, seconds)
+            for peer in contenders
+            if not peer.missing
         }
         if npm and (missing := self.npm.missing()):
             absent[peers.NPM] = missing
@@ -94,7 +103,15 @@ async def g2(bench: Bench) -> list[Table]:
 async def g3(bench: Bench) -> list[Table]:
     laps, absent = await bench.far(50)
     goals = {peers.HTTPX_MATCHING.name: Goal(at_least=6), peers.AIOHTTP.name: Goal(at_least=0.85)}
-    return [compare("G3  50 tasks, 25 to 75 ms away", laps, goals, absent=absent, limit=peers.BARE_PROTOCOL.name)]
+    return [
+        compare(
+            "G3  50 tasks, 25 to 75 ms away",
+            laps,
+            goals,
+            absent=absent,
+            limit=peers.BARE_PROTOCOL.name,
+        )
+    ]
 
 
 async def g4(bench: Bench) -> list[Table]:
@@ -113,12 +130,18 @@ async def g5(bench: Bench) -> list[Table]:
 
 async def _connections(bench: Bench, tasks: int) -> Table:
     laps, _ = await bench.far(tasks)
-    default, _ = await bench.race([peers.HTTPX], bench.server.far, tasks, seconds=1.0, npm=False, rounds=1)
-    table = Table(f"G5  connections opened with {tasks} tasks, 25 to 75 ms away (most in any round)")
+    default, _ = await bench.race(
+        [peers.HTTPX], bench.server.far, tasks, seconds=1.0, npm=False, rounds=1
+    )
+    table = Table(
+        f"G5  connections opened with {tasks} tasks, 25 to 75 ms away (most in any round)"
+    )
     for name, theirs in {**laps, "httpx, default pool": default[peers.HTTPX.name]}.items():
         most = max(lap.connections for lap in theirs)
         if name == peers.OURS.name:
-            table.rows.append(Row(peer=name, median=str(most), goal=f"≤ {tasks + 1}", met=most <= tasks + 1))
+            table.rows.append(
+                Row(peer=name, median=str(most), goal=f"≤ {tasks + 1}", met=most <= tasks + 1)
+            )
         elif name != peers.NPM:
             table.rows.append(Row(peer=name, median=str(most)))
     return table
@@ -129,7 +152,9 @@ async def g6(bench: Bench) -> list[Table]:
     for count in (1_000, 5_000):
         failed = await _gathered_ours(bench.server.near, count)
         table.rows.append(_gathered(peers.OURS.name, count, failed, goal="all succeed"))
-    table.rows.append(_gathered(peers.HTTPX.name, 1_000, await _gathered_httpx(bench.server.near, 1_000)))
+    table.rows.append(
+        _gathered(peers.HTTPX.name, 1_000, await _gathered_httpx(bench.server.near, 1_000))
+    )
     return [table]
 
 
@@ -152,7 +177,10 @@ async def _gathered_ours(url: str, count: int) -> list[str]:
 
 
 async def _gathered_httpx(url: str, count: int) -> list[str]:
-    message = {"header": peers.HEADER, "messages": [{"phone_number": peers.number(1), "message": peers.text(1)}]}
+    message = {
+        "header": peers.HEADER,
+        "messages": [{"phone_number": peers.number(1), "message": peers.text(1)}],
+    }
     async with httpx.AsyncClient() as client:
         sends = (client.post(url + peers.SENDSMS, json=message) for _ in range(count))
         return _failures(await asyncio.gather(*sends, return_exceptions=True))

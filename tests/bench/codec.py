@@ -56,7 +56,11 @@ async def g10(_: Bench) -> list[Table]:
     if _has_pydantic():
         works[PYDANTIC] = _pydantic_contacts(body)
     goals = {PYDANTIC: Goal(at_least=2.5), BARE: Goal(at_most=1.6)}
-    return [await _race(f"G10 decode {COUNT} contacts, both spellings mixed", works, goals, unit="contacts")]
+    return [
+        await _race(
+            f"G10 decode {COUNT} contacts, both spellings mixed", works, goals, unit="contacts"
+        )
+    ]
 
 
 async def g11(_: Bench) -> list[Table]:
@@ -75,7 +79,11 @@ async def g11(_: Bench) -> list[Table]:
         DROPPING: lambda: are_all_sent(messages, drop(body)),
     }
     return [
-        await _race(f"G11 decode {COUNT} receipts with a field unknown to us", works, {DROPPING: Goal(at_most=1.1)})
+        await _race(
+            f"G11 decode {COUNT} receipts with a field unknown to us",
+            works,
+            {DROPPING: Goal(at_most=1.1)},
+        )
     ]
 
 
@@ -83,14 +91,20 @@ async def g12(_: Bench) -> list[Table]:
     from insim_async._wire import Account, Message
     from insim_async.models import Sms
 
-    given = [Sms(peers.number(i), peers.text(i), sms_id=f"AbCdEfGhIjKlMnOpQr{i:04d}") for i in range(COUNT)]
+    given = [
+        Sms(peers.number(i), peers.text(i), sms_id=f"AbCdEfGhIjKlMnOpQr{i:04d}")
+        for i in range(COUNT)
+    ]
     account = Account(peers.LOGIN, peers.ACCESS_KEY)
 
     def structs() -> list[Message]:
         return [Message(sms.phone_number, sms.message, sms.sms_id or "") for sms in given]
 
     def request() -> dict[str, Any]:
-        rows = [{"phone_number": sms.phone_number, "message": sms.message, "id_sms_api": sms.sms_id} for sms in given]
+        rows = [
+            {"phone_number": sms.phone_number, "message": sms.message, "id_sms_api": sms.sms_id}
+            for sms in given
+        ]
         return {"header": peers.HEADER, "messages": rows}
 
     ready, ready_dicts = structs(), request()
@@ -107,7 +121,9 @@ async def g12(_: Bench) -> list[Table]:
     return [await _race(f"G12 encode {COUNT} messages", works, goals)]
 
 
-async def _race(title: str, works: Mapping[str, Work], goals: Mapping[str, Goal], *, unit: str = "messages") -> Table:
+async def _race(
+    title: str, works: Mapping[str, Work], goals: Mapping[str, Goal], *, unit: str = "messages"
+) -> Table:
     runs: dict[str, Run] = {name: computed(work, COUNT) for name, work in works.items()}
     absent = {} if _has_pydantic() else {PYDANTIC: "pydantic is not installed"}
     return compare(title, await interleave(runs, rounds=40), goals, unit=unit, absent=absent)
@@ -214,7 +230,11 @@ def _contacts(*, mixed: bool) -> bytes:
     for i in range(COUNT):
         failed = mixed and i % 2 == 1
         first, last, number = failure if failed else success
-        result: dict[str, Any] = {first: f"Camille{i}", last: f"Exemple{i}", number: peers.number(i)}
+        result: dict[str, Any] = {
+            first: f"Camille{i}",
+            last: f"Exemple{i}",
+            number: peers.number(i),
+        }
         result |= {"adress": f"{i} rue de la Paix", "email": f"c{i}@example.org"}
         result |= {"result": "failed", "errors": ["#001"]} if failed else {"result": "success"}
         results.append(result)

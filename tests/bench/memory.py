@@ -18,7 +18,9 @@ def _status(field: str) -> int:
 
 
 async def _send(way: str, count: int, url: str) -> None:
-    messages = (Sms(f"+3363998{i % 10_000:04d}", f"Hello, this is message {i}") for i in range(count))
+    messages = (
+        Sms(f"+3363998{i % 10_000:04d}", f"Hello, this is message {i}") for i in range(count)
+    )
     async with AsyncInSim("bench@example.org", "key", base_url=url) as insim:
         if way == "stream":
             sent = 0

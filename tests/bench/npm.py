@@ -42,7 +42,9 @@ class Npm:
         assert self._process is not None
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(msgspec.json.encode({"port": urlsplit(url).port, **order}) + b"\n")
+        self._process.stdin.write(
+            msgspec.json.encode({"port": urlsplit(url).port, **order}) + b"\n"
+        )
         self._process.stdin.flush()
         return msgspec.json.decode(self._process.stdout.readline(), type=Lap)
 
@@ -58,6 +60,15 @@ class Npm:
 
     def _install(self) -> Path:
         folder = self._stack.enter_context(tempfile.TemporaryDirectory())
-        command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, PACKAGE]
+        command = [
+            "npm",
+            "install",
+            "--silent",
+            "--no-audit",
+            "--no-fund",
+            "--prefix",
+            folder,
+            PACKAGE,
+        ]
         subprocess.run(command, check=True, timeout=60, stdout=subprocess.DEVNULL)
         return Path(folder) / "node_modules"

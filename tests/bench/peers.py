@@ -1,8 +1,8 @@
 """Who is measured one message per call: ours, what people would take instead, and the physical limit.
 
-Each peer opens with a base URL and a number of slots, gives a function that sends one message and says whether it
-was sent, and is closed after its turn. Libraries are imported when their turn comes, so that a missing one costs
-its own rows alone.
+Each peer opens with a base URL and a number of slots, gives a function that sends one message and
+says whether it was sent, and is closed after its turn. Libraries are imported when their turn
+comes, so that a missing one costs its own rows alone.
 """
 
 from __future__ import annotations
@@ -74,7 +74,14 @@ class Peer(msgspec.Struct, frozen=True):
     @property
     def missing(self) -> str:
         """Say what it lacks, in a word; empty if nothing."""
-        return next((f"{name} is not installed" for name in self.needs if not importlib.util.find_spec(name)), "")
+        return next(
+            (
+                f"{name} is not installed"
+                for name in self.needs
+                if not importlib.util.find_spec(name)
+            ),
+            "",
+        )
 
 
 @asynccontextmanager
@@ -136,8 +143,15 @@ async def _requests(url: str, _slots: int) -> AsyncIterator[Caller]:
     import requests
 
     async def send(number: str, text: str) -> bool:
-        message: dict[str, str | int] = {"phone_number": number, "message": text, "url": "", "priorite": 1}
-        answer = requests.post(url + SENDSMS, json={"header": HEADER, "messages": [message]}, timeout=60)  # noqa: ASYNC210 - this peer blocks
+        message: dict[str, str | int] = {
+            "phone_number": number,
+            "message": text,
+            "url": "",
+            "priorite": 1,
+        }
+        answer = requests.post(  # noqa: ASYNC210 - the peer is a synchronous library
+            url + SENDSMS, json={"header": HEADER, "messages": [message]}, timeout=60
+        )
         return bool(answer.json()[0]["sent"])
 
     yield send
@@ -151,7 +165,13 @@ async def _insim_cli(url: str, _slots: int) -> AsyncIterator[Caller]:
 
     async def send(number: str, text: str) -> bool:
         date = datetime.now().isoformat()  # noqa: DTZ005 - what its command sends
-        message = {"phone_number": number, "message": text, "url": "", "priority": 1, "date_to_send": date}
+        message = {
+            "phone_number": number,
+            "message": text,
+            "url": "",
+            "priority": 1,
+            "date_to_send": date,
+        }
         return bool(api.post("/api/v2/sendsms", {"messages": [message]})["result"][0]["sent"])
 
     with api.session:
@@ -191,7 +211,10 @@ class Line(asyncio.Protocol):
         self._received += data
         if not self._end and (start := self._received.find(b"\r\n\r\n") + 4) > 3:
             length = self._received.index(b"Content-Length:") + 15
-            self._start, self._end = start, start + int(self._received[length:start].split(b"\r", 1)[0])
+            self._start, self._end = (
+                start,
+                start + int(self._received[length:start].split(b"\r", 1)[0]),
+            )
         if self._end and len(self._received) >= self._end:
             self._answer.set_result(bytes(self._received[self._start : self._end]))
             self._received.clear()

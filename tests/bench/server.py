@@ -1,7 +1,7 @@
 """The gateway of the benchmarks: its own process on its own core, as fast as asyncio lets it be.
 
-It answers each message with one receipt that repeats id, number and text. Three ports: one answers at once,
-one after 25 to 75 ms, and one tells how many connections and requests there were.
+It answers each message with one receipt that repeats id, number and text. Three ports: one answers
+at once, one after 25 to 75 ms, and one tells how many connections and requests there were.
 """
 
 from __future__ import annotations
@@ -91,7 +91,9 @@ class Gateway(asyncio.Protocol):
         while len(received) >= self.wanted and (end := received.find(_END_OF_HEAD)) >= 0:
             head = bytes(received[:end]).lower()
             start = end + len(_END_OF_HEAD)
-            self.wanted = start + int(head[head.index(_LENGTH) + len(_LENGTH) :].split(b"\r\n", 1)[0])
+            self.wanted = start + int(
+                head[head.index(_LENGTH) + len(_LENGTH) :].split(b"\r\n", 1)[0]
+            )
             if len(received) < self.wanted:
                 return
             answer = _answer(head[: head.index(b"\r\n")], bytes(received[start : self.wanted]))
@@ -126,7 +128,9 @@ async def serve(core: int) -> None:
     os.sched_setaffinity(0, {core})
     counts = Counts()
     loop = asyncio.get_running_loop()
-    near = await loop.create_server(lambda: Gateway(counts, far=False), "127.0.0.1", 0, backlog=8192)
+    near = await loop.create_server(
+        lambda: Gateway(counts, far=False), "127.0.0.1", 0, backlog=8192
+    )
     far = await loop.create_server(lambda: Gateway(counts, far=True), "127.0.0.1", 0, backlog=8192)
     clerk = await loop.create_server(lambda: Clerk(counts), "127.0.0.1", 0)
     ports = Ports(*(server.sockets[0].getsockname()[1] for server in (near, far, clerk)))
@@ -154,7 +158,10 @@ class Server:
         """Return how many messages a second it can answer in requests of ``size``, sent without ever waiting."""
         message = {"phone_number": "+33639980001", "message": "x" * 70, "id_sms_api": "i" * 22}
         body = json.dumps({"messages": [message] * size}).encode()
-        request = b"POST /api/v1/sendsms HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        request = b"POST /api/v1/sendsms HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (
+            len(body),
+            body,
+        )
         answer = len(_answer(b"/api/v1/", body))
         requests = request * (per_burst := max(1, 64 // size))
         with socket.create_connection(("127.0.0.1", self._ports.near)) as connection:

@@ -26,8 +26,14 @@ print([time.perf_counter() - wall, time.process_time() - cpu])
 
 
 async def g15(_: Bench) -> list[Table]:
-    goals = {"httpx": Goal(at_most=1.25), "twilio.rest": Goal(at_most=0.6), "openai": Goal(at_most=0.15)}
-    absent = {name: "not installed" for name in goals if not importlib.util.find_spec(name.split(".")[0])}
+    goals = {
+        "httpx": Goal(at_most=1.25),
+        "twilio.rest": Goal(at_most=0.6),
+        "openai": Goal(at_most=0.15),
+    }
+    absent = {
+        name: "not installed" for name in goals if not importlib.util.find_spec(name.split(".")[0])
+    }
     runs: dict[str, Run] = {"insim_async": partial(_import, "insim_async")}
     runs |= {name: partial(_import, name) for name in goals if name not in absent}
     laps = await interleave(runs, rounds=9)
@@ -50,7 +56,10 @@ async def g16(_: Bench) -> list[Table]:
         return AsyncInSim(peers.LOGIN, peers.ACCESS_KEY, base_url="https://localhost")
 
     async with ours():
-        runs: dict[str, Run] = {"insim_async": partial(_open, ours), "httpx": partial(_open, httpx.AsyncClient)}
+        runs: dict[str, Run] = {
+            "insim_async": partial(_open, ours),
+            "httpx": partial(_open, httpx.AsyncClient),
+        }
         laps = await interleave(runs, rounds=9)
     title = "G16 a second client in one process, opened for https, its certificates loaded"
     return [compare(title, laps, {"httpx": Goal(at_most=0.05)}, unit="")]

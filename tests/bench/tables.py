@@ -19,7 +19,11 @@ class Goal(msgspec.Struct, frozen=True):
     at_most: float | None = None
 
     def __str__(self) -> str:
-        return f"≥ {self.at_least:g}×" if self.at_least is not None else f"≤ {self.at_most:g}× its time"
+        return (
+            f"≥ {self.at_least:g}×"
+            if self.at_least is not None
+            else f"≤ {self.at_most:g}× its time"
+        )
 
     def ratio(self, speed: float) -> float:
         """Return the speed ratio in the goal's own terms."""
@@ -53,7 +57,8 @@ class Table(msgspec.Struct):
         lines = [_HEADINGS, *(row.cells() for row in self.rows)]
         widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
         printed = [
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
         ]
         return "\n".join([self.title, *(f"  {line}" for line in printed), ""])
 
@@ -79,7 +84,8 @@ def compare(
         goals: By peer.
         unit: What is counted by the second; empty to show the time that one takes.
         absent: Who could not be had, and why.
-        limit: The peer that does nothing but the work: where not even it reaches a goal, the table says so.
+        limit: The peer that does nothing but the work: where not even it reaches a goal, the table
+            says so.
     """
     ours = next(iter(laps.values()))
     rows = []

@@ -66,7 +66,9 @@ def speed_ratio(ours: list[Lap], peers: list[Lap]) -> float:
 
 def cpu_ratio(ours: list[Lap], peers: list[Lap]) -> float:
     """Return how many times as much of the processor the peer takes: steadier than speed on a busy machine."""
-    return median(peer.cpu_per_message / our.cpu_per_message for our, peer in zip(ours, peers, strict=True))
+    return median(
+        peer.cpu_per_message / our.cpu_per_message for our, peer in zip(ours, peers, strict=True)
+    )
 
 
 def computed(function: Callable[[], object], per_call: int, seconds: float = 0.01) -> Run:

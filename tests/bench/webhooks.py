@@ -28,14 +28,25 @@ from .webhook_apps import PARAMETERS, PATH
 
 CONNECTIONS = 16
 SECONDS = 0.15
-GENERATIONS, ROUNDS = 6, 4  # how fast the same server is differs from one start to the next, by a tenth and more
+GENERATIONS, ROUNDS = (
+    6,
+    4,
+)  # how fast the same server is differs from one start to the next, by a tenth and more
 _SERVER_CORE = max(os.sched_getaffinity(0))  # looked at before this process takes its own core
 _PUBLISHED = Path(__file__).parent.parent / "data" / "webhooks.json"
-_DOCUMENTED = ("incoming sms", "incoming call", "link click", "qualification from mobile", "delivery status")
+_DOCUMENTED = (
+    "incoming sms",
+    "incoming call",
+    "link click",
+    "qualification from mobile",
+    "delivery status",
+)
 
 
 def _queries() -> dict[str, str]:
-    published = {vector["name"]: vector["query"] for vector in json.loads(_PUBLISHED.read_text("utf-8"))}
+    published = {
+        vector["name"]: vector["query"] for vector in json.loads(_PUBLISHED.read_text("utf-8"))
+    }
     return {name: published[name] for name in _DOCUMENTED}
 
 
@@ -48,12 +59,23 @@ async def g13(_: Bench) -> list[Table]:
     for name, query in _queries().items():
         assert parse_webhook(query).raw == _vendors_example(query)
         ours, theirs = partial(parse_webhook, query.encode()), partial(_vendors_example, query)
-        laps = await interleave({"ours": computed(ours, 1), "theirs": computed(theirs, 1)}, rounds=40)
+        laps = await interleave(
+            {"ours": computed(ours, 1), "theirs": computed(theirs, 1)}, rounds=40
+        )
         ratios.append(speed_ratio(laps["ours"], laps["theirs"]))
-        times = [median(lap.seconds / lap.messages for lap in laps[peer]) * 1e6 for peer in ("ours", "theirs")]
-        table.rows.append(Row(peer=name, median="{:.2f} µs : {:.2f} µs".format(*times), ratio=f"{ratios[-1]:.2f}×"))
+        times = [
+            median(lap.seconds / lap.messages for lap in laps[peer]) * 1e6
+            for peer in ("ours", "theirs")
+        ]
+        table.rows.append(
+            Row(
+                peer=name, median="{:.2f} µs : {:.2f} µs".format(*times), ratio=f"{ratios[-1]:.2f}×"
+            )
+        )
     mean = geometric_mean(ratios)
-    table.rows.append(Row(peer="geometric mean", ratio=f"{mean:.2f}×", goal=str(goal), met=goal.is_met(mean)))
+    table.rows.append(
+        Row(peer="geometric mean", ratio=f"{mean:.2f}×", goal=str(goal), met=goal.is_met(mean))
+    )
     return [table]
 
 
@@ -73,20 +95,37 @@ class _Peer(msgspec.Struct, frozen=True):
     @property
     def missing(self) -> str:
         """Say what it lacks, in a word; empty if nothing."""
-        return next((f"{name} is not installed" for name in self.needs if not importlib.util.find_spec(name)), "")
+        return next(
+            (
+                f"{name} is not installed"
+                for name in self.needs
+                if not importlib.util.find_spec(name)
+            ),
+            "",
+        )
 
 
 # With --fd, uvicorn takes its socket for one of Unix, and Nagle's algorithm delays each answer.
 _UVICORN = "uvicorn --http httptools --loop asyncio --lifespan off --no-access-log --log-level warning --port {port} "
 _FACTORY = f"--factory {__package__}.webhook_apps:"
-_GUNICORN = f"gunicorn --log-level warning --bind 127.0.0.1:{{port}} {__package__}.webhook_apps:flask()"
+_GUNICORN = (
+    f"gunicorn --log-level warning --bind 127.0.0.1:{{port}} {__package__}.webhook_apps:flask()"
+)
 _OURS = _Peer("insim_async, one handler", f"{_UVICORN}{_FACTORY}ours")
 _WAITING = _Peer("the same, a handler that waits once", f"{_UVICORN}{_FACTORY}waiting")
 _NO_OP = _Peer("a no-op ASGI app", f"{_UVICORN}{_FACTORY}no_op")
-_FASTAPI = _Peer("FastAPI + pydantic", f"{_UVICORN}{_FACTORY}fastapi", needs=("uvicorn", "httptools", "fastapi"))
+_FASTAPI = _Peer(
+    "FastAPI + pydantic", f"{_UVICORN}{_FACTORY}fastapi", needs=("uvicorn", "httptools", "fastapi")
+)
 _FLASK = _Peer("the vendor's Flask example, gunicorn", _GUNICORN, needs=("flask", "gunicorn"))
-_THREADS = _Peer("the same, gunicorn --threads 4", f"{_GUNICORN} --threads 4", needs=("flask", "gunicorn"))
-_GOALS = {_FLASK.name: Goal(at_least=7), _FASTAPI.name: Goal(at_least=3), _NO_OP.name: Goal(at_least=0.75)}
+_THREADS = _Peer(
+    "the same, gunicorn --threads 4", f"{_GUNICORN} --threads 4", needs=("flask", "gunicorn")
+)
+_GOALS = {
+    _FLASK.name: Goal(at_least=7),
+    _FASTAPI.name: Goal(at_least=3),
+    _NO_OP.name: Goal(at_least=0.75),
+}
 
 
 async def g14(_bench: Bench) -> list[Table]:
@@ -94,17 +133,30 @@ async def g14(_bench: Bench) -> list[Table]:
     absent = {peer.name: peer.missing for peer in contenders if peer.missing}
     title = f"G14 webhooks received over {CONNECTIONS} connections, ASGI by uvicorn with httptools; CPU is the server's"
     if _OURS.missing:
-        return [Table(title, [Row(peer=peer, median=f"not measured: {why}") for peer, why in absent.items()])]
+        return [
+            Table(
+                title,
+                [Row(peer=peer, median=f"not measured: {why}") for peer, why in absent.items()],
+            )
+        ]
     busy: list[float] = []
     laps: dict[str, list[Lap]] = {peer.name: [] for peer in contenders if not peer.missing}
     for _ in range(GENERATIONS):
         with ExitStack() as stack:
-            servers = {peer.name: stack.enter_context(_running(peer)) for peer in contenders if not peer.missing}
-            runs: dict[str, Run] = {name: partial(_lap, server, busy) for name, server in servers.items()}
+            servers = {
+                peer.name: stack.enter_context(_running(peer))
+                for peer in contenders
+                if not peer.missing
+            }
+            runs: dict[str, Run] = {
+                name: partial(_lap, server, busy) for name, server in servers.items()
+            }
             for name, more in (await interleave(runs, ROUNDS)).items():
                 laps[name] += more
     table = compare(title, laps, _GOALS, unit="webhooks", absent=absent)
-    table.rows.append(Row(peer="(the load generator", median=f"busy {max(busy):.0%} of the time at most)"))
+    table.rows.append(
+        Row(peer="(the load generator", median=f"busy {max(busy):.0%} of the time at most)")
+    )
     return [table]
 
 
@@ -191,7 +243,9 @@ class _Load:
         self.answers = 0
 
     async def connect(self) -> None:
-        await asyncio.get_running_loop().create_connection(lambda: _Line(self), "127.0.0.1", self._port)
+        await asyncio.get_running_loop().create_connection(
+            lambda: _Line(self), "127.0.0.1", self._port
+        )
 
     async def carry(self, seconds: float) -> None:
         self._end = time.perf_counter() + seconds

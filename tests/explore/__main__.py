@@ -45,12 +45,16 @@ def main() -> int:
     sent, endings, began, told = 0, Counter[Status](), time.monotonic(), 0
     for number in itertools.count() if asked.round is None else [asked.round]:
         chance = random.Random(f"{asked.seed} {number}")
-        explorer = Explorer(legs[number % len(legs)], gateway, chance, chance.choice([50, SIZE, SIZE, 2 * SIZE]))
+        explorer = Explorer(
+            legs[number % len(legs)], gateway, chance, chance.choice([50, SIZE, SIZE, 2 * SIZE])
+        )
         try:
             explorer.explore()
         except Exception:
             traceback.print_exc()
-            print(f"\nfound in round {number}: {explorer}\nonce more: {again(asked.seed, number, explorer)}")
+            print(
+                f"\nfound in round {number}: {explorer}\nonce more: {again(asked.seed, number, explorer)}"
+            )
             return 1
         sent += explorer.given
         endings.update(explorer.book.values())

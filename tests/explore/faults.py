@@ -79,7 +79,14 @@ def answer_and_leave(chance: random.Random) -> Script:
 
 def answer_late(chance: random.Random) -> Script:
     """Do as documented, after a moment."""
-    return [HEAD, BODY, ["wait", 0.01 * chance.random()], ["process"], ["wait", 0.01 * chance.random()], ["receipts"]]
+    return [
+        HEAD,
+        BODY,
+        ["wait", 0.01 * chance.random()],
+        ["process"],
+        ["wait", 0.01 * chance.random()],
+        ["receipts"],
+    ]
 
 
 FAULTS = {
@@ -99,4 +106,7 @@ FAULTS = {
 def scripts(chance: random.Random, count: int, share: float) -> list[Script]:
     """Draw what happens to so many requests, that share of which meet a fault."""
     kinds, weights = list(FAULTS), list(FAULTS.values())
-    return [chance.choices(kinds, weights)[0](chance) if chance.random() < share else BEHAVE for _ in range(count)]
+    return [
+        chance.choices(kinds, weights)[0](chance) if chance.random() < share else BEHAVE
+        for _ in range(count)
+    ]

@@ -55,7 +55,11 @@ class Explorer(Bench):
         self.stepwise = chance.random() < 0.25
 
     def __str__(self) -> str:
-        how = "cancelled step by step" if self.stepwise else f"{self.cancelled:.0%} of the calls cancelled"
+        how = (
+            "cancelled step by step"
+            if self.stepwise
+            else f"{self.cancelled:.0%} of the calls cancelled"
+        )
         return f"{self.leg}, {self.settings}, {self.share:.0%} of the requests meet a fault, {how}"
 
     def explore(self) -> None:
@@ -121,7 +125,9 @@ class Explorer(Bench):
             call = self.next_call(insim)
             if self.chance.random() < self.cancelled:
                 with suppress(TimeoutError):
-                    await self.chance.choice(self.ways_to_give_up())(call, 0.02 * self.chance.random())
+                    await self.chance.choice(self.ways_to_give_up())(
+                        call, 0.02 * self.chance.random()
+                    )
             else:
                 await call()
 
@@ -136,11 +142,18 @@ class Explorer(Bench):
         """How a caller may give up after some time."""
         if self.leg.backend == "trio":
             return [cancelling.by_fail_after]
-        return [cancelling.by_fail_after, cancelling.by_wait_for, cancelling.by_timeout, cancelling.by_cancel]
+        return [
+            cancelling.by_fail_after,
+            cancelling.by_wait_for,
+            cancelling.by_timeout,
+            cancelling.by_cancel,
+        ]
 
     def ways_to_cancel(self) -> list[Any]:
         """How a call may be cancelled at a step of its own."""
-        return [by_scope_on_trio] if self.leg.backend == "trio" else list(cancelling.MANNERS.values())
+        return (
+            [by_scope_on_trio] if self.leg.backend == "trio" else list(cancelling.MANNERS.values())
+        )
 
     # Calls
 
@@ -148,12 +161,16 @@ class Explorer(Bench):
         """Draw a call."""
         kind = self.chance.choice([self.send_one, self.send_one, self.send_many, self.stream])
         count = 1 if kind == self.send_one else self.chance.choice([1, 2, 7, 30, 150])
-        messages = [Sms(f"+3363998{at:04}", TEXT, sms_id=f"sms-{next(self.numbers)}") for at in range(count)]
+        messages = [
+            Sms(f"+3363998{at:04}", TEXT, sms_id=f"sms-{next(self.numbers)}") for at in range(count)
+        ]
         self.left -= count
         self.given += count
         return functools.partial(self.watched, kind, insim, messages)
 
-    async def watched(self, call: Callable[..., Awaitable[None]], insim: AsyncInSim, messages: list[Sms]) -> None:
+    async def watched(
+        self, call: Callable[..., Awaitable[None]], insim: AsyncInSim, messages: list[Sms]
+    ) -> None:
         """Make a call and keep what it must not raise: whoever cancels it may not look."""
         try:
             await call(insim, messages)
@@ -169,7 +186,9 @@ class Explorer(Bench):
         report = await insim.send_many(messages)
         assert isinstance(report, BulkReport)
         self.file(report)
-        assert [outcome.sms.sms_id for outcome in report.outcomes] == [message.sms_id for message in messages]
+        assert [outcome.sms.sms_id for outcome in report.outcomes] == [
+            message.sms_id for message in messages
+        ]
 
     async def stream(self, insim: AsyncInSim, messages: list[Sms]) -> None:
         """Send a stream, which may be left early."""

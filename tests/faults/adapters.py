@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+    suppress,
+)
 from functools import partial
 from http.client import parse_headers
 from typing import Any, NamedTuple
@@ -143,7 +149,9 @@ def served(adapter: str, router: WebhookRouter, inbox: Inbox | None = None) -> I
     made = socket.create_server(("127.0.0.1", 0), backlog=64)
     port: int = made.getsockname()[1]
     with (
-        socket.socket(fileno=made.detach()) as listener,  # knows that it speaks TCP, else asyncio sets no TCP_NODELAY
+        socket.socket(
+            fileno=made.detach()
+        ) as listener,  # knows that it speaks TCP, else asyncio sets no TCP_NODELAY
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(ADAPTERS[adapter](router, inbox, listener)),
     ):

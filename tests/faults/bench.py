@@ -1,7 +1,8 @@
 """The test bench: clients of each kind on each event loop, and the invariants that hold whatever happens.
 
-``Bench.run`` runs a scenario and then checks that no id was processed twice, that each status agrees with what was
-processed, that no task, open file or connection is left, and that no log record and no exception shows a secret.
+``Bench.run`` runs a scenario and then checks that no id was processed twice, that each status
+agrees with what was processed, that no task, open file or connection is left, and that no log
+record and no exception shows a secret.
 """
 
 from __future__ import annotations
@@ -69,7 +70,10 @@ AIOHTTP = Leg("asyncio", "httpx_aiohttp")
 TRIO = Leg("trio", "own")
 TRIO_HTTPX2 = Leg("trio", "httpx2")
 AIOHTTP_IF_THERE = pytest.param(
-    AIOHTTP, marks=pytest.mark.skipif(importlib.util.find_spec("httpx_aiohttp") is None, reason="not installed")
+    AIOHTTP,
+    marks=pytest.mark.skipif(
+        importlib.util.find_spec("httpx_aiohttp") is None, reason="not installed"
+    ),
 )
 LEGS = [OWN, HTTPX, HTTPX2, TRIO]
 """Those that announce how far a request has come; ``AIOHTTP`` does not, and can be proven less."""
@@ -217,7 +221,9 @@ class Bench:
                 slots = settings["max_concurrency"]
                 carrier = carrier_of(self.leg.kind, slots, trust, proxy, follow_redirects)
                 settings["http_client"] = await stack.enter_async_context(carrier)
-            insim = await stack.enter_async_context(AsyncInSim(LOGIN, KEY, base_url=url, **settings))
+            insim = await stack.enter_async_context(
+                AsyncInSim(LOGIN, KEY, base_url=url, **settings)
+            )
             assert KEY not in repr(insim)
             yield insim
 
@@ -257,7 +263,10 @@ class Bench:
 
     def messages(self, count: int) -> list[Sms]:
         """Make messages with ids of their own."""
-        return [Sms(f"+336399800{at:02}", TEXT, sms_id=f"sms-{next(self.numbers)}") for at in range(count)]
+        return [
+            Sms(f"+336399800{at:02}", TEXT, sms_id=f"sms-{next(self.numbers)}")
+            for at in range(count)
+        ]
 
     def examine(self, error: BaseException) -> None:
         """Keep what an exception shows and must not."""
@@ -285,7 +294,8 @@ class Bench:
         """Run a scenario on this leg's event loop, and check all that holds whatever happens."""
         records = Records()
         with records.kept(), warnings.catch_warnings():
-            # httpx and httpcore drop generators of theirs half-way; trio tells. They hold nothing: see open_files().
+            # httpx and httpcore drop generators of theirs half-way; trio tells. They hold nothing:
+            # see open_files().
             warnings.filterwarnings("ignore", "Async generator 'http(x|core)", ResourceWarning)
             anyio.run(self.audit, scenario, backend=self.leg.backend)
         self.close()
@@ -325,7 +335,11 @@ class Bench:
         processed = Counter[str]()
         for report in self.reports:
             processed.update(report.processed)
-        twice = [name for name, count in processed.items() if count > 1 and not name.startswith("contact")]
+        twice = [
+            name
+            for name, count in processed.items()
+            if count > 1 and not name.startswith("contact")
+        ]
         assert twice == [], f"processed more than once: {twice}"
         for sms_id, status in self.book.items():
             if status is Status.SENT:

@@ -44,7 +44,9 @@ class Listener(NamedTuple):
 
     def script(self, *requests: Script, otherwise: Script = BEHAVE, **order: Any) -> None:
         """Say what happens to the next requests, and what to all after them."""
-        self.gateway.order("script", port=self.port, requests=requests, otherwise=otherwise, **order)
+        self.gateway.order(
+            "script", port=self.port, requests=requests, otherwise=otherwise, **order
+        )
 
     def release(self) -> None:
         """Let go all that are held."""
@@ -77,7 +79,9 @@ class Gateway:
     def answer(self) -> Any:
         """Read one answer."""
         assert self.process.stdout is not None
-        assert select.select([self.process.stdout], [], [], PATIENCE)[0], "the gateway does not answer"
+        assert select.select([self.process.stdout], [], [], PATIENCE)[0], (
+            "the gateway does not answer"
+        )
         return json.loads(self.process.stdout.readline())
 
     def listen(self, **order: Any) -> Listener:

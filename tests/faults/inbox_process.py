@@ -1,7 +1,7 @@
 """Lives with an inbox, each a process of its own, that end of themselves or are killed at a point that was chosen.
 
-Whoever runs this gives a line of JSON for each group of lives that begin together, and gets one with how they ended.
-What a life did is in the lines that it wrote to its log, which outlive it.
+Whoever runs this gives a line of JSON for each group of lives that begin together, and gets one
+with how they ended. What a life did is in the lines that it wrote to its log, which outlive it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
         repeats: How often each of them comes.
         generation: How many lives there were before.
         killed_at: A point, and the how-manieth time that it is reached; never by default.
-        poison: The number of the event that ends the process of whoever handles it; the others take their time then.
+        poison: The number of the event that ends the process of whoever handles it; the others take
+            their time then.
         fault: Which mistake the program has.
     """
 
@@ -135,7 +136,9 @@ async def serve(life: Life, fate: Fate) -> None:
     inbox.close()
 
 
-async def in_the_background(group: Any, function: Callable[[Event], Awaitable[object]], event: Event) -> None:
+async def in_the_background(
+    group: Any, function: Callable[[Event], Awaitable[object]], event: Event
+) -> None:
     """Say that it is done, and do it later."""
 
     async def later() -> None:
@@ -208,7 +211,9 @@ def live(life: Life) -> None:
     class Watched(sqlite3.Connection):
         def __init__(self, where: Any, *args: Any, **more: Any) -> None:
             super().__init__(where, *args, **more)
-            ours = Path(life.path).name in str(where)  # what measures the coverage writes to such files too
+            ours = Path(life.path).name in str(
+                where
+            )  # what measures the coverage writes to such files too
             self.set_trace_callback((lambda statement: fate.reached("statement")) if ours else None)
 
     sqlite3.connect = functools.partial(sqlite3.connect, factory=Watched)  # type: ignore[assignment]

@@ -34,7 +34,10 @@ def make_pki(folder: Path) -> Pki:
         return str(path)
 
     def issue(name: str, issuer: trustme.CA, host: str, **details: Any) -> str:
-        return keep(name, issuer.issue_cert(host, "localhost", HOST, **details).private_key_and_cert_chain_pem)
+        return keep(
+            name,
+            issuer.issue_cert(host, "localhost", HOST, **details).private_key_and_cert_chain_pem,
+        )
 
     trust = ssl.create_default_context()
     authority.configure_trust(trust)

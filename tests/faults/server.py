@@ -1,8 +1,9 @@
 """A gateway that misbehaves to order, in a process of its own, and counts what it processed.
 
-Orders come in as lines of JSON on standard input, answers go out as lines of JSON on standard output, and the end of
-the input ends the process. A listener acts out one script for each connection, one for each request, and then the
-script for all others. A message counts as processed only where a script says so, once its whole body is here.
+Orders come in as lines of JSON on standard input, answers go out as lines of JSON on standard
+output, and the end of the input ends the process. A listener acts out one script for each
+connection, one for each request, and then the script for all others. A message counts as processed
+only where a script says so, once its whole body is here.
 """
 
 from __future__ import annotations
@@ -95,8 +96,13 @@ TWISTS: dict[str, Callable[[list[Row]], Any]] = {
     "repeated": lambda rows: [rows[0], *rows],
     "contradictory": lambda rows: [*rows, {**rows[0], "sent": 0}],
     "permuted": lambda rows: rows[::-1],
-    "foreign": lambda rows: [{**rows[0], "id_sms_api": "foreign", "phone_number": "+33639989999"}, *rows[1:]],
-    "foreign ids": lambda rows: [{**row, "id_sms_api": f"foreign-{at}"} for at, row in enumerate(rows)],
+    "foreign": lambda rows: [
+        {**rows[0], "id_sms_api": "foreign", "phone_number": "+33639989999"},
+        *rows[1:],
+    ],
+    "foreign ids": lambda rows: [
+        {**row, "id_sms_api": f"foreign-{at}"} for at, row in enumerate(rows)
+    ],
     "strings": lambda rows: [{**row, "sent": "1", "sms_per_message": "1"} for row in rows],
     "no sent": lambda rows: without(rows, "sent"),
     "no ids": lambda rows: without(rows, "id_sms_api"),
@@ -104,7 +110,9 @@ TWISTS: dict[str, Callable[[list[Row]], Any]] = {
     "no ids, fewer": lambda rows: without(rows, "id_sms_api")[1:],
     "no ids, no numbers": lambda rows: without(rows, "id_sms_api", "phone_number"),
     "not sent": lambda rows: [{**row, "sent": 0} for row in rows],
-    "refused": lambda rows: {"data": {"data": [{"id_sms_api": 0, "error": ["#007"]} for _ in rows], "envoi": 0}},
+    "refused": lambda rows: {
+        "data": {"data": [{"id_sms_api": 0, "error": ["#007"]} for _ in rows], "envoi": 0}
+    },
     "object": lambda rows: rows[0],
 }
 
@@ -116,7 +124,9 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "JSON, slashes escaped, not ASCII only": lambda text: text.replace("/", "\\/"),
     "JSON in JSON": json.dumps,
     "HTML": html.escape,
-    "HTML, by number": lambda text: html.escape(text, quote=False).replace('"', "&#34;").replace("'", "&#039;"),
+    "HTML, by number": lambda text: (
+        html.escape(text, quote=False).replace('"', "&#34;").replace("'", "&#039;")
+    ),
     "URL": urllib.parse.quote,
     "URL, all of it": lambda text: urllib.parse.quote(text, safe=""),
     "form": urllib.parse.quote_plus,
@@ -142,7 +152,9 @@ def bomb(megabytes: int) -> bytes:
 class Conversation:
     """One connection, acting out its scripts."""
 
-    def __init__(self, listener: Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, listener: Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self.listener = listener
         self.reader = reader
         self.writer = writer
@@ -201,7 +213,9 @@ class Conversation:
     async def step_body(self) -> None:
         """Read the request's whole body."""
         length = next(
-            int(line.partition(":")[2]) for line in self.head.splitlines() if line.lower().startswith("content-length:")
+            int(line.partition(":")[2])
+            for line in self.head.splitlines()
+            if line.lower().startswith("content-length:")
         )
         while len(self.buffer) < length:
             await self.receive()
@@ -225,7 +239,9 @@ class Conversation:
     async def step_gzipped(self) -> None:
         """Answer as documented, but compressed, which nobody asked for."""
         body = gzip.compress(json.dumps(answer(self.path, self.request)).encode())
-        await self.send(reply(200, body, "Content-Type: application/json", "Content-Encoding: gzip"))
+        await self.send(
+            reply(200, body, "Content-Type: application/json", "Content-Encoding: gzip")
+        )
 
     async def step_reply(self, status: int, body: str, *headers: str) -> None:
         """Answer with this."""
@@ -245,7 +261,9 @@ class Conversation:
         """Ask for patience until a date, by a clock that is so far ahead, or that is not told."""
         now = time.time() + (ahead or 0)
         headers = [] if ahead is None else [f"Date: {formatdate(now, usegmt=True)}"]
-        await self.send(reply(status, b"", *headers, f"Retry-After: {formatdate(now + seconds, usegmt=True)}"))
+        await self.send(
+            reply(status, b"", *headers, f"Retry-After: {formatdate(now + seconds, usegmt=True)}")
+        )
 
     async def step_encoded(self, encoding: str) -> None:
         """Answer as documented, in another encoding."""
@@ -282,7 +300,9 @@ class Conversation:
         """Wait until all of these are processed, if what is asked for is one of them."""
         if not set(names).isdisjoint(things(self.path, self.request)):
             async with self.listener.news:
-                await self.listener.news.wait_for(lambda: set(names) <= self.listener.processed.keys())
+                await self.listener.news.wait_for(
+                    lambda: set(names) <= self.listener.processed.keys()
+                )
 
     async def step_hold(self) -> None:
         """Wait until the listener is told to let go."""

@@ -84,7 +84,9 @@ class Steps:
         if self.count in self.at:
             self.act(waited)
 
-    def task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **details: Any) -> asyncio.Task[object]:
+    def task(
+        self, loop: asyncio.AbstractEventLoop, coroutine: Any, **details: Any
+    ) -> asyncio.Task[object]:
         """Make a task whose suspensions count; this is a task factory."""
         walk: Any = Walk(coroutine, self.told)
         return asyncio.Task(walk, loop=loop, **details)

@@ -65,7 +65,9 @@ def test_a_status_has_one_meaning(bench: Bench, status: int, error: type[InSimEr
 
 
 @pytest.mark.parametrize(("status", "error"), [(500, OutcomeUnknown), (401, AuthenticationFailed)])
-def test_contacts_are_added_again_behind_a_5xx_only(bench: Bench, status: int, error: type[InSimError]) -> None:
+def test_contacts_are_added_again_behind_a_5xx_only(
+    bench: Bench, status: int, error: type[InSimError]
+) -> None:
     """Until the attempts are used up."""
 
     async def scenario() -> None:
@@ -88,7 +90,9 @@ def test_contacts_are_added_again_behind_a_5xx_only(bench: Bench, status: int, e
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("leg", [OWN, HTTPX2], ids=str)
-def test_a_page_that_repeats_the_request_is_not_repeated(bench: Bench, leg: Leg, spelling: str) -> None:
+def test_a_page_that_repeats_the_request_is_not_repeated(
+    bench: Bench, leg: Leg, spelling: str
+) -> None:
     """Neither the key nor a person's number or text comes back in an error, or in what is logged of it."""
 
     async def scenario() -> None:
@@ -107,8 +111,13 @@ def test_a_page_that_repeats_the_request_is_not_repeated(bench: Bench, leg: Leg,
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("following", [False, True], ids=["", "following"])
-def test_the_other_host_of_a_redirect_sees_nothing(bench: Bench, status: int, following: bool) -> None:
-    """Not even where the user's own client follows redirects. A 303 says that the request was carried out."""
+def test_the_other_host_of_a_redirect_sees_nothing(
+    bench: Bench, status: int, following: bool
+) -> None:
+    """Not even where the user's own client follows redirects.
+
+    A 303 says that the request was carried out.
+    """
 
     async def scenario() -> None:
         other = bench.listen()
@@ -124,8 +133,12 @@ def test_the_other_host_of_a_redirect_sees_nothing(bench: Bench, status: int, fo
     bench.run(scenario)
 
 
-@pytest.mark.parametrize(("status", "ended"), [(401, Status.REFUSED), (302, Status.NOT_SENT), (404, Status.NOT_SENT)])
-def test_in_bulk_nothing_more_is_sent_where_nothing_will_pass(bench: Bench, status: int, ended: Status) -> None:
+@pytest.mark.parametrize(
+    ("status", "ended"), [(401, Status.REFUSED), (302, Status.NOT_SENT), (404, Status.NOT_SENT)]
+)
+def test_in_bulk_nothing_more_is_sent_where_nothing_will_pass(
+    bench: Bench, status: int, ended: Status
+) -> None:
     """The rest is not sent, and says why."""
 
     async def scenario() -> None:
@@ -133,7 +146,10 @@ def test_in_bulk_nothing_more_is_sent_where_nothing_will_pass(bench: Bench, stat
         async with bench.client(listener.url, batch_size=2, max_concurrency=1) as insim:
             report = await insim.send_many(bench.messages(8))
             assert bench.file(report) == [Status.SENT] * 2 + [ended] * 2 + [Status.NOT_SENT] * 4
-            assert all(str(report.outcomes[2].error) in str(outcome.error) for outcome in report.outcomes[2:])
+            assert all(
+                str(report.outcomes[2].error) in str(outcome.error)
+                for outcome in report.outcomes[2:]
+            )
             assert listener.report().requests == 2
             await bench.probe(insim, listener, 1)
 
@@ -148,20 +164,28 @@ def test_in_bulk_a_batch_that_fails_is_no_reason_to_stop(bench: Bench, status: i
         listener = bench.listen(BEHAVE, [HEAD, BODY, ["reply", status, HTML]])
         async with bench.client(listener.url, batch_size=2, max_concurrency=1) as insim:
             report = await insim.send_many(bench.messages(6))
-            assert bench.file(report) == [Status.SENT] * 2 + [Status.UNKNOWN] * 2 + [Status.SENT] * 2
+            assert (
+                bench.file(report) == [Status.SENT] * 2 + [Status.UNKNOWN] * 2 + [Status.SENT] * 2
+            )
             await bench.probe(insim, listener, 1)
 
     bench.run(scenario)
 
 
 @pytest.mark.parametrize("close", [True, False])
-def test_a_large_request_refused_half_way_is_sent_in_halves_or_unknown(bench: Bench, close: bool) -> None:
+def test_a_large_request_refused_half_way_is_sent_in_halves_or_unknown(
+    bench: Bench, close: bool
+) -> None:
     """The server answers without reading on: whether that arrives is chance. Nothing hangs."""
 
     async def scenario() -> None:
-        listener = bench.listen([HEAD, ["reply", 413, "too large", "Connection: close"], CLOSE if close else STALL])
+        listener = bench.listen(
+            [HEAD, ["reply", 413, "too large", "Connection: close"], CLOSE if close else STALL]
+        )
         async with bench.client(listener.url, max_parts=255) as insim:
-            texts = [Sms(sms.phone_number, "x" * 10_000, sms_id=sms.sms_id) for sms in bench.messages(40)]
+            texts = [
+                Sms(sms.phone_number, "x" * 10_000, sms_id=sms.sms_id) for sms in bench.messages(40)
+            ]
             report = await insim.send_many(texts)
             assert set(bench.file(report)) <= {Status.SENT, Status.UNKNOWN}
             await bench.probe(insim, listener)
@@ -173,7 +197,12 @@ def test_a_connection_that_the_server_will_close_is_not_used_again(bench: Bench)
     """It says so, and takes its time."""
 
     async def scenario() -> None:
-        closing: Script = [*TAKE, ["receipts", "straight", "Connection: close"], ["wait", 0.02], CLOSE]
+        closing: Script = [
+            *TAKE,
+            ["receipts", "straight", "Connection: close"],
+            ["wait", 0.02],
+            CLOSE,
+        ]
         listener = bench.listen(otherwise=closing)
         async with bench.client(listener.url) as insim:
             for opened in range(1, 6):
@@ -206,7 +235,9 @@ async def until_acted_out(listener: Listener, scripts: int) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 401, 408, 503])
-def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next(bench: Bench, status: int) -> None:
+def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next(
+    bench: Bench, status: int
+) -> None:
     """Servers say 408 before they close an idle connection."""
 
     async def scenario() -> None:
@@ -250,7 +281,9 @@ def test_a_200_that_is_not_an_answer_leaves_it_unknown(bench: Bench, body: str) 
     """Something took the request; what it did with it is anybody's guess."""
 
     async def scenario() -> None:
-        listener = bench.listen([*TAKE, ["reply", 200, BODIES[body], "Content-Type: application/json"]])
+        listener = bench.listen(
+            [*TAKE, ["reply", 200, BODIES[body], "Content-Type: application/json"]]
+        )
         async with bench.client(listener.url) as insim:
             ending = await bench.send(insim)
             assert type(ending) is OutcomeUnknown, ending
@@ -297,7 +330,9 @@ FLOODS: dict[str, Script] = {
     ],
     "declared 10 GB": [["say", OK + "Content-Length: 10737418240\r\n\r\n"], ["flood", " " * 65536]],
     "declared 10 GB, then gone": [["say", OK + "Content-Length: 10737418240\r\n\r\n"], CLOSE],
-    "200 KB of headers": [["reply", 200, "[]", *[f"X-Padding-{at}: {'x' * 2000}" for at in range(100)]]],
+    "200 KB of headers": [
+        ["reply", 200, "[]", *[f"X-Padding-{at}: {'x' * 2000}" for at in range(100)]]
+    ],
     "one header of 200 KB": [["reply", 200, "[]", f"X-Padding: {'x' * 200_000}"]],
     "endless headers": [["say", OK], ["flood", f"X-Padding: {'x' * 2000}\r\n" * 30]],
     "endless status line": [["flood", "H" * 65536]],
@@ -393,7 +428,9 @@ def test_receipts_are_matched_and_never_guessed(bench: Bench, twist: str) -> Non
         ("refused", R),
     ],
 )
-def test_one_message_may_be_answered_by_one_object(bench: Bench, twist: str, status: Status) -> None:
+def test_one_message_may_be_answered_by_one_object(
+    bench: Bench, twist: str, status: Status
+) -> None:
     """An object where a list is documented."""
 
     async def scenario() -> None:

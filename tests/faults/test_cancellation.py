@@ -21,7 +21,14 @@ from .bench import HTTPX, HTTPX2, LEGS, OWN, SLOTS, TRIO, TRIO_HTTPX2, Bench, Fa
 from .gateway import BODY, HEAD, RECEIPTS, STALL, TAKE, Listener
 from .leaks import NUMBER, TEXT
 from .pki import Pki
-from .stepping import Ending, as_it_wakes, by_scope_on_asyncio, by_scope_on_trio, natively, while_it_waits
+from .stepping import (
+    Ending,
+    as_it_wakes,
+    by_scope_on_asyncio,
+    by_scope_on_trio,
+    natively,
+    while_it_waits,
+)
 
 NATIVE = [OWN, HTTPX, HTTPX2]
 CHURN = float(os.environ.get("INSIM_FAULTS_CHURN", "3"))
@@ -33,7 +40,11 @@ MANNERS: dict[str, Callable[[int, Any], Awaitable[Ending]]] = {
     "by scope": by_scope_on_asyncio,
 }
 EVERYWHERE = [
-    *(pytest.param(leg, manner, id=f"{leg}-{name}") for leg in (OWN, HTTPX2) for name, manner in MANNERS.items()),
+    *(
+        pytest.param(leg, manner, id=f"{leg}-{name}")
+        for leg in (OWN, HTTPX2)
+        for name, manner in MANNERS.items()
+    ),
     pytest.param(HTTPX, MANNERS["while it waits"], id=f"{HTTPX}-while it waits"),
     *(pytest.param(leg, by_scope_on_trio, id=str(leg)) for leg in (TRIO, TRIO_HTTPX2)),
 ]
@@ -68,7 +79,9 @@ async def stream(bench: Bench, insim: AsyncInSim) -> object:
 
 async def add_contacts(bench: Bench, insim: AsyncInSim) -> object:
     """Add three batches through two slots."""
-    return await insim.add_contacts([Contact(message.phone_number) for message in bench.messages(6)])
+    return await insim.add_contacts(
+        [Contact(message.phone_number) for message in bench.messages(6)]
+    )
 
 
 async def call(bench: Bench, insim: AsyncInSim) -> object:
@@ -121,7 +134,9 @@ def test_a_call_over_new_connections_is_cancelled_at_each_await(
 
 
 @everywhere
-def test_a_handshake_is_cancelled_at_each_await(bench: Bench, cancelling: Cancelling, pki: Pki) -> None:
+def test_a_handshake_is_cancelled_at_each_await(
+    bench: Bench, cancelling: Cancelling, pki: Pki
+) -> None:
     """The socket under it is closed."""
 
     async def scenario() -> None:
@@ -140,7 +155,9 @@ def test_a_handshake_is_cancelled_at_each_await(bench: Bench, cancelling: Cancel
 
 
 @everywhere
-def test_a_wait_before_another_attempt_is_cancelled_at_each_await(bench: Bench, cancelling: Cancelling) -> None:
+def test_a_wait_before_another_attempt_is_cancelled_at_each_await(
+    bench: Bench, cancelling: Cancelling
+) -> None:
     """Be it a pause that the server asked for, or the time until it can be reached again."""
 
     async def scenario() -> None:
@@ -153,7 +170,9 @@ def test_a_wait_before_another_attempt_is_cancelled_at_each_await(bench: Bench, 
                 ending = await cancelling(at, call=functools.partial(bench.send, insim))
                 if not isinstance(ending.result, NotSent):
                     look_at(bench, ending)
-                listener = bench.listen([HEAD, BODY, ["reply", 429, "", "Retry-After: 3"]], port=port)
+                listener = bench.listen(
+                    [HEAD, BODY, ["reply", 429, "", "Retry-After: 3"]], port=port
+                )
                 ending = await cancelling(at, call=functools.partial(bench.send, insim))
                 look_at(bench, ending)
                 await bench.probe(insim, listener)
@@ -213,7 +232,9 @@ def test_closing_is_cancelled_at_each_await(
 
 
 @everywhere
-def test_closing_behind_a_stream_is_cancelled_at_each_await(bench: Bench, cancelling: Cancelling) -> None:
+def test_closing_behind_a_stream_is_cancelled_at_each_await(
+    bench: Bench, cancelling: Cancelling
+) -> None:
     """Nobody goes on with it; what is left of it all the same, the next closing ends."""
 
     async def scenario() -> None:
@@ -245,7 +266,9 @@ async def endless(bench: Bench) -> AsyncGenerator[Sms, None]:
 
 
 @everywhere
-def test_a_caller_is_cancelled_while_waiting_for_a_slot(bench: Bench, cancelling: Cancelling) -> None:
+def test_a_caller_is_cancelled_while_waiting_for_a_slot(
+    bench: Bench, cancelling: Cancelling
+) -> None:
     """It leaves the queue, and those behind it move up."""
 
     async def scenario() -> None:
@@ -313,7 +336,11 @@ def test_a_stream_that_is_dropped_stops_as_well(bench: Bench, leg: Leg) -> None:
 def test_seconds_of_cancellation_cost_nothing(bench: Bench, seed: int) -> None:
     """Callers that give up at random, by every means that there is (``INSIM_FAULTS_CHURN`` seconds of it in all)."""
     chance = random.Random(seed)
-    means = [by_fail_after] if bench.leg == TRIO else [by_fail_after, by_wait_for, by_timeout, by_cancel]
+    means = (
+        [by_fail_after]
+        if bench.leg == TRIO
+        else [by_fail_after, by_wait_for, by_timeout, by_cancel]
+    )
 
     async def scenario() -> None:
         listener = bench.listen(otherwise=[*TAKE, ["wait", 0.001], RECEIPTS])
@@ -325,7 +352,9 @@ def test_seconds_of_cancellation_cost_nothing(bench: Bench, seed: int) -> None:
                 nonlocal given_up
                 while time.monotonic() < end:
                     try:
-                        await chance.choice(means)(functools.partial(bench.send, insim), 0.008 * chance.random())
+                        await chance.choice(means)(
+                            functools.partial(bench.send, insim), 0.008 * chance.random()
+                        )
                     except TimeoutError as error:
                         given_up += 1
                         bench.examine(error)

@@ -85,7 +85,9 @@ class Resolver:
         self.answer.set()
         self.real = socket.getaddrinfo
 
-    def __call__(self, host: Any, port: Any, family: int, kind: int, proto: int, flags: int, /) -> Any:
+    def __call__(
+        self, host: Any, port: Any, family: int, kind: int, proto: int, flags: int, /
+    ) -> Any:
         if host not in {HOST, HOST.encode()} or flags & socket.AI_NUMERICHOST:
             return self.real(host, port, family, kind, proto, flags)
         self.asked += 1
@@ -103,7 +105,9 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Resolver:
     return resolver
 
 
-def test_a_name_that_does_not_resolve_is_looked_up_again(bench: Bench, pki: Pki, resolver: Resolver) -> None:
+def test_a_name_that_does_not_resolve_is_looked_up_again(
+    bench: Bench, pki: Pki, resolver: Resolver
+) -> None:
     """As often as there are attempts."""
 
     async def scenario() -> None:
@@ -119,7 +123,9 @@ def test_a_name_that_does_not_resolve_is_looked_up_again(bench: Bench, pki: Pki,
     bench.run(scenario)
 
 
-def test_a_resolver_that_hangs_is_waited_for_until_the_deadline(bench: Bench, pki: Pki, resolver: Resolver) -> None:
+def test_a_resolver_that_hangs_is_waited_for_until_the_deadline(
+    bench: Bench, pki: Pki, resolver: Resolver
+) -> None:
     """The lookup itself cannot be stopped, the call can."""
 
     async def scenario() -> None:
@@ -141,7 +147,9 @@ def test_a_resolver_that_hangs_is_waited_for_until_the_deadline(bench: Bench, pk
 
 
 @pytest.mark.parametrize("fault", ["self_signed", "untrusted", "other_host", "expired"])
-def test_a_certificate_that_is_not_trusted_ends_the_call_at_once(bench: Bench, pki: Pki, fault: str) -> None:
+def test_a_certificate_that_is_not_trusted_ends_the_call_at_once(
+    bench: Bench, pki: Pki, fault: str
+) -> None:
     """Trying again would not make it better."""
 
     async def scenario() -> None:
@@ -173,8 +181,12 @@ HANDSHAKES = [
     Handshake("hang-up", {"connections": [[["more"], CLOSE]] * ATTEMPTS}),
     Handshake("reset", {"connections": [[["more"], RESET]] * ATTEMPTS}),
     Handshake("reset before it begins", {"connections": [[RESET]] * ATTEMPTS}),
-    Handshake("plain text", {"connections": [[["more"], ["reply", 400, "plain HTTP"], CLOSE]] * ATTEMPTS}),
-    Handshake("garbage", {"connections": [[["more"], ["say", "\x15\x03\x03\x00\x02"], CLOSE]] * ATTEMPTS}),
+    Handshake(
+        "plain text", {"connections": [[["more"], ["reply", 400, "plain HTTP"], CLOSE]] * ATTEMPTS}
+    ),
+    Handshake(
+        "garbage", {"connections": [[["more"], ["say", "\x15\x03\x03\x00\x02"], CLOSE]] * ATTEMPTS}
+    ),
     Handshake("TLS 1.1 only", {"tls": {"old": True}}),
 ]
 
@@ -214,7 +226,9 @@ def test_a_handshake_that_stalls_ends_at_the_deadline(bench: Bench, pki: Pki) ->
     bench.run(scenario)
 
 
-def test_a_reset_behind_the_handshake_and_the_request_leaves_it_unknown(bench: Bench, pki: Pki) -> None:
+def test_a_reset_behind_the_handshake_and_the_request_leaves_it_unknown(
+    bench: Bench, pki: Pki
+) -> None:
     """TLS makes no difference once the request has left."""
 
     async def scenario() -> None:
@@ -254,13 +268,17 @@ def through(leg: Leg, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize("script", [pytest.param(script, id=name) for name, script in REFUSALS])
-def test_a_proxy_that_refuses_to_connect_is_asked_again(bench: Bench, pki: Pki, through: Any, script: Script) -> None:
+def test_a_proxy_that_refuses_to_connect_is_asked_again(
+    bench: Bench, pki: Pki, through: Any, script: Script
+) -> None:
     """CONNECT is not the request: nothing has left before the tunnel stands."""
 
     async def scenario() -> None:
         listener = secure(bench, pki)
         proxy = bench.listen(*[script] * ATTEMPTS, otherwise=[HEAD, ["tunnel", listener.port]])
-        async with bench.client(f"https://{HOST}:{listener.port}", trust=pki.trust, **through(proxy)) as insim:
+        async with bench.client(
+            f"https://{HOST}:{listener.port}", trust=pki.trust, **through(proxy)
+        ) as insim:
             ending = await bench.send(insim)
             assert type(ending) is NotSent, ending
             report = proxy.report()
@@ -278,7 +296,9 @@ def test_a_proxy_that_is_down_is_tried_again(bench: Bench, pki: Pki, through: An
         listener = secure(bench, pki)
         proxy = bench.listen(otherwise=[HEAD, ["tunnel", listener.port]])
         port = bench.shut(proxy)
-        async with bench.client(f"https://{HOST}:{listener.port}", trust=pki.trust, **through(proxy)) as insim:
+        async with bench.client(
+            f"https://{HOST}:{listener.port}", trust=pki.trust, **through(proxy)
+        ) as insim:
             ending = await bench.send(insim)
             assert type(ending) is NotSent, ending
             bench.listen(port=port, otherwise=[HEAD, ["tunnel", listener.port]])
@@ -287,13 +307,17 @@ def test_a_proxy_that_is_down_is_tried_again(bench: Bench, pki: Pki, through: An
     bench.run(scenario)
 
 
-def test_a_proxy_that_stalls_on_connect_ends_at_the_deadline(bench: Bench, pki: Pki, through: Any) -> None:
+def test_a_proxy_that_stalls_on_connect_ends_at_the_deadline(
+    bench: Bench, pki: Pki, through: Any
+) -> None:
     """Not sent, however long it took."""
 
     async def scenario() -> None:
         listener = secure(bench, pki)
         proxy = bench.listen([STALL], otherwise=[HEAD, ["tunnel", listener.port]])
-        async with bench.client(f"https://{HOST}:{listener.port}", trust=pki.trust, **through(proxy)) as insim:
+        async with bench.client(
+            f"https://{HOST}:{listener.port}", trust=pki.trust, **through(proxy)
+        ) as insim:
             with timeout_of(insim, 0.3), deadline(0.3):
                 ending = await bench.send(insim)
             assert type(ending) is NotSent, ending
@@ -312,20 +336,26 @@ def test_a_tunnel_that_breaks_behind_the_request_leaves_it_unknown(
         script: Script = [*TAKE, RESET] if processed else [HEAD, RESET]
         listener = bench.listen(script, tls={"certificate": pki.good})
         proxy = bench.listen(otherwise=[HEAD, ["tunnel", listener.port]])
-        async with bench.client(f"https://{HOST}:{listener.port}", trust=pki.trust, **through(proxy)) as insim:
+        async with bench.client(
+            f"https://{HOST}:{listener.port}", trust=pki.trust, **through(proxy)
+        ) as insim:
             assert isinstance(await bench.send(insim), OutcomeUnknown)
             await bench.probe(insim, listener)
 
     bench.run(scenario)
 
 
-def test_a_server_that_is_not_trusted_behind_a_proxy_sees_nothing(bench: Bench, pki: Pki, through: Any) -> None:
+def test_a_server_that_is_not_trusted_behind_a_proxy_sees_nothing(
+    bench: Bench, pki: Pki, through: Any
+) -> None:
     """The proxy's certificate is not the server's."""
 
     async def scenario() -> None:
         listener = bench.listen(tls={"certificate": pki.untrusted})
         proxy = bench.listen(otherwise=[HEAD, ["tunnel", listener.port]])
-        async with bench.client(f"https://{HOST}:{listener.port}", trust=pki.trust, **through(proxy)) as insim:
+        async with bench.client(
+            f"https://{HOST}:{listener.port}", trust=pki.trust, **through(proxy)
+        ) as insim:
             ending = await bench.send(insim)
             assert type(ending) is NotSent, ending
             assert proxy.report().opened == 1

@@ -29,7 +29,9 @@ class Doubling(httpx.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
-def test_a_client_that_sends_twice_is_found_out(gateway: Gateway, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_sends_twice_is_found_out(
+    gateway: Gateway, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By what the server counted."""
 
     def doubling(*settings: Any) -> httpx.AsyncClient:

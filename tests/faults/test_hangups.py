@@ -43,10 +43,20 @@ HANGUPS = [
     Fault("half the headers", [*TAKE, ["say", OK + "Content-Le"], CLOSE]),
     Fault("hang-up in the body", [*TAKE, ["say", OK + "Content-Length: 90\r\n\r\n[{"], CLOSE]),
     Fault("reset in the body", [*TAKE, ["say", OK + "Content-Length: 90\r\n\r\n[{"], RESET]),
-    Fault("half a chunk", [*TAKE, ["say", OK + "Transfer-Encoding: chunked\r\n\r\n4\r\n[{"], CLOSE]),
-    Fault("no chunk size", [*TAKE, ["say", OK + "Transfer-Encoding: chunked\r\n\r\nzz\r\n"], CLOSE]),
-    Fault("no last chunk", [*TAKE, ["say", OK + "Transfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n"], CLOSE]),
-    Fault("plain close in the body", [*TAKE, ["say", OK + '\r\n[{"id_sms_api": "sms-1", "sent'], CLOSE]),
+    Fault(
+        "half a chunk", [*TAKE, ["say", OK + "Transfer-Encoding: chunked\r\n\r\n4\r\n[{"], CLOSE]
+    ),
+    Fault(
+        "no chunk size", [*TAKE, ["say", OK + "Transfer-Encoding: chunked\r\n\r\nzz\r\n"], CLOSE]
+    ),
+    Fault(
+        "no last chunk",
+        [*TAKE, ["say", OK + "Transfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n"], CLOSE],
+    ),
+    Fault(
+        "plain close in the body",
+        [*TAKE, ["say", OK + '\r\n[{"id_sms_api": "sms-1", "sent'], CLOSE],
+    ),
 ]
 
 STALLS = [
@@ -54,10 +64,21 @@ STALLS = [
     Fault("behind the body", [*TAKE, STALL]),
     Fault("in the answer's headers", [*TAKE, ["say", OK], STALL]),
     Fault("in the answer's body", [*TAKE, ["say", OK + "Content-Length: 90\r\n\r\n[{"], STALL]),
-    Fault("one byte at a time, headers", [*TAKE, ["drip", OK + "Content-Length: 2\r\n\r\n[]", 0.2]]),
-    Fault("one byte at a time, body", [*TAKE, ["say", OK + "Content-Length: 90\r\n\r\n"], ["drip", " " * 90, 0.2]]),
-    Fault("endless 100 Continue", [*TAKE, ["flood", f"HTTP/1.1 100 Continue\r\nX-Padding: {'x' * 2000}\r\n\r\n"]]),
-    Fault("100 Continue now and then", [*TAKE, *[["drip", "HTTP/1.1 100 Continue\r\n\r\n", 0.005]] * 90]),
+    Fault(
+        "one byte at a time, headers", [*TAKE, ["drip", OK + "Content-Length: 2\r\n\r\n[]", 0.2]]
+    ),
+    Fault(
+        "one byte at a time, body",
+        [*TAKE, ["say", OK + "Content-Length: 90\r\n\r\n"], ["drip", " " * 90, 0.2]],
+    ),
+    Fault(
+        "endless 100 Continue",
+        [*TAKE, ["flood", f"HTTP/1.1 100 Continue\r\nX-Padding: {'x' * 2000}\r\n\r\n"]],
+    ),
+    Fault(
+        "100 Continue now and then",
+        [*TAKE, *[["drip", "HTTP/1.1 100 Continue\r\n\r\n", 0.005]] * 90],
+    ),
 ]
 LIMIT = 0.4
 
@@ -81,7 +102,9 @@ def test_a_hang_up_leaves_it_unknown(bench: Bench, leg: Leg, fault: Fault) -> No
     bench.run(scenario)
 
 
-def test_a_reset_behind_accept_is_seen_before_the_first_byte_or_leaves_it_unknown(bench: Bench) -> None:
+def test_a_reset_behind_accept_is_seen_before_the_first_byte_or_leaves_it_unknown(
+    bench: Bench,
+) -> None:
     """Which of them is chance: the connection may break while it is still being made."""
 
     async def scenario() -> None:
@@ -101,7 +124,9 @@ def test_a_stall_leaves_it_unknown_at_the_deadline(bench: Bench, fault: Fault) -
     async def scenario() -> None:
         listener = bench.listen()
         async with bench.client(listener.url) as insim:
-            await bench.probe(insim, listener)  # with a connection at hand, the request leaves at once
+            await bench.probe(
+                insim, listener
+            )  # with a connection at hand, the request leaves at once
             listener.script(fault.script)
             opened = listener.report().opened
             with timeout_of(insim, LIMIT), deadline(LIMIT):
@@ -136,7 +161,9 @@ def test_in_bulk_the_others_go_on(bench: Bench, fault: Fault) -> None:
 
     async def scenario() -> None:
         listener = bench.listen(fault.script)
-        async with bench.client(listener.url, timeout=1.0 if fault in STALLS else 10, batch_size=3) as insim:
+        async with bench.client(
+            listener.url, timeout=1.0 if fault in STALLS else 10, batch_size=3
+        ) as insim:
             report = await insim.send_many(bench.messages(9))
             statuses = bench.file(report)
             assert sorted(statuses, key=str) == [Status.SENT] * 6 + [Status.UNKNOWN] * 3
@@ -206,11 +233,20 @@ LATE = ["reply", 408, "", "Connection: close"]
 def endings_of_a_kept_connection(chance: random.Random) -> Script:
     """Answer, and hang up a moment later in one of the ways that a server has."""
     moment = ["wait", chance.choice([0, 0, 0.0001, 0.0005, 0.001, 0.002]) * chance.random()]
-    ways: list[Script] = [[CLOSE], [RESET], [LATE, CLOSE], [["more"], CLOSE], [HEAD, CLOSE], [*TAKE, RESET]]
+    ways: list[Script] = [
+        [CLOSE],
+        [RESET],
+        [LATE, CLOSE],
+        [["more"], CLOSE],
+        [HEAD, CLOSE],
+        [*TAKE, RESET],
+    ]
     return [*BEHAVE, moment, *chance.choice(ways)]
 
 
-def test_a_connection_closed_in_the_moment_of_reuse_never_doubles_a_message(bench: Bench, seed: int) -> None:
+def test_a_connection_closed_in_the_moment_of_reuse_never_doubles_a_message(
+    bench: Bench, seed: int
+) -> None:
     """300 variations: sent, or unknown, or not processed and refused by the 408 of a server tired of waiting."""
     chance = random.Random(seed)
 
@@ -234,14 +270,22 @@ def test_a_deadline_at_any_moment_tells_the_truth(bench: Bench, seed: int) -> No
     chance = random.Random(seed)
 
     async def scenario() -> None:
-        answers = [[*TAKE, ["wait", chance.choice([0, 0.001, 0.003]) * chance.random()], RECEIPTS] for _ in range(400)]
+        answers = [
+            [*TAKE, ["wait", chance.choice([0, 0.001, 0.003]) * chance.random()], RECEIPTS]
+            for _ in range(400)
+        ]
         listener = bench.listen(*answers)
         statuses: set[Status] = set()
         longest = 0.003
         while statuses != {Status.SENT, Status.NOT_SENT, Status.UNKNOWN}:
             longest *= 2  # a machine that is busy needs more time for the same
             for _ in range(150):
-                async with bench.client(listener.url, timeout=0.0002 + longest * chance.random()) as insim:
-                    statuses |= {status_of(await bench.send(insim)), status_of(await bench.send(insim))}
+                async with bench.client(
+                    listener.url, timeout=0.0002 + longest * chance.random()
+                ) as insim:
+                    statuses |= {
+                        status_of(await bench.send(insim)),
+                        status_of(await bench.send(insim)),
+                    }
 
     bench.run(scenario)

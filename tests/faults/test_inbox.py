@@ -31,7 +31,14 @@ from insim_async.webhooks.inbox import Inbox, InboxCounts, _inbox, _worker
 
 from .gateway import PATIENCE
 from .inbox_process import Life, event, number
-from .stepping import Ending, as_it_wakes, by_scope_on_asyncio, by_scope_on_trio, natively, while_it_waits
+from .stepping import (
+    Ending,
+    as_it_wakes,
+    by_scope_on_asyncio,
+    by_scope_on_trio,
+    natively,
+    while_it_waits,
+)
 
 SOON = 2.9  # seconds; who waits behind another's wait of 1.5 s, and then for as long, needs more
 """Seconds in which inSIM is told that an event could not be stored."""
@@ -90,8 +97,15 @@ class Story:
         rows, acknowledged = self.rows(), set(self.said("acknowledged"))
         keys = Counter(key for key, _ in rows)
         return [
-            *(f"{each} was acknowledged and never handled" for each in acknowledged - set(self.said("handled"))),
-            *(f"{each} was acknowledged and is not there" for each in acknowledged if event(int(each)).key not in keys),
+            *(
+                f"{each} was acknowledged and never handled"
+                for each in acknowledged - set(self.said("handled"))
+            ),
+            *(
+                f"{each} was acknowledged and is not there"
+                for each in acknowledged
+                if event(int(each)).key not in keys
+            ),
             *(f"{key} is there {count} times" for key, count in keys.items() if count > 1),
             *(f"{key} is left {state}" for key, state in rows if state != "done"),
         ]
@@ -100,7 +114,9 @@ class Story:
 # Killed
 
 
-def killed_everywhere(lives: Lives, folder: Path, point: str, fault: str = "") -> Iterator[list[str]]:
+def killed_everywhere(
+    lives: Lives, folder: Path, point: str, fault: str = ""
+) -> Iterator[list[str]]:
     """Kill it when it reaches a point for the first time, the second, and so on until it no longer does.
 
     Each time another life goes on with what is left; yield the promises that were broken.
@@ -117,7 +133,13 @@ def killed_everywhere(lives: Lives, folder: Path, point: str, fault: str = "") -
 
 @pytest.mark.parametrize(
     ("point", "times"),
-    [("statement", 40), ("before 200", 2), ("after 200", 2), ("in the handler", 2), ("before it is done", 2)],
+    [
+        ("statement", 40),
+        ("before 200", 2),
+        ("after 200", 2),
+        ("in the handler", 2),
+        ("before it is done", 2),
+    ],
 )
 def test_what_was_acknowledged_is_handled_wherever_the_process_is_killed(
     lives: Lives, tmp_path: Path, point: str, times: int
@@ -130,9 +152,14 @@ def test_what_was_acknowledged_is_handled_wherever_the_process_is_killed(
 
 @pytest.mark.parametrize(
     ("fault", "point"),
-    [("acknowledges before the commit", "statement"), ("is done before it is handled", "in the handler")],
+    [
+        ("acknowledges before the commit", "statement"),
+        ("is done before it is handled", "in the handler"),
+    ],
 )
-def test_a_program_that_breaks_the_promise_is_caught(lives: Lives, tmp_path: Path, fault: str, point: str) -> None:
+def test_a_program_that_breaks_the_promise_is_caught(
+    lives: Lives, tmp_path: Path, fault: str, point: str
+) -> None:
     """This is how we know that the test above can fail; where nothing kills it, nobody would notice."""
     story = Story(tmp_path / "alive")
     assert lives.live(story.life(events=[1, 2, 3], fault=fault)) == [0]
@@ -164,19 +191,27 @@ def test_what_was_acknowledged_is_handled_however_often_the_process_is_killed(
     assert story.faults() == []
 
 
-def test_an_event_that_ends_its_process_is_set_aside_and_no_other(lives: Lives, tmp_path: Path) -> None:
+def test_an_event_that_ends_its_process_is_set_aside_and_no_other(
+    lives: Lives, tmp_path: Path
+) -> None:
     """Though the others are handled beside it and go down with it, and new ones come in each time."""
     story, ending, generation = Story(tmp_path), [3], 0
     while ending == [3]:
         ending = lives.live(
-            story.life(events=[0, generation * 2 + 1, generation * 2 + 2], poison=0, generation=generation)
+            story.life(
+                events=[0, generation * 2 + 1, generation * 2 + 2], poison=0, generation=generation
+            )
         )
         generation += 1
     assert ending == [0]
     assert generation == 4  # three attempts; in the fourth life it is not tried again
     assert [state for key, state in story.rows() if key == event(0).key] == ["set_aside"]
     assert {state for key, state in story.rows() if key != event(0).key} == {"done"}
-    assert set(story.said("handled")) == set(story.said("acknowledged")) - {"0"} == set(map(str, range(1, 9)))
+    assert (
+        set(story.said("handled"))
+        == set(story.said("acknowledged")) - {"0"}
+        == set(map(str, range(1, 9)))
+    )
 
 
 def test_an_event_that_comes_ten_times_at_once_and_after_a_restart_is_handled_once(
@@ -200,7 +235,9 @@ def test_processes_on_one_file_never_handle_the_same_event(lives: Lives, tmp_pat
     together = [story.life(events=list(range(each * 30, each * 30 + 60))) for each in range(3)]
     assert lives.live(*together) == [0, 0, 0]
     assert sorted(map(int, story.said("handled"))) == list(range(120))
-    assert Counter(map(int, story.said("acknowledged"))) == Counter(n for life in together for n in life.events)
+    assert Counter(map(int, story.said("acknowledged"))) == Counter(
+        n for life in together for n in life.events
+    )
     assert story.faults() == []
 
 
@@ -209,14 +246,20 @@ def test_an_inbox_goes_through_a_fork(lives: Lives, tmp_path: Path) -> None:
     story = Story(tmp_path)
     assert lives.live(story.life(does="fork")) == [0]
     assert story.said("waited for the transaction") == ["True", "True"]
-    assert (story.said("child"), story.said("parent"), story.said("ended with")) == (["True"], ["True"], ["0"])
+    assert (story.said("child"), story.said("parent"), story.said("ended with")) == (
+        ["True"],
+        ["True"],
+        ["0"],
+    )
     assert len(story.rows()) == 3
 
 
 # Disk full, file locked
 
 
-def test_a_full_disk_is_told_at_once_and_forgotten_when_there_is_room(lives: Lives, tmp_path: Path) -> None:
+def test_a_full_disk_is_told_at_once_and_forgotten_when_there_is_room(
+    lives: Lives, tmp_path: Path
+) -> None:
     story = Story(tmp_path)
     assert lives.live(story.life(does="fill the disk")) == [0]
     stored = len(story.said("acknowledged"))
@@ -231,7 +274,9 @@ BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 @pytest.fixture
 def inbox(tmp_path: Path) -> Iterator[Inbox]:
-    with closing(Inbox.open(tmp_path / "inbox.db", retry=Retry(attempts=3, base=0.0, cap=0.0))) as inbox:
+    with closing(
+        Inbox.open(tmp_path / "inbox.db", retry=Retry(attempts=3, base=0.0, cap=0.0))
+    ) as inbox:
         yield inbox
 
 
@@ -304,7 +349,9 @@ async def raising() -> None:
 
 
 @BACKENDS
-@pytest.mark.parametrize(("wrong", "reason"), [(raising, "KeyError"), (anyio.sleep_forever, "TimeoutError")])
+@pytest.mark.parametrize(
+    ("wrong", "reason"), [(raising, "KeyError"), (anyio.sleep_forever, "TimeoutError")]
+)
 def test_a_handler_that_goes_wrong_costs_its_event_and_no_other(
     tmp_path: Path, backend: str, wrong: Callable[[], Awaitable[object]], reason: str
 ) -> None:
@@ -313,7 +360,10 @@ def test_a_handler_that_goes_wrong_costs_its_event_and_no_other(
     async def scenario() -> None:
         shop = Shop()
         shop.wrong = wrong
-        settings: dict[str, Any] = {"retry": Retry(attempts=3, base=0.01, cap=0.01), "handler_timeout": 0.01}
+        settings: dict[str, Any] = {
+            "retry": Retry(attempts=3, base=0.01, cap=0.01),
+            "handler_timeout": 0.01,
+        }
         with closing(Inbox.open(tmp_path / "inbox.db", **settings)) as inbox:
             async with inbox.worker(shop.router, concurrency=2):
                 for each in range(5):
@@ -343,7 +393,10 @@ MANNERS: dict[str, Callable[[int, Any], Awaitable[Ending]]] = {
 EVERYWHERE = pytest.mark.parametrize(
     ("backend", "cancelling"),
     [
-        *(pytest.param("asyncio", manner, id=f"asyncio-{name}") for name, manner in MANNERS.items()),
+        *(
+            pytest.param("asyncio", manner, id=f"asyncio-{name}")
+            for name, manner in MANNERS.items()
+        ),
         pytest.param("trio", by_scope_on_trio, id="trio"),
     ],
 )
@@ -351,7 +404,9 @@ Cancelling = Callable[..., Awaitable[Ending]]
 
 
 @EVERYWHERE
-def test_a_put_is_cancelled_at_each_await(inbox: Inbox, backend: str, cancelling: Cancelling) -> None:
+def test_a_put_is_cancelled_at_each_await(
+    inbox: Inbox, backend: str, cancelling: Cancelling
+) -> None:
     """Those that go with it are stored, the next works; and what it called new is there."""
     numbers = itertools.count()
 
@@ -427,9 +482,13 @@ async def test_the_task_that_commits_for_others_is_cancelled(
     for task in list(_tasks._running):
         task.cancel()
     results = await asyncio.gather(*puts, return_exceptions=True)
-    assert [each for each in results if each is not True and not isinstance(each, InboxUnavailable)] == []
+    assert [
+        each for each in results if each is not True and not isinstance(each, InboxUnavailable)
+    ] == []
     again = [await inbox.put(event(each)) for each in range(3)]
-    assert [(told, new) for told, new in zip(results, again, strict=True) if told is True and new] == []
+    assert [
+        (told, new) for told, new in zip(results, again, strict=True) if told is True and new
+    ] == []
 
 
 def test_a_loop_ends_wherever_its_puts_are(inbox: Inbox) -> None:
@@ -437,7 +496,10 @@ def test_a_loop_ends_wherever_its_puts_are(inbox: Inbox) -> None:
 
     async def scenario(steps: int) -> None:
         for group in range(3):
-            puts.extend(asyncio.create_task(inbox.put(event(each))) for each in range(group * 3, group * 3 + 3))
+            puts.extend(
+                asyncio.create_task(inbox.put(event(each)))
+                for each in range(group * 3, group * 3 + 3)
+            )
             for _ in range(steps):
                 await asyncio.sleep(0)
 
@@ -466,7 +528,10 @@ def test_a_loop_ends_though_a_worker_was_never_told_to(
     worker = inbox.worker(shop.router)  # which nobody leaves
     anyio.run(scenario, backend=backend)
     assert anyio.run(inbox.counts) == InboxCounts(waiting=1)
-    assert caplog.messages[-1] == "inbox: the worker was cancelled from outside; events wait for the next"
+    assert (
+        caplog.messages[-1]
+        == "inbox: the worker was cancelled from outside; events wait for the next"
+    )
 
 
 @BACKENDS
@@ -475,7 +540,9 @@ def test_a_thread_that_was_left_behind_ends_its_transaction(inbox: Inbox, backen
     begun, resume, ended = threading.Event(), threading.Event(), threading.Event()
 
     def slow(connection: sqlite3.Connection) -> bool:
-        connection.execute("INSERT INTO events (key, kind, state, received_at) VALUES ('k', 'k', 'done', 0)")
+        connection.execute(
+            "INSERT INTO events (key, kind, state, received_at) VALUES ('k', 'k', 'done', 0)"
+        )
         begun.set()
         resume.wait(10)
         ended.set()

@@ -15,10 +15,31 @@ import httpx
 import httpx2
 import pytest
 
-from insim_async import AsyncInSim, ConfigurationError, Contact, InSimError, NotSent, SmsReceipt, Status
+from insim_async import (
+    AsyncInSim,
+    ConfigurationError,
+    Contact,
+    InSimError,
+    NotSent,
+    SmsReceipt,
+    Status,
+)
 from insim_async._http import connection
 
-from .bench import HTTPX, HTTPX2, LEGS, OWN, SLOTS, TRIO, Bench, Leg, deadline, status_of, timeout_of, until
+from .bench import (
+    HTTPX,
+    HTTPX2,
+    LEGS,
+    OWN,
+    SLOTS,
+    TRIO,
+    Bench,
+    Leg,
+    deadline,
+    status_of,
+    timeout_of,
+    until,
+)
 from .gateway import BEHAVE, BODY, HEAD, RECEIPTS, STALL, TAKE
 from .leaks import KEY, LOGIN, NUMBER
 from .test_patience import HeldClock
@@ -94,7 +115,9 @@ def test_an_injected_client_stays_the_callers(bench: Bench, leg: Leg) -> None:
 # Closing while requests are on their way
 
 
-def test_closing_waits_for_answers_that_come_soon(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_waits_for_answers_that_come_soon(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is answered within the grace is sent; whoever waits for a slot does not get one."""
     monkeypatch.setattr(connection, "CLOSING_GRACE", LONG_GRACE)
 
@@ -169,7 +192,9 @@ def test_closing_does_not_wait_for_a_pause(bench: Bench, monkeypatch: pytest.Mon
     monkeypatch.setattr(connection, "CLOSING_GRACE", LONG_GRACE)
 
     async def scenario() -> None:
-        listener = bench.listen(otherwise=[HEAD, BODY, ["reply", 429, "slow down", "Retry-After: 5"]])
+        listener = bench.listen(
+            otherwise=[HEAD, BODY, ["reply", 429, "slow down", "Retry-After: 5"]]
+        )
         endings: list[SmsReceipt | InSimError] = []
         held = HeldClock()
         async with bench.client(listener.url, clock=held.clock) as insim:
@@ -232,7 +257,10 @@ def finished(thread: threading.Thread) -> bool:
 
 
 def test_a_second_thread_is_refused_before_any_byte(bench: Bench) -> None:
-    """Whichever event loop runs there, and even where a connection stands ready. The first one goes on."""
+    """Whichever event loop runs there, and even where a connection stands ready.
+
+    The first one goes on.
+    """
 
     async def scenario() -> None:
         listener = bench.listen()

@@ -61,7 +61,9 @@ def test_a_date_is_waited_for_on_the_servers_own_clock(bench: Bench, ahead: int 
         ["Retry-After: \xb2"],
     ],
 )
-def test_without_a_time_to_wait_it_backs_off(bench: Bench, headers: list[str], chance: float) -> None:
+def test_without_a_time_to_wait_it_backs_off(
+    bench: Bench, headers: list[str], chance: float
+) -> None:
     """By the usual rule, doubling, and never not at all: someone has asked for patience."""
 
     async def scenario() -> None:
@@ -77,7 +79,9 @@ def test_without_a_time_to_wait_it_backs_off(bench: Bench, headers: list[str], c
     bench.run(scenario)
 
 
-@pytest.mark.parametrize("header", ["3600", "1000000000", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
+@pytest.mark.parametrize(
+    "header", ["3600", "1000000000", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"]
+)
 def test_a_long_wait_is_capped(bench: Bench, header: str) -> None:
     """At a minute; then it tries again."""
 
@@ -154,7 +158,9 @@ def test_everybody_waits_and_nobody_stampedes(bench: Bench) -> None:
 
     async def scenario() -> None:
         held = HeldClock()
-        listener = bench.listen(*[asking("Retry-After: 6")] * slots, otherwise=[*TAKE, ["hold"], RECEIPTS])
+        listener = bench.listen(
+            *[asking("Retry-After: 6")] * slots, otherwise=[*TAKE, ["hold"], RECEIPTS]
+        )
         endings: list[Status] = []
         retry = Retry(attempts=3, base=0.5, cap=30)
         async with bench.client(
@@ -189,7 +195,9 @@ def test_in_bulk_a_pause_delays_and_loses_nothing(bench: Bench) -> None:
 
     async def scenario() -> None:
         fake = FakeClock()
-        listener = bench.listen(BEHAVE, asking("Retry-After: 50"), BEHAVE, asking("Retry-After: 50"))
+        listener = bench.listen(
+            BEHAVE, asking("Retry-After: 50"), BEHAVE, asking("Retry-After: 50")
+        )
         async with bench.client(listener.url, clock=fake.clock, timeout=5, batch_size=3) as insim:
             report = await insim.send_many(bench.messages(12))
             assert bench.file(report) == [Status.SENT] * 12
@@ -205,7 +213,9 @@ def test_in_bulk_a_batch_that_was_put_off_too_often_is_not_sent(bench: Bench) ->
     async def scenario() -> None:
         fake = FakeClock()
         listener = bench.listen(*[asking("Retry-After: 2")] * 3)
-        async with bench.client(listener.url, clock=fake.clock, timeout=30, batch_size=3, max_concurrency=1) as insim:
+        async with bench.client(
+            listener.url, clock=fake.clock, timeout=30, batch_size=3, max_concurrency=1
+        ) as insim:
             report = await insim.send_many(bench.messages(9))
             assert bench.file(report) == [Status.NOT_SENT] * 3 + [Status.SENT] * 6
             assert {type(outcome.error) for outcome in report.outcomes[:3]} == {RateLimited}

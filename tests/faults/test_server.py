@@ -10,7 +10,20 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from .gateway import BEHAVE, BODY, CLOSE, HEAD, PATIENCE, PROCESS, RECEIPTS, RESET, STALL, TAKE, Gateway, Listener
+from .gateway import (
+    BEHAVE,
+    BODY,
+    CLOSE,
+    HEAD,
+    PATIENCE,
+    PROCESS,
+    RECEIPTS,
+    RESET,
+    STALL,
+    TAKE,
+    Gateway,
+    Listener,
+)
 
 BODY_OF_ONE = {
     "header": {"login": "l", "accessKey": "k"},
@@ -57,7 +70,10 @@ def test_contacts_and_calls_are_counted_by_number(gateway: Gateway) -> None:
     """All three calls are understood."""
     listener = gateway.listen()
     contacts = {"contacts": [{"firstname": "Ada", "lastname": "B", "phone_number": "+33639980001"}]}
-    assert post(listener.url, "/api/v1/contact", contacts).json()["data"]["contact"][0]["result"] == "success"
+    assert (
+        post(listener.url, "/api/v1/contact", contacts).json()["data"]["contact"][0]["result"]
+        == "success"
+    )
     call = {"header": {"phone_number": "+33639980002"}}
     assert post(listener.url, "/api/v1/clicTocall", call).json()[0]["result"] == "success"
     assert listener.close().processed == {"contact +33639980001": 1, "call +33639980002": 1}
@@ -73,13 +89,17 @@ def test_contacts_and_calls_are_counted_by_number(gateway: Gateway) -> None:
         ([*TAKE, ["say", "HTTP/1.1 2"], CLOSE], httpx.RemoteProtocolError),
     ],
 )
-def test_scripts_are_acted_out(gateway: Gateway, script: list[list[str]], error: type[Exception]) -> None:
+def test_scripts_are_acted_out(
+    gateway: Gateway, script: list[list[str]], error: type[Exception]
+) -> None:
     """The first request meets its script, the second is served."""
     listener = gateway.listen(requests=[script])
     processed = int(PROCESS in script)
     patience = httpx.Timeout(PATIENCE, read=0.1 if error is httpx.ReadTimeout else PATIENCE)
     with pytest.raises(error):
-        httpx.post(listener.url + "/api/v1/sendsms", json=BODY_OF_ONE, timeout=patience, trust_env=False)
+        httpx.post(
+            listener.url + "/api/v1/sendsms", json=BODY_OF_ONE, timeout=patience, trust_env=False
+        )
     wait_until(lambda: sum(listener.report().processed.values()) == processed)
     assert listener.report().processed == ({"one": 1} if processed else {})
     assert post(listener.url).status_code == 200

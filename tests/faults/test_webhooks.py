@@ -27,7 +27,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from insim_async.webhooks import Event, IncomingSms, LinkClick, WebhookRouter, _reception, build_webhook
+from insim_async.webhooks import (
+    Event,
+    IncomingSms,
+    LinkClick,
+    WebhookRouter,
+    _reception,
+    build_webhook,
+)
 from insim_async.webhooks._reception import SELFTEST_FIELD, Reception, Response
 from insim_async.webhooks.inbox import Inbox
 from tests.test_webhooks_parsing import NO_EVENT, TEXTS, query
@@ -47,7 +54,14 @@ from .adapters import (
     served,
 )
 from .leaks import NUMBER, TEXT
-from .stepping import Ending, as_it_wakes, by_scope_on_asyncio, by_scope_on_trio, natively, while_it_waits
+from .stepping import (
+    Ending,
+    as_it_wakes,
+    by_scope_on_asyncio,
+    by_scope_on_trio,
+    natively,
+    while_it_waits,
+)
 
 OK = Reply(200, b"ok\n")
 SMS = {"title": "incoming_sms", "from": NUMBER, "message": TEXT}
@@ -116,7 +130,18 @@ INJECTING = [
     "}",
     "\u2028",
 ]
-NASTY = [*TEXTS, *INJECTING, "%00", "%ff", "%FF%FE", "%257B", "a\tb", "\x7f\x80", "\U0010ffff", "?" * 50]
+NASTY = [
+    *TEXTS,
+    *INJECTING,
+    "%00",
+    "%ff",
+    "%FF%FE",
+    "%257B",
+    "a\tb",
+    "\x7f\x80",
+    "\U0010ffff",
+    "?" * 50,
+]
 
 
 @pytest.mark.parametrize("text", NASTY)
@@ -128,7 +153,9 @@ def test_a_text_arrives_as_it_was_written(house: House, text: str) -> None:
         assert (reply.status, house.arrived()) == (200 if expected else 400, expected)
 
 
-HOSTILE = {name: raw for name, raw in NO_EVENT.items() if len(raw) < 8_000 and name != "a surrogate"}
+HOSTILE = {
+    name: raw for name, raw in NO_EVENT.items() if len(raw) < 8_000 and name != "a surrogate"
+}
 
 
 @pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE)
@@ -149,7 +176,9 @@ PAYLOADS = st.builds(
     st.dictionaries(ANY_TEXT, ANY_JSON, max_size=3),
     title=st.sampled_from(["incoming_sms", "clicked link", "missed_call", "news"]),
     message=ANY_TEXT,
-).filter(lambda payload: SELFTEST_FIELD not in payload)  # hypothesis reads the sources, and finds it
+).filter(
+    lambda payload: SELFTEST_FIELD not in payload
+)  # hypothesis reads the sources, and finds it
 NAMES = st.sampled_from(["message", "calls", "clics", "status", "news"])
 AROUND = st.sampled_from(["{}", "a=1&{}", "{}&b=%7Dx", "token=t?{}", "&{}&"])
 
@@ -157,7 +186,13 @@ AROUND = st.sampled_from(["{}", "a=1&{}", "{}&b=%7Dx", "token=t?{}", "&{}&"])
 @settings(max_examples=60)
 @given(PAYLOADS, NAMES, AROUND, st.booleans(), st.sampled_from([None, 2]), st.sampled_from([1, 2]))
 def test_any_payload_that_is_escaped_arrives(
-    house: House, payload: dict[str, Any], name: str, around: str, plain: bool, indent: int | None, times: int
+    house: House,
+    payload: dict[str, Any],
+    name: str,
+    around: str,
+    plain: bool,
+    indent: int | None,
+    times: int,
 ) -> None:
     """However it is spelled."""
     value = json.dumps(payload, ensure_ascii=plain, indent=indent)
@@ -169,7 +204,10 @@ def test_any_payload_that_is_escaped_arrives(
 
 def spelled(text: str, plain: str, upper: bool) -> bytes:
     """Escape every character but those, which a sloppy sender leaves as they are; a ``%`` can never be one."""
-    escapes = [c if c in plain else "".join(f"%{byte:02{'X' if upper else 'x'}}" for byte in c.encode()) for c in text]
+    escapes = [
+        c if c in plain else "".join(f"%{byte:02{'X' if upper else 'x'}}" for byte in c.encode())
+        for c in text
+    ]
     return "".join(escapes).encode()
 
 
@@ -179,7 +217,9 @@ def spelled(text: str, plain: str, upper: bool) -> bytes:
 @example({"message": "a&b=c"}, '"{}:,&=', False)
 @example({"message": "é"}, '"{}:,é', False)
 @example({"message": "a\r\nX: b\r\n\r\nGET / HTTP/1.1"}, '"{}:,\r\n /', False)
-@given(PAYLOADS, st.text(' "{}[]:,#&=+;?\\/<>|^`\x00\x7f\r\n\té😀abcdef01', max_size=20), st.booleans())
+@given(
+    PAYLOADS, st.text(' "{}[]:,#&=+;?\\/<>|^`\x00\x7f\r\n\té😀abcdef01', max_size=20), st.booleans()
+)
 def test_any_payload_that_is_half_escaped_arrives_or_is_refused(
     house: House, payload: dict[str, Any], plain: str, upper: bool
 ) -> None:
@@ -198,8 +238,11 @@ def test_any_payload_that_is_half_escaped_arrives_or_is_refused(
 @example(b"//", b"?#")
 @example(b"http://[", b"")
 @given(
-    st.binary(max_size=30) | st.text("/%.?#:@[]*\\ahtp0", max_size=20).map(str.encode) | st.just(PATH),
-    st.binary(max_size=30) | st.text('%={?&}#"a:1+ ', max_size=30).map(lambda text: b"?message={" + text.encode()),
+    st.binary(max_size=30)
+    | st.text("/%.?#:@[]*\\ahtp0", max_size=20).map(str.encode)
+    | st.just(PATH),
+    st.binary(max_size=30)
+    | st.text('%={?&}#"a:1+ ', max_size=30).map(lambda text: b"?message={" + text.encode()),
 )
 def test_any_target_is_answered_and_costs_nothing(house: House, path: bytes, rest: bytes) -> None:
     """Or the connection is closed; and the next request is served."""
@@ -243,7 +286,11 @@ def test_only_get_handles(house: House, method: str) -> None:
 def test_a_connection_is_used_again_and_again(house: House) -> None:
     """Whatever is asked over it."""
     with house.served.line() as line:
-        for target, status in [(PATH + b"?" + QUERY, 200), (PATH, 400), (b"/insim/wrong", 404)] * 10:
+        for target, status in [
+            (PATH + b"?" + QUERY, 200),
+            (PATH, 400),
+            (b"/insim/wrong", 404),
+        ] * 10:
             assert line.ask(target).status == status
     assert house.arrived() == [SMS] * 10
 
@@ -251,7 +298,9 @@ def test_a_connection_is_used_again_and_again(house: House) -> None:
 def test_requests_one_behind_the_other_are_answered_in_order(house: House) -> None:
     """Sent at once, and in pieces of a byte."""
     head = b" HTTP/1.1\r\nHost: app.test\r\n\r\n"
-    requests = b"".join(b"GET " + target + head for target in (PATH + b"?" + QUERY, b"/insim/wrong", PATH))
+    requests = b"".join(
+        b"GET " + target + head for target in (PATH + b"?" + QUERY, b"/insim/wrong", PATH)
+    )
     for size in (len(requests), 1):
         with house.served.line() as line:
             line.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -262,7 +311,8 @@ def test_requests_one_behind_the_other_are_answered_in_order(house: House) -> No
 
 
 @pytest.mark.parametrize(
-    "more", [b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"]
+    "more",
+    [b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"],
 )
 def test_a_body_is_ignored(house: House, more: bytes) -> None:
     """It cannot become the next request."""
@@ -272,7 +322,9 @@ def test_a_body_is_ignored(house: House, more: bytes) -> None:
     assert house.arrived() == [SMS]
 
 
-@pytest.mark.parametrize("sent", [b"", b"G", b"GET " + PATH, b"GET " + PATH + b"?" + QUERY + b" HTTP/1.1\r\nHost: a"])
+@pytest.mark.parametrize(
+    "sent", [b"", b"G", b"GET " + PATH, b"GET " + PATH + b"?" + QUERY + b" HTTP/1.1\r\nHost: a"]
+)
 def test_half_a_request_is_none(house: House, sent: bytes) -> None:
     with house.served.line() as line:
         line.send(sent)
@@ -304,7 +356,8 @@ def of_length(length: int) -> tuple[bytes, dict[str, str]]:
 def test_long_targets_arrive_or_are_refused_as_documented(adapter: str) -> None:
     """With h11, between 16 KiB and the limit of sockets it depends on how much arrives at once.
 
-    What aiohttp limits is the target where its parser is the one in C, else the first line, which is 13 bytes longer.
+    What aiohttp limits is the target where its parser is the one in C, else the first line, which
+    is 13 bytes longer.
     """
     with House(adapter).open() as house:
         for length, statuses in (LENGTHS[adapter] | TOO_LONG).items():
@@ -336,9 +389,21 @@ def in_gunicorn(folder: Path, *arguments: str) -> Iterator[Callable[[bytes], int
     )
     with socket.create_server(("127.0.0.1", 0)) as listener:
         number, port = listener.fileno(), listener.getsockname()[1]
-        command = [sys.executable, "-m", "gunicorn", "--bind", f"fd://{number}", "--worker-class", "asgi", *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "--bind",
+            f"fd://{number}",
+            "--worker-class",
+            "asgi",
+            *arguments,
+        ]
         with subprocess.Popen(
-            [*command, "--log-level", "critical", "served:app"], cwd=folder, pass_fds=[number], env=os.environ
+            [*command, "--log-level", "critical", "served:app"],
+            cwd=folder,
+            pass_fds=[number],
+            env=os.environ,
         ) as server:
             try:
                 yield lambda target: ask(port, target)
@@ -356,7 +421,10 @@ def ask(port: int, target: bytes) -> int:
     ("arguments", "expected"),
     [
         ((), {4 * KIB - 15: {200}, 4 * KIB: {414}, EMOJI: {414}, 65_536: {414}}),
-        (("--limit-request-line", "0"), {4 * KIB: {200}, EMOJI: {200}, 65_536: {200}, 262_000: {200}}),
+        (
+            ("--limit-request-line", "0"),
+            {4 * KIB: {200}, EMOJI: {200}, 65_536: {200}, 262_000: {200}},
+        ),
     ],
     ids=["by default", "raised"],
 )
@@ -396,7 +464,9 @@ def test_a_handler_that_raises_is_answered_500(adapter: str) -> None:
         assert house.arrived() == [SMS] * 3
 
 
-def test_a_handler_that_hangs_is_answered_500(adapter: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_handler_that_hangs_is_answered_500(
+    adapter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(_reception, "HANDLER_TIMEOUT", 0.05)
     hang = iter([True])
 
@@ -456,12 +526,17 @@ def test_a_link_is_never_followed(adapter: str, kept: bool, tmp_path: Path) -> N
     async def read(event: Event) -> None:
         handled.put(event)
 
-    with socket.create_server(("127.0.0.1", 0)) as internal, closing(Inbox.open(tmp_path / "inbox")) as inbox:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as internal,
+        closing(Inbox.open(tmp_path / "inbox")) as inbox,
+    ):
         link = f"http://127.0.0.1:{internal.getsockname()[1]}/admin?delete=all"
         event = LinkClick(phone_number=NUMBER, link=link)
         with (
             served(adapter, router, inbox if kept else None) as receiving,
-            receiving.portal.wrap_async_context_manager(inbox.worker(router)) if kept else nullcontext(),
+            receiving.portal.wrap_async_context_manager(inbox.worker(router))
+            if kept
+            else nullcontext(),
         ):
             assert receiving.get(build_webhook(event).encode()) == OK
             assert handled.get(timeout=PATIENCE) == event
@@ -560,9 +635,20 @@ def test_many_are_answered_in_time_and_memory_stays_flat(kept: bool, tmp_path: P
     count = int(os.environ.get("INSIM_TEST_WEBHOOKS", "3000"))
     path = tmp_path / "inbox" if kept else ""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        command = [sys.executable, "-c", textwrap.dedent(SERVER), SECRET, str(listener.fileno()), str(path)]
+        command = [
+            sys.executable,
+            "-c",
+            textwrap.dedent(SERVER),
+            SECRET,
+            str(listener.fileno()),
+            str(path),
+        ]
         server = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, pass_fds=[listener.fileno()]
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            pass_fds=[listener.fileno()],
         )
         port = listener.getsockname()[1]
         begun = time.monotonic()
@@ -573,7 +659,9 @@ def test_many_are_answered_in_time_and_memory_stays_flat(kept: bool, tmp_path: P
         late = resident_mib(server.pid)
     handled, _ = server.communicate(timeout=PATIENCE)
     p99 = delays[len(delays) * 99 // 100]
-    print(f"{count / seconds:.0f} a second; p99 {p99 * 1000:.1f} ms, at most {delays[-1] * 1000:.1f} ms")
+    print(
+        f"{count / seconds:.0f} a second; p99 {p99 * 1000:.1f} ms, at most {delays[-1] * 1000:.1f} ms"
+    )
     print(f"{early:.1f} MiB after a third, {late:.1f} MiB at the end")
     assert len(delays) == count
     assert p99 < 1.0

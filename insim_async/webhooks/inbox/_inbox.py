@@ -57,7 +57,9 @@ class SetAside(Private, frozen=True, kw_only=True):
             content.
     """
 
-    _shown: ClassVar[frozenset[str]] = frozenset({"key", "kind", "received_at", "attempts", "reason"})
+    _shown: ClassVar[frozenset[str]] = frozenset(
+        {"key", "kind", "received_at", "attempts", "reason"}
+    )
 
     key: str
     kind: str
@@ -100,11 +102,11 @@ class Inbox:
         cls,
         path: str | os.PathLike[str],
         *,
-        retry: Retry = Retry(attempts=10, base=1.0, cap=3600.0),  # noqa: B008 - frozen
+        retry: Retry = Retry(attempts=10, base=1.0, cap=3600.0),
         retention: timedelta = timedelta(days=7),
         handler_timeout: float = 60.0,
         lease: float = 30.0,
-        clock: Clock = Clock(),  # noqa: B008 - frozen
+        clock: Clock = Clock(),
     ) -> Inbox:
         """Make the file, or check the one that is there.
 
@@ -174,7 +176,9 @@ class Inbox:
         row = (key, "unreadable", query, "set_aside", now, now, reason)
         return await self._tell(partial(_rows.put, row=row))
 
-    def worker(self, router: WebhookRouter, *, concurrency: int = 8) -> AbstractAsyncContextManager[None]:
+    def worker(
+        self, router: WebhookRouter, *, concurrency: int = 8
+    ) -> AbstractAsyncContextManager[None]:
         """Hand events to a router while the context is open.
 
         It may be left in another task than it was entered.
@@ -215,7 +219,9 @@ class Inbox:
                 attempts=attempts,
                 reason=reason,
             )
-            for key, kind, query, received_at, attempts, reason in await self._do(partial(_rows.set_aside, limit=limit))
+            for key, kind, query, received_at, attempts, reason in await self._do(
+                partial(_rows.set_aside, limit=limit)
+            )
         ]
 
     async def requeue(self, key: str) -> bool:
@@ -257,7 +263,15 @@ class Inbox:
         self._file.close()
 
     def _row(self, event: Event) -> tuple[str, str, bytes, str, float, float, str]:
-        return event.key, event.kind, build_webhook(event).encode(), "waiting", 0.0, self._policy.clock.wall(), ""
+        return (
+            event.key,
+            event.kind,
+            build_webhook(event).encode(),
+            "waiting",
+            0.0,
+            self._policy.clock.wall(),
+            "",
+        )
 
     async def _tell(self, action: Action[bool]) -> bool:
         desk = self._desks.here()

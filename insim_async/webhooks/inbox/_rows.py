@@ -104,7 +104,9 @@ class Policy(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         self.retry.check()
         if not (self.retention >= 0 and self.handler_timeout > 0 and self.lease > 0):
-            raise ConfigurationError("inbox: retention must be 0 or more, handler_timeout and lease more than 0")
+            raise ConfigurationError(
+                "inbox: retention must be 0 or more, handler_timeout and lease more than 0"
+            )
 
 
 class Claim(Unshown, frozen=True):
@@ -153,7 +155,9 @@ def ending_after(attempts: int, failure: str | None, policy: Policy) -> Ending:
     return Ending("set_aside", reason=failure) if wait is None else Ending("waiting", wait, failure)
 
 
-def put(connection: sqlite3.Connection, row: tuple[str, str, bytes, str, float, float, str]) -> bool:
+def put(
+    connection: sqlite3.Connection, row: tuple[str, str, bytes, str, float, float, str]
+) -> bool:
     """Insert a row; return False if its key is there.
 
     Args:
@@ -163,9 +167,14 @@ def put(connection: sqlite3.Connection, row: tuple[str, str, bytes, str, float, 
     return connection.execute(_INSERT, row).rowcount > 0
 
 
-def rehearse(connection: sqlite3.Connection, row: tuple[str, str, bytes, str, float, float, str]) -> bool:
+def rehearse(
+    connection: sqlite3.Connection, row: tuple[str, str, bytes, str, float, float, str]
+) -> bool:
     """Insert a row and delete it again; raise if it could not be kept."""
-    return put(connection, row) and connection.execute("DELETE FROM events WHERE key = ?", row[:1]).rowcount > 0
+    return (
+        put(connection, row)
+        and connection.execute("DELETE FROM events WHERE key = ?", row[:1]).rowcount > 0
+    )
 
 
 def claim_due(
@@ -196,17 +205,32 @@ def claim_due(
     """
     now, uptime = policy.clock.wall(), policy.clock.now()
     # Nothing is due later than that, unless the clock was set back, or the machine started anew.
-    latest = {"waiting": now + policy.retry.cap, "claimed": uptime + policy.lease, "done": now + policy.retention}
+    latest = {
+        "waiting": now + policy.retry.cap,
+        "claimed": uptime + policy.lease,
+        "done": now + policy.retention,
+    }
     for state, until in latest.items():
         connection.execute(_LIMIT_DUE_AT, {"state": state, "until": until})
     if take_over:
         connection.execute(_SUSPECT_ENDED_LEASES, (uptime, owner))
     connection.execute(_DELETE_OLD, (now, SWEEP))
     claims: list[Claim] = []
-    for state, after, most in (("suspect", -1.0, suspects), ("waiting", 0.0, retries), ("waiting", -1.0, places)):
-        rows = connection.execute(_SELECT_DUE, (state, after, now, min(most, places - len(claims)))).fetchall()
-        found = [Claim(key, kind, query, attempts, state == "suspect") for key, kind, query, attempts in rows]
-        connection.executemany(_UPDATE_CLAIMED, [(uptime + policy.lease, owner, claim.key) for claim in found])
+    for state, after, most in (
+        ("suspect", -1.0, suspects),
+        ("waiting", 0.0, retries),
+        ("waiting", -1.0, places),
+    ):
+        rows = connection.execute(
+            _SELECT_DUE, (state, after, now, min(most, places - len(claims)))
+        ).fetchall()
+        found = [
+            Claim(key, kind, query, attempts, state == "suspect")
+            for key, kind, query, attempts in rows
+        ]
+        connection.executemany(
+            _UPDATE_CLAIMED, [(uptime + policy.lease, owner, claim.key) for claim in found]
+        )
         claims += found
     return claims
 
@@ -222,7 +246,13 @@ def move(connection: sqlite3.Connection, key: str, owner: str, ending: Ending, n
 
     What is done is done, whoever has claimed it since; all else only the present owner may write.
     """
-    row = {"key": key, "owner": owner, "state": ending.state, "due_at": now + ending.wait, "reason": ending.reason}
+    row = {
+        "key": key,
+        "owner": owner,
+        "state": ending.state,
+        "due_at": now + ending.wait,
+        "reason": ending.reason,
+    }
     return connection.execute(_UPDATE_ENDED, row).rowcount > 0
 
 
@@ -232,7 +262,9 @@ def release(connection: sqlite3.Connection, owner: str) -> bool:
     return connection.execute(statement, (owner,)).rowcount > 0
 
 
-def set_aside(connection: sqlite3.Connection, limit: int) -> list[tuple[str, str, bytes, float, int, str]]:
+def set_aside(
+    connection: sqlite3.Connection, limit: int
+) -> list[tuple[str, str, bytes, float, int, str]]:
     """Return key, kind, query, time, attempts and reason of what was set aside, in that order."""
     return connection.execute(_SELECT_SET_ASIDE, (limit,)).fetchall()
 

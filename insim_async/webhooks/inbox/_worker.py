@@ -86,7 +86,9 @@ class Worker:
                 try:
                     await self._begin().work(lambda: self._stopping)
                 except Exception as error:  # noqa: BLE001 - a clock that raises, or a fault of ours: events must go on
-                    logger.error("inbox: the worker failed and begins anew: %s", _class_names(error))  # noqa: TRY400 - its words may hold content
+                    logger.error(
+                        "inbox: the worker failed and begins anew: %s", _class_names(error)
+                    )
                     await anyio.sleep(POLL)
 
 
@@ -131,12 +133,16 @@ class _Run:
     A task claims events, another renews their leases, and each event has one for its handlers.
     """
 
-    def __init__(self, reach: _Reach, policy: Policy, router: WebhookRouter, concurrency: int) -> None:
+    def __init__(
+        self, reach: _Reach, policy: Policy, router: WebhookRouter, concurrency: int
+    ) -> None:
         self._reach = reach
         self._policy = policy
         self._router = router
         self._places = Places(concurrency)
-        self._owner = token_hex(16)  # a fresh one for each run: rows left by one that failed look like another worker's
+        self._owner = token_hex(
+            16
+        )  # a fresh one for each run: rows left by one that failed look like another worker's
 
     async def work(self, is_stopping: Callable[[], bool]) -> None:
         """Claim events and have them handled until it is to stop; then give back the rest."""
@@ -175,7 +181,9 @@ class _Run:
         self._reach.desk.wake()  # so early that the transaction that ends this claims the next
         _log_ending(claim, ending)
         now = self._policy.clock.wall()
-        await self._reach.insist(partial(_rows.move, key=claim.key, owner=self._owner, ending=ending, now=now))
+        await self._reach.insist(
+            partial(_rows.move, key=claim.key, owner=self._owner, ending=ending, now=now)
+        )
         self._places.forget(claim)
 
     async def _ending(self, claim: Claim) -> Ending:
@@ -195,7 +203,9 @@ class _Run:
         except (GeneratorExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 - it is the user's: SystemExit and the like must not end the worker
-            await checkpoint_if_cancelled()  # goes on if it is a cancellation that nobody but the handler asked for
+            await (
+                checkpoint_if_cancelled()
+            )  # goes on if it is a cancellation that nobody but the handler asked for
             return _class_names(error)
         return None
 
@@ -203,7 +213,9 @@ class _Run:
         lease, now = self._policy.lease, self._policy.clock.now
         while True:
             await anyio.sleep(lease / 3)
-            renew = partial(_rows.renew, keys=self._places.keys, owner=self._owner, until=now() + lease)
+            renew = partial(
+                _rows.renew, keys=self._places.keys, owner=self._owner, until=now() + lease
+            )
             await self._reach.attempt(renew)
 
 
@@ -213,7 +225,13 @@ def _log_ending(claim: Claim, ending: Ending) -> None:
         case "done":
             logger.info("webhook %s: handled", claim.kind, extra=facts)
         case "waiting":
-            logger.warning("webhook %s: %s; again in %.0f s", claim.kind, ending.reason, ending.wait, extra=facts)
+            logger.warning(
+                "webhook %s: %s; again in %.0f s",
+                claim.kind,
+                ending.reason,
+                ending.wait,
+                extra=facts,
+            )
         case "set_aside":
             logger.error("webhook %s: %s; set aside", claim.kind, ending.reason, extra=facts)
         case _:

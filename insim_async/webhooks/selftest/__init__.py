@@ -10,4 +10,13 @@ from insim_async.webhooks.selftest._callback import Callback, NoReply, Reply, re
 from insim_async.webhooks.selftest._network import over_network
 from insim_async.webhooks.selftest._probe import SampleResult, run_selftest, verdict
 
-__all__ = ["Callback", "NoReply", "Reply", "SampleResult", "over_network", "read_callback", "run_selftest", "verdict"]
+__all__ = [
+    "Callback",
+    "NoReply",
+    "Reply",
+    "SampleResult",
+    "over_network",
+    "read_callback",
+    "run_selftest",
+    "verdict",
+]

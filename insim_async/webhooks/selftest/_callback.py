@@ -13,7 +13,17 @@ from insim_async._privacy import Private
 from insim_async.errors import ConfigurationError
 from insim_async.webhooks.router import SECRET_BITS
 
-__all__ = ["CLOSED", "LATE", "VENDOR_TIMEOUT", "Callback", "Exchange", "NoReply", "Reply", "read_callback", "split_url"]
+__all__ = [
+    "CLOSED",
+    "LATE",
+    "VENDOR_TIMEOUT",
+    "Callback",
+    "Exchange",
+    "NoReply",
+    "Reply",
+    "read_callback",
+    "split_url",
+]
 
 VENDOR_TIMEOUT: Final = 5.0
 """Seconds that inSIM waits for an answer."""
@@ -50,7 +60,9 @@ def read_callback(url: str) -> Callback:
         raise ConfigurationError("URL: a name and a password before the host are not sent by inSIM")
     if not parts.path.strip("/"):
         raise ConfigurationError("URL: the last part of its path is the secret, and it has none")
-    if not any(len(part) * 6 >= SECRET_BITS for part in re.split("[/?&=]", f"{parts.path}?{parts.query}")):
+    if not any(
+        len(part) * 6 >= SECRET_BITS for part in re.split("[/?&=]", f"{parts.path}?{parts.query}")
+    ):
         raise ConfigurationError(
             "URL: nothing in it is long enough to be beyond guessing (is INSIM_WEBHOOK_SECRET set in this terminal?)"
         )

@@ -34,16 +34,46 @@ _NO_MARK = rb"(?!)"
 _LIMITS = [
     _Limit(cure, mark, range(least, most + 1), frozenset(statuses))
     for cure, mark, least, most, statuses in [
-        ("gunicorn: --limit-request-line 0", rb"Request [Ll]ine is too large", 4075, 4094, [400, 414]),
+        (
+            "gunicorn: --limit-request-line 0",
+            rb"Request [Ll]ine is too large",
+            4075,
+            4094,
+            [400, 414],
+        ),
         ("nginx: large_client_header_buffers 4 32k", rb"<center>nginx", 8160, 8192, [400, 414]),
-        ("Apache: LimitRequestLine 32768", rb"exceeds the capacity\s+limit for this server", 8160, 8190, [414]),
-        ("aiohttp: max_line_size=32768", rb"Got more than \d+ bytes( \(\d+\))? when reading", 8160, 8190, [400]),
-        ("HAProxy: tune.bufsize 65536", rb"Your browser sent an invalid request", 14_900, 15_400, [400]),
+        (
+            "Apache: LimitRequestLine 32768",
+            rb"exceeds the capacity\s+limit for this server",
+            8160,
+            8190,
+            [414],
+        ),
+        (
+            "aiohttp: max_line_size=32768",
+            rb"Got more than \d+ bytes( \(\d+\))? when reading",
+            8160,
+            8190,
+            [400],
+        ),
+        (
+            "HAProxy: tune.bufsize 65536",
+            rb"Your browser sent an invalid request",
+            14_900,
+            15_400,
+            [400],
+        ),
         ("Node: --max-http-header-size=65536", _NO_MARK, 15_900, 16_384, [431]),
         ("AWS load balancer: cannot be raised", _NO_MARK, 16_200, 16_384, [400, 414]),
         # h11 counts what has come of a request that is not whole: over a network less passes than
         # within a machine
-        ("uvicorn: --http h11 --h11-max-incomplete-event-size 262144", rb"Invalid HTTP request", 16_000, 65_536, [400]),
+        (
+            "uvicorn: --http h11 --h11-max-incomplete-event-size 262144",
+            rb"Invalid HTTP request",
+            16_000,
+            65_536,
+            [400],
+        ),
         ("hypercorn: h11_max_incomplete_size", _NO_MARK, 16_000, 65_536, [431]),
     ]
 ]
@@ -54,6 +84,14 @@ _ANY = {0, 502}
 def culprit(longest: int, came: Reply | NoReply) -> str:
     """Name the setting, and the server, that refuses targets above that length, by how it does."""
     status, body = (came.status, came.body) if isinstance(came, Reply) else (0, b"")
-    marked = [limit.cure for limit in _LIMITS if status in limit.statuses and re.search(limit.mark, body)]
-    usual = [limit.cure for limit in _LIMITS if longest in limit.longest and {status} & (limit.statuses | _ANY)]
-    return " or ".join(marked or usual) or "a limit of some server in front of the app or of its own"
+    marked = [
+        limit.cure for limit in _LIMITS if status in limit.statuses and re.search(limit.mark, body)
+    ]
+    usual = [
+        limit.cure
+        for limit in _LIMITS
+        if longest in limit.longest and {status} & (limit.statuses | _ANY)
+    ]
+    return (
+        " or ".join(marked or usual) or "a limit of some server in front of the app or of its own"
+    )

@@ -67,15 +67,23 @@ def meaning_of(came: Reply | NoReply, url: str, key: str) -> Finding:
         words, found, depends = _words_of_200(came, key, target_bytes, len(url.partition("?")[2]))
         return Finding(came, words, target_bytes, found, depends)
     depends = came.status in _DEPENDING
-    return Finding(came, f"{_words_of_status(came, url)} (status {came.status})", target_bytes, depends=depends)
+    return Finding(
+        came, f"{_words_of_status(came, url)} (status {came.status})", target_bytes, depends=depends
+    )
 
 
-def _words_of_200(came: Reply, key: str, target_bytes: int, query_bytes: int) -> tuple[str, Echo | None, bool]:
+def _words_of_200(
+    came: Reply, key: str, target_bytes: int, query_bytes: int
+) -> tuple[str, Echo | None, bool]:
     try:
         found = _echo_decoder.decode(came.body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         if came.body == OK.body:
-            return "not read as an event of the self-test: it was altered on its way, or the app is old", None, True
+            return (
+                "not read as an event of the self-test: it was altered on its way, or the app is old",
+                None,
+                True,
+            )
         return "something else answers there, with status 200", None, False
     if found.key != key:
         return "altered on its way", None, True

@@ -12,7 +12,14 @@ from threading import Thread
 from typing import Any
 from urllib.error import URLError
 
-from insim_async.webhooks.selftest._callback import CLOSED, LATE, VENDOR_TIMEOUT, Exchange, NoReply, Reply
+from insim_async.webhooks.selftest._callback import (
+    CLOSED,
+    LATE,
+    VENDOR_TIMEOUT,
+    Exchange,
+    NoReply,
+    Reply,
+)
 
 __all__ = ["over_network"]
 
@@ -23,13 +30,19 @@ def over_network(timeout: float = VENDOR_TIMEOUT) -> Exchange:
     Args:
         timeout: Seconds for an answer, all in all.
     """
-    opener = urllib.request.build_opener(_AsItCame, urllib.request.HTTPSHandler(context=ssl.create_default_context()))
-    opener.addheaders = [("User-Agent", "insim_async webhooks check")]  # some hosts turn Python's own name away
+    opener = urllib.request.build_opener(
+        _AsItCame, urllib.request.HTTPSHandler(context=ssl.create_default_context())
+    )
+    opener.addheaders = [
+        ("User-Agent", "insim_async webhooks check")
+    ]  # some hosts turn Python's own name away
 
     def exchange(url: str) -> Reply | NoReply:
         replies: SimpleQueue[Reply | NoReply] = SimpleQueue()
         # A socket's timeout is for each of its steps, and looking up a name has none.
-        Thread(target=lambda: replies.put(_exchanged(opener, url, 2 * timeout)), daemon=True).start()
+        Thread(
+            target=lambda: replies.put(_exchanged(opener, url, 2 * timeout)), daemon=True
+        ).start()
         try:
             return replies.get(timeout=timeout)
         except Empty:
@@ -52,7 +65,12 @@ def _exchanged(opener: urllib.request.OpenerDirector, url: str, timeout: float) 
     try:
         with opener.open(url, timeout=timeout) as response:
             body = response.read(1 << 16)
-            return Reply(response.status, body, response.headers.get("Location", ""), time.monotonic() - started)
+            return Reply(
+                response.status,
+                body,
+                response.headers.get("Location", ""),
+                time.monotonic() - started,
+            )
     except (OSError, http.client.HTTPException, ValueError) as error:
         return reason_of(error.reason if isinstance(error, URLError) else error)
 
@@ -64,7 +82,12 @@ def reason_of(error: object) -> NoReply:
             return LATE
         case ssl.SSLCertVerificationError():
             return NoReply(f"the certificate is not trusted ({error.verify_message})")
-        case ConnectionResetError() | BrokenPipeError() | ssl.SSLEOFError() | http.client.IncompleteRead():
+        case (
+            ConnectionResetError()
+            | BrokenPipeError()
+            | ssl.SSLEOFError()
+            | http.client.IncompleteRead()
+        ):
             return CLOSED
         case ssl.SSLError():
             return NoReply(f"TLS fails ({error.reason})")

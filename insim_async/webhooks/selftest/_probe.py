@@ -45,11 +45,17 @@ def verdict(results: Sequence[SampleResult]) -> str:
     arrived = sum(result.arrived for result in results)
     if arrived < len(results):
         return f"{arrived} of {len(results)} kinds of event arrived as they were sent"
-    kept = "an inbox keeps them" if results[0].inbox else "there is no inbox, handlers run within the request"
+    kept = (
+        "an inbox keeps them"
+        if results[0].inbox
+        else "there is no inbox, handlers run within the request"
+    )
     return f"all {arrived} kinds of event arrived as they were sent; {kept}"
 
 
-def run_selftest(callback: Callback, exchange: Exchange, *, nonce: str = "") -> Iterator[SampleResult]:
+def run_selftest(
+    callback: Callback, exchange: Exchange, *, nonce: str = ""
+) -> Iterator[SampleResult]:
     """Send an event of each kind, and yield what became of it.
 
     No handler sees these events and no inbox keeps them, unless an old version of insim_async
@@ -63,7 +69,11 @@ def run_selftest(callback: Callback, exchange: Exchange, *, nonce: str = "") -> 
     probe = _Probe(callback, exchange, nonce or secrets.token_urlsafe(8))
     hopeless = False
     for sample in SAMPLES:
-        result = SampleResult(sample.kind, arrived=False, words="not tried") if hopeless else probe.result(sample)
+        result = (
+            SampleResult(sample.kind, arrived=False, words="not tried")
+            if hopeless
+            else probe.result(sample)
+        )
         hopeless = result.hopeless or hopeless
         yield result
 
@@ -87,7 +97,9 @@ class _Probe:
         return SampleResult(sample.kind, arrived=False, words=words, hopeless=not short.depends)
 
     def _sent(self, event: Event) -> Finding:
-        event = msgspec.structs.replace(event, raw_json=msgspec.json.encode({**event.raw, SELFTEST_FIELD: self._nonce}))
+        event = msgspec.structs.replace(
+            event, raw_json=msgspec.json.encode({**event.raw, SELFTEST_FIELD: self._nonce})
+        )
         url = self._callback.called(build_webhook(event))
         return meaning_of(self._exchange(url), url, event.key)
 
@@ -101,10 +113,14 @@ class _Probe:
             else:
                 fails, refused = room, finding
         longest = refused.target_bytes - 1
-        return f"above {longest:,} bytes of target, {refused.words} [{culprit(longest, refused.came)}]"
+        return (
+            f"above {longest:,} bytes of target, {refused.words} [{culprit(longest, refused.came)}]"
+        )
 
     def _faults(self, sample: Sample) -> str:
         if not self._sent(sample.make(PLAIN)).found:
             return ""
-        faults = [fault for text, fault in TELLING.items() if not self._sent(sample.make(text)).found]
+        faults = [
+            fault for text, fault in TELLING.items() if not self._sent(sample.make(text)).found
+        ]
         return f" [{'; '.join(faults) or 'a plain one arrives'}]"

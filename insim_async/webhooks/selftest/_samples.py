@@ -56,8 +56,16 @@ def _escaped_bytes(text: str) -> int:
 SAMPLES: Final = [
     Sample(lambda text: IncomingSms(message=text, **_FICTION), "😀", 1600),
     Sample(lambda text: CallEvent(direction="missed", account=text, **_FICTION)),
-    Sample(lambda text: LinkClick(link=f"https://example.com/?q={text}", **_FICTION), "%F0%9F%98%80", 160),
-    Sample(lambda text: CallQualification(source="mobile", qualification=text, **_FICTION), "rappeler à 9 h 😀 ", 80),
+    Sample(
+        lambda text: LinkClick(link=f"https://example.com/?q={text}", **_FICTION),
+        "%F0%9F%98%80",
+        160,
+    ),
+    Sample(
+        lambda text: CallQualification(source="mobile", qualification=text, **_FICTION),
+        "rappeler à 9 h 😀 ",
+        80,
+    ),
     Sample(lambda text: DeliveryStatus(status="received", account=text, **_FICTION)),
 ]
 PLAIN: Final = "plain"
