@@ -1,4 +1,4 @@
-"""The vendor's many spellings read as one: names known in each, wrappers opened, values taken for what they mean.
+"""The vendor's many spellings read as one: names known in each, and values taken for what they mean.
 
 The same server family writes ``phone_number``, ``phonenumber`` or ``PHONE_NUMBER``, a list, one
 object or ``{"data": [...]}``, ``1`` or ``"1"``. A table of ``Words`` says what each field is called
@@ -11,27 +11,16 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-__all__ = [
-    "Found",
-    "Words",
-    "codes",
-    "flag",
-    "fold",
-    "moment",
-    "says_no",
-    "spelled_codes",
-    "spellings",
-    "text",
-    "whole",
-]
+__all__ = ["EMPTY", "Words", "codes", "flag", "fold", "moment", "spellings", "text", "whole"]
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NOISE = re.compile(r"[\W_]+")
-_EMPTY_VALUES: tuple[object, ...] = (None, "", [])
+EMPTY: tuple[object, ...] = (None, "", [])
+"""What says nothing, whatever the field."""
 _NO_ERROR = {"", "0", "false", "none", "null", "[]", "{}", "ok", "success", "no error", "no errors"}
 
 
@@ -57,12 +46,16 @@ def whole(value: object) -> int:
     return int(text(value))
 
 
+_YES = {"1", "true", "success", "ok", "yes", "oui"}
+_NO = {"0", "false", "failed", "failure", "error", "no", "ko", "non"}
+
+
 def flag(value: object) -> bool:
     """Read yes or no, in any of the ways that the vendor writes it."""
-    word = str(_whole_if_it_is(value)).casefold()
-    if word in {"1", "true", "success", "ok", "yes"}:
+    word = str(_whole_if_it_is(value)).strip().casefold()
+    if word in _YES:
         return True
-    if word in {"0", "false", "failed", "failure", "error", "no", "ko"}:
+    if word in _NO:
         return False
     raise ValueError("neither yes nor no")
 
@@ -101,9 +94,8 @@ def moment(value: object) -> datetime:
     if not _DATE.match(written):  # Python takes a bare number for a date as well
         raise ValueError("not a date")
     try:
-        return msgspec.convert(
-            written, datetime
-        )  # rounds to microseconds where the other one cuts them off
+        # It rounds to microseconds where the other one cuts them off.
+        return msgspec.convert(written, datetime)
     except msgspec.ValidationError:
         return datetime.fromisoformat(written)
 
@@ -112,45 +104,6 @@ def spellings(name: str) -> set[str]:
     """Return all ways in which the vendor may write the name of a field: each word small, in capitals or with one."""
     words = [(word, word.upper(), word.capitalize()) for word in name.split("_")]
     return {joint.join(written) for written in product(*words) for joint in ("_", "", "-", " ")}
-
-
-_VERDICTS = set().union(*map(spellings, ["success", "result", "ok", "sent", "envoi", "status"]))
-_ERRORS = spellings("error") | spellings("errors")
-
-
-def says_no(wrapper: Mapping[str, Any]) -> bool:
-    """Say whether what an answer is wrapped in says that something went wrong."""
-    has_errors = any(codes(wrapper[name]) for name in _ERRORS & wrapper.keys())
-    return has_errors or any(_is_no(wrapper[name]) for name in _VERDICTS & wrapper.keys())
-
-
-def spelled_codes(row: Mapping[str, Any]) -> list[str]:
-    """Return the codes of an object that are written in full (``"#001"``), and not as numbers."""
-    found: list[str] = []
-    for name in _ERRORS & row.keys():
-        found += [
-            code for code in codes(row[name]) if code.startswith("#") and code in str(row[name])
-        ]
-    return sorted(found)
-
-
-def _is_no(value: object) -> bool:
-    try:
-        return not flag(value)
-    except ValueError:
-        return False
-
-
-class Found(NamedTuple):
-    """The objects of an answer, and what they were wrapped in.
-
-    Attributes:
-        rows: The objects, in order; None for what is no object.
-        wrappers: The objects around them, outermost first.
-    """
-
-    rows: list[Mapping[str, Any] | None]
-    wrappers: list[Mapping[str, Any]]
 
 
 class Words:
@@ -168,40 +121,6 @@ class Words:
             for rank, name in enumerate(names.split()):
                 for spelling in spellings(name):
                     self._names.setdefault(spelling, (field, name, rank))
-
-    def find(self, answer: object) -> Found:
-        """Find the objects of an answer, however they are wrapped.
-
-        We go inwards while exactly one of the values looks more like an object of this kind than
-        what is around it: it has more of the known fields, and it has the field that says how
-        things went if that around it has. What merely repeats a request has many fields, but not
-        that one.
-
-        Raises:
-            ValueError: There is none, or more than one place to look.
-        """
-        wrappers: list[Mapping[str, Any]] = []
-        while isinstance(answer, dict):
-            if answer and all(map(str.isdecimal, answer)):  # what PHP makes of a list with gaps
-                answer = [*answer.values()]
-                break
-            inside = [
-                value for value in answer.values() if value and isinstance(value, dict | list)
-            ]
-            own, decides = len(self._fields(answer)), self._decides(answer)
-            better = [
-                value
-                for value in inside
-                if len(self._fields(value)) > own and self._decides(value) >= decides
-            ]
-            if own and not better:
-                break
-            if len(better or inside) != 1:
-                raise ValueError("no object that has the documented fields")
-            wrappers.append(answer)
-            (answer,) = better or inside
-        found = answer if isinstance(answer, list) else [answer]
-        return Found([row if isinstance(row, dict) else None for row in found], wrappers)
 
     def read(
         self, row: Mapping[str, Any], documented: Collection[str] = ()
@@ -226,21 +145,17 @@ class Words:
         for name in sorted(row, key=rank):
             field, _, _ = self._names.get(name, ("", "", 0))
             value = row[name]
-            if not field or (known.get(field, ()) != () and value not in _EMPTY_VALUES):
+            if not field or (known.get(field, ()) != () and value not in EMPTY):
                 extra[name] = value
-            elif value not in _EMPTY_VALUES:
+            elif value not in EMPTY:
                 try:
                     known[field] = self._readers[field](value)
                 except ValueError:
                     extra[name] = value
         return known, extra
 
-    def _decides(self, value: object) -> bool:
-        """Say whether it holds the field that says how it went."""
-        return any(self._readers[field] is flag for field in self._fields(value))
-
-    def _fields(self, value: object) -> list[str]:
-        """Return the known fields of an object, or of the first of a list."""
+    def fields_of(self, value: object) -> list[str]:
+        """Return the known fields of an object, or of the first of a list; those with objects aside."""
         row = value[0] if isinstance(value, list) and value else value
         if not isinstance(row, dict):
             return []
@@ -249,3 +164,11 @@ class Words:
             for name in row
             if name in self._names and not isinstance(row[name], dict)
         ]
+
+    def has_flag(self, fields: list[str]) -> bool:
+        """Say whether one of the fields says yes or no."""
+        return any(self._readers[field] is flag for field in fields)
+
+    def is_left_over(self, field: str, extra: Mapping[str, Any]) -> bool:
+        """Say whether a field was there and could not be read; ``extra`` is what was left over."""
+        return any(self._names.get(name, ("",))[0] == field for name in extra)

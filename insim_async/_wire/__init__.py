@@ -3,7 +3,13 @@
 Nothing here does I/O or reads a clock.
 """
 
-from insim_async._wire.matching import Receipts, read_call, read_contacts, read_receipts
+from insim_async._wire.matching import (
+    Receipts,
+    read_call,
+    read_contacts,
+    read_receipts,
+    refused_account,
+)
 from insim_async._wire.requests import CALL, CONTACTS, MESSAGES, PLACEHOLDER, Account, Message
 
 __all__ = [
@@ -17,4 +23,5 @@ __all__ = [
     "read_call",
     "read_contacts",
     "read_receipts",
+    "refused_account",
 ]

@@ -13,13 +13,15 @@ import msgspec
 
 from insim_async import _tolerant
 from insim_async._tolerant import Words
+from insim_async._wire.codes import ABOUT_THE_ACCOUNT
+from insim_async._wire.wrapping import find, says_failed, says_no, says_sent, spelled_codes
 from insim_async.models import CallResult, ContactResult, SmsReceipt, Unnamed
 
-__all__ = ["NOT_JSON", "ReceiptRows", "receipt_rows", "result_rows", "single_result"]
+__all__ = ["BLOCKING", "ReceiptRows", "json_of", "receipt_rows", "result_rows", "single_result"]
+__all__ += ["unnamed_fields"]
 
 NOT_JSON = "not a whole JSON document"
 
-_SEND_CODES = frozenset(f"#00{digit}" for digit in range(1, 8))
 BLOCKING = frozenset({"#001", "#002", "#003"})
 """The codes that keep a contact out."""
 
@@ -27,7 +29,7 @@ BLOCKING = frozenset({"#001", "#002", "#003"})
 def _whole_number(value: object) -> int:
     try:
         return msgspec.convert(value, int, strict=False)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, ValueError):
         return _tolerant.whole(value)
 
 
@@ -35,7 +37,7 @@ def _moment(value: object) -> datetime:
     """Read a date; a mere number counts the seconds since 1970."""
     try:
         return msgspec.convert(value, datetime, strict=False)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, ValueError):
         return _tolerant.moment(value)
 
 
@@ -63,6 +65,7 @@ _CALL = Words(
     info=(_tolerant.text, "info"),
     errors=(_tolerant.codes, "errors error"),
 )
+_CONTRADICTORY = "the answer as a whole says that something went wrong, and its parts say otherwise"
 _OLDER_ROW = {"id_sms_api", "count_sms", "user", "send_time", "phone", "sms"}
 """What the older pages document of a message that was taken: these fields, and none that says how
 it went."""
@@ -82,13 +85,19 @@ class ReceiptRows(NamedTuple):
 
     Attributes:
         receipts: One for each row; None where a row says nothing that can be read.
+        ordered: Whether the order of the rows means anything.
+        unclear: The ids of rows that say nothing that can be read, or contradict themselves.
         denied: Whether what the rows are wrapped in says that something went wrong.
-        codes: The codes that stand there, written in full: a mere number may be anything.
+        codes: The codes that stand there, written in full.
+        account: The rows (by their ``id``) that have a code about the account, written in full.
     """
 
     receipts: list[SmsReceipt | None]
+    ordered: bool
+    unclear: set[str]
     denied: bool
-    codes: tuple[str, ...]
+    codes: list[str]
+    account: set[int]
 
 
 def receipt_rows(body: bytes) -> ReceiptRows:
@@ -98,33 +107,50 @@ def receipt_rows(body: bytes) -> ReceiptRows:
         ValueError: It is not whole, or holds neither receipt nor error.
     """
     document = json_of(body)
-    rows, wrappers = _RECEIPT.find(document)
-    both = (
-        isinstance(document, dict) and not wrappers
-    )  # a row, and what is around it: an answer about one message
-    around = [unnamed_fields(document)] if both else wrappers
-    denied = any(map(_tolerant.says_no, around))
-    found = [_receipt(row, denied=denied) for row in rows]
-    codes = tuple(code for wrapper in wrappers for code in _tolerant.spelled_codes(wrapper))
-    if not any(found) and not codes:
+    found = find(document, _RECEIPT, own="sms_id")
+    # An answer about one message may be a row, and at the same time what is around it.
+    both = isinstance(document, dict) and not found.wrappers and found.rows == [document]
+    around = [unnamed_fields(document)] if both else found.wrappers
+    denied = any(map(says_no, around))
+    codes = [code for wrapper in found.wrappers for code in spelled_codes(wrapper)]
+    older = found.plain and not denied
+    # A single row that was refused, in what says that one was sent, contradicts it.
+    refusable = len(found.rows) > 1 or not any(map(says_sent, found.wrappers))
+    receipts = [_receipt(row or {}, older=older, refusable=refusable) for row in found.rows]
+    if not any(receipts) and not codes:
         raise ValueError("no receipt in it")
-    return ReceiptRows(found, denied, codes)
+    pairs = list(zip(found.rows, receipts, strict=True))
+    return ReceiptRows(
+        receipts,
+        found.ordered,
+        {_id_of(row) for row, receipt in pairs if row and receipt is None},
+        denied,
+        codes,
+        {
+            id(receipt)
+            for row, receipt in pairs
+            if row and ABOUT_THE_ACCOUNT.intersection(spelled_codes(row))
+        },
+    )
 
 
-def result_rows(body: bytes) -> list[ContactResult]:
-    """Read the answer to a request to add contacts, in the order of the answer.
+def result_rows(body: bytes) -> tuple[list[ContactResult | None], bool]:
+    """Read the answer to a request to add contacts; None for a row that says neither yes nor no.
+
+    Returns:
+        The results in the order of the answer, and whether that order means anything.
 
     Raises:
-        ValueError: It is not whole, a result in it says neither success nor failure, or what they
-            are wrapped in says that something went wrong and a result that nothing did.
+        ValueError: It is not whole, holds no result, or what they are wrapped in says that
+            something went wrong and a result that nothing did.
     """
-    rows, wrappers = _CONTACT.find(json_of(body))
-    results = list(map(_result, rows))
-    if any(map(_tolerant.says_no, wrappers)) and any(result.ok for result in results):
-        raise ValueError(
-            "the answer as a whole says that something went wrong, and its parts say otherwise"
-        )
-    return results
+    found = find(json_of(body), _CONTACT, own="phone_number")
+    results = [_result(row or {}) for row in found.rows]
+    if not any(results):
+        raise ValueError("no result in it")
+    if any(map(says_no, found.wrappers)) and any(result and result.ok for result in results):
+        raise ValueError(_CONTRADICTORY)
+    return results, found.ordered
 
 
 def single_result(body: bytes) -> CallResult:
@@ -133,18 +159,16 @@ def single_result(body: bytes) -> CallResult:
     Raises:
         ValueError: It is not whole, says neither success nor failure, or both.
     """
-    rows, wrappers = _CALL.find(json_of(body))
-    row, *others = rows or [None]
+    found = find(json_of(body), _CALL)
+    row, *others = found.rows or [None]
     if others:
         raise ValueError("more than one result in it")
     known, extra = _CALL.read(row or {})
     if "ok" not in known:
         raise ValueError("no result in it")
     known["ok"] = known["ok"] and not known.get("errors")
-    if known["ok"] and any(map(_tolerant.says_no, wrappers)):
-        raise ValueError(
-            "the answer as a whole says that something went wrong, and its parts say otherwise"
-        )
+    if known["ok"] and any(map(says_no, [*found.wrappers, extra])):
+        raise ValueError(_CONTRADICTORY)
     return CallResult(**known, extra=extra)
 
 
@@ -160,46 +184,52 @@ def json_of(body: bytes) -> Any:
         ValueError: It is none, or not whole.
     """
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+        return _decode(body)
+    except (msgspec.DecodeError, RecursionError, ValueError):
         raise ValueError(NOT_JSON) from None
 
 
-def _receipt(row: Mapping[str, Any] | None, *, denied: bool) -> SmsReceipt | None:
-    known, extra = _RECEIPT.read(row or {})
-    if "sent" not in known and not _was_refused(row or {}, known):
-        if denied or row is None or not _was_taken(row, known, extra):
+_decode = msgspec.json.Decoder(float_hook=float).decode  # one that is too large is infinite
+
+
+def _id_of(row: Mapping[str, Any]) -> str:
+    return str(_RECEIPT.read(row)[0].get("sms_id", ""))
+
+
+def _receipt(row: Mapping[str, Any], *, older: bool, refusable: bool) -> SmsReceipt | None:
+    """Read a row; None where it says neither that the message was taken nor that it was not.
+
+    Args:
+        row: The row.
+        older: Whether what is around it allows that it is one of the older pages.
+        refusable: Whether what is around it allows that it is a refusal for its codes alone.
+    """
+    known, extra = _RECEIPT.read(row)
+    if "sent" not in known:
+        if _RECEIPT.is_left_over("sent", extra):
             return None
-        known["sent"] = True
+        if not (refusable and spelled_codes(row)):
+            if not (older and _was_taken(row, known, extra)):
+                return None
+            known["sent"] = True
+    elif known["sent"] and says_failed(extra):
+        return None
     return SmsReceipt(**(_BLANK | known), _more=Unnamed(extra) if extra else None)
 
 
-def _was_refused(row: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
-    """Say whether a row that does not say whether it was sent has a code for why not.
-
-    Written in full, or documented and in a row of some message: ``{"error": 500}`` is a server that
-    has failed.
-    """
-    documented = _SEND_CODES.intersection(known.get("errors", ()))
-    return bool(
-        _tolerant.spelled_codes(row) or (documented and known.keys() & {"sms_id", "phone_number"})
-    )
-
-
 def _was_taken(row: Mapping[str, Any], known: Mapping[str, Any], extra: Mapping[str, Any]) -> bool:
-    """Say whether a row is, to the letter, what the older pages document of a message that was taken."""
-    return (
-        row.keys() == _OLDER_ROW
-        and len(known) == len(_OLDER_ROW)
-        and not extra
-        and known["parts"] > 0
-    )
+    """Say whether a row is, to the letter, the older pages' row of a message that was taken."""
+    whole = row.keys() == _OLDER_ROW and len(known) == len(_OLDER_ROW) and not extra
+    return whole and known["parts"] > 0
 
 
-def _result(row: Mapping[str, Any] | None) -> ContactResult:
-    known, extra = _CONTACT.read(row or {})
+def _result(row: Mapping[str, Any]) -> ContactResult | None:
+    known, extra = _CONTACT.read(row)
+    errors = known.get("errors", ())
     if "ok" not in known:
-        raise ValueError("a result that says neither success nor failure")
-    known["ok"] = known["ok"] and BLOCKING.isdisjoint(known.get("errors", ()))
+        if _CONTACT.is_left_over("ok", extra) or BLOCKING.isdisjoint(spelled_codes(row)):
+            return None
+        known["ok"] = False
+    known["ok"] = known["ok"] and not any(error[:4] in BLOCKING for error in errors)
     blank: dict[str, Any] = {"phone_number": ""}
     return ContactResult(**(blank | known), extra=extra)

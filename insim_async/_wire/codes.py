@@ -31,15 +31,14 @@ _NO_RECEIPT = "the answer has no receipt that is surely the message's: missing, 
 
 
 def error_of(
-    receipt: SmsReceipt | None, *, denied: bool, alone: bool
+    receipt: SmsReceipt | None, *, denied: bool, account: bool
 ) -> Refused | OutcomeUnknown | None:
     """Return why the server did not take the message, or why nobody knows; None if it did.
 
     Args:
         receipt: What the server says of it.
         denied: Whether the answer as a whole says that something went wrong.
-        alone: Whether no message of the request was taken: then a code about the account means the
-            account.
+        account: Whether it has a code about the account, and no message of the request was taken.
     """
     if receipt is None:
         return OutcomeUnknown(_NO_RECEIPT)
@@ -53,9 +52,7 @@ def error_of(
         return None
     codes = tuple(filter(is_code, receipt.errors))
     words = refusal_words(codes, more=len(codes) < len(receipt.errors))
-    return (AuthenticationFailed if alone and ABOUT_THE_ACCOUNT.intersection(codes) else Refused)(
-        words, codes=codes
-    )
+    return (AuthenticationFailed if account else Refused)(words, codes=codes)
 
 
 def refusal_words(codes: Sequence[str], *, more: bool = False) -> str:

@@ -7,6 +7,7 @@ they would.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from itertools import repeat
 from typing import Annotated, Any, Literal
@@ -32,15 +33,19 @@ class _Documented(
 
     message: _Filled
     account: _Filled
-    _more: None = field(default=None, name="extra")
+    sent_at: datetime
+    _more: None = field(default=None, name="(extra)")  # a field of that name is one without a name
 
 
 class _WithMore(SmsReceipt, frozen=True, kw_only=True, eq=False, gc=False):
-    """A receipt with fields that have no name here; one that may mean an error must be null."""
+    """A receipt with fields that have no name here; one that may say no must be null."""
 
     message: _Filled
     account: _Filled
+    sent_at: datetime
     _more: None = field(default=None, name="extra")
+    _result: None = field(default=None, name="result")
+    _success: None = field(default=None, name="success")
     _error: None = field(default=None, name="error")
     _error_capitalized: None = field(default=None, name="Error")
     _error_in_capitals: None = field(default=None, name="ERROR")
@@ -50,7 +55,7 @@ class _WithMore(SmsReceipt, frozen=True, kw_only=True, eq=False, gc=False):
 
 _Documented.__name__ = _WithMore.__name__ = SmsReceipt.__name__  # as it shows
 _to_the_letter = msgspec.json.Decoder(list[_Documented], strict=False)
-_with_more = msgspec.json.Decoder(list[_WithMore], strict=False)
+_with_more_decoder = msgspec.json.Decoder(list[_WithMore], strict=False)
 
 
 class _Unread(Unnamed):
@@ -77,20 +82,29 @@ def all_sent(messages: Sequence[Message], body: bytes) -> Sequence[SmsReceipt] |
 
 def documented(body: bytes) -> Sequence[SmsReceipt] | None:
     """Read receipts as documented, with or without fields that have no name here."""
-    try:
-        return _to_the_letter.decode(body)
-    except msgspec.ValidationError:
-        pass
-    except (msgspec.DecodeError, RecursionError):
+    if not (body.isascii() or _is_utf8(body)):
         return None
-    try:
-        receipts = _with_more.decode(body)
-    except msgspec.ValidationError:
-        return None
-    any(
-        map(force_setattr, receipts, repeat("_more"), repeat(_Unread(body)))
-    )  # in C, and none of them says yes
+    for decode in (_to_the_letter.decode, _with_more):
+        try:
+            return decode(body)
+        except (msgspec.DecodeError, RecursionError, ValueError):
+            continue
+    return None
+
+
+def _with_more(body: bytes) -> Sequence[SmsReceipt]:
+    receipts = _with_more_decoder.decode(body)
+    any(map(force_setattr, receipts, repeat("_more"), repeat(_Unread(body))))  # in C; None says yes
     return receipts
+
+
+def _is_utf8(body: bytes) -> bool:
+    """Say whether it is, also where msgspec does not look: in fields that have no name here."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def are_all_sent(messages: Sequence[Message], receipts: Sequence[SmsReceipt]) -> bool:

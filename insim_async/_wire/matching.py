@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from insim_async._wire.answers import ReceiptRows, receipt_rows, result_rows, single_result
@@ -19,7 +19,9 @@ from insim_async._wire.requests import Message
 from insim_async.errors import AuthenticationFailed, InSimError
 from insim_async.models import CallResult, Contact, ContactResult, SmsReceipt
 
-__all__ = ["Receipts", "read_call", "read_contacts", "read_receipts"]
+__all__ = ["Receipts", "read_call", "read_contacts", "read_receipts", "refused_account"]
+
+_NOBODY = Message("", "", "")
 
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 _DIALLED_INSIDE = re.compile(r"\(\s*0\s*\)")
@@ -52,38 +54,60 @@ def read_receipts(messages: Sequence[Message], body: bytes) -> Receipts:
         return Receipts(receipts)
     answer = receipt_rows(body)
     matched = _matched(messages, answer)
-    refused = _refusal_of_the_account(answer, matched)
-    if refused:
-        return Receipts(
-            matched, [AuthenticationFailed(refusal_words(refused), codes=refused) for _ in messages]
-        )
-    alone = not _any_taken(answer)
+    if refused := _refusal_of_the_account(messages, answer, matched):
+        words = refusal_words(refused)
+        return Receipts(matched, [AuthenticationFailed(words, codes=refused) for _ in messages])
+    account = set() if _may_be_taken(answer) else answer.account
     return Receipts(
-        matched, [error_of(receipt, denied=answer.denied, alone=alone) for receipt in matched]
+        matched,
+        [
+            error_of(receipt, denied=answer.denied, account=id(receipt) in account)
+            for receipt in matched
+        ],
     )
 
 
+def refused_account(body: bytes) -> AuthenticationFailed | None:
+    """Return the refusal of login or access key that is in an answer whose status says no."""
+    try:
+        errors = read_receipts([_NOBODY], body).errors or ()
+    except ValueError:
+        return None
+    return next((error for error in errors if isinstance(error, AuthenticationFailed)), None)
+
+
 def read_contacts(contacts: Sequence[Contact], body: bytes) -> list[ContactResult | None]:
-    """Read the answer to a request to add these contacts; None for a contact that has no result in it.
+    """Read the answer to a request to add these contacts; None for one that has no result in it.
 
     Where the answer has as many results as there are contacts, and their numbers are in order as
     far as they say anything, each contact has the one in its place; else each has the one with its
     number.
 
     Raises:
-        ValueError: It is not whole, or a result in it says neither success nor failure.
+        ValueError: It is not whole, or holds no result.
     """
-    results = plain_results(body) or result_rows(body)
-    if len(results) == len(contacts) and all(
-        _is_mute(result.phone_number) or _same_number(contact.phone_number, result.phone_number)
-        for contact, result in zip(contacts, results, strict=True)
-    ):
-        return [with_reason(result) for result in results]
-    found = [
-        [row for row in results if _same_number(each.phone_number, row.phone_number)]
-        for each in contacts
+    results, ordered = (plain, True) if (plain := plain_results(body)) else result_rows(body)
+    numbers = [contact.phone_number for contact in contacts]
+    if not (ordered and len(results) == len(contacts) and all(map(_may_be, numbers, results))):
+        results = [_only(number, results) for number in numbers]
+    rows = [None if row is None else (_digits(row.phone_number), row.ok) for row in results]
+    mistakable = _mistakable(numbers, rows)
+    return [
+        None if result is None or place in mistakable else with_reason(result)
+        for place, result in enumerate(results)
     ]
-    return [with_reason(rows[0]) if len({row.ok for row in rows}) == 1 else None for rows in found]
+
+
+def _may_be(number: str, result: ContactResult | None) -> bool:
+    return (
+        result is None or _is_mute(result.phone_number) or _same_number(number, result.phone_number)
+    )
+
+
+def _only(number: str, results: Iterable[ContactResult | None]) -> ContactResult | None:
+    """Return the result with a contact's number, unless there are several that differ."""
+    found = [each for each in results if each and _same_number(number, each.phone_number)]
+    return found[0] if len({each.ok for each in found}) == 1 else None
 
 
 def read_call(body: bytes) -> CallResult:
@@ -100,116 +124,126 @@ def read_call(body: bytes) -> CallResult:
 
 def _matched(messages: Sequence[Message], answer: ReceiptRows) -> list[SmsReceipt | None]:
     places = {message.id_sms_api: place for place, message in enumerate(messages)}
-    in_line = len(answer.receipts) == len(messages)
-    in_order = in_line
+    in_line = answer.ordered and len(answer.receipts) == len(messages)
     by_id: dict[int, list[SmsReceipt]] = {}
     by_place: dict[int, SmsReceipt] = {}
+    in_order = in_line
     for position, row in enumerate(answer.receipts):
         if row is None:
             continue
         place = places.get(row.sms_id)
-        if place is None:
+        if place is None or not _is_id(row, place, position if in_line else None, messages):
             by_place[position] = row
             in_order = in_order and _is_at_home(row, messages[position])
-        elif (
-            place == position
-            or not _is_placeholder(row.sms_id, position)
-            or not _is_mute(row.phone_number)
-        ):
+        else:
             by_id.setdefault(place, []).append(row)
             in_order = in_order and place == position
-    matched = [
-        _agreed(message.phone_number, by_id[place])
-        if place in by_id
-        else _in_place(
-            message.phone_number,
-            by_place.get(place),
-            echoed=bool(by_id),
-            in_order=in_order,
-            place=place,
-        )
-        if in_line
-        else None
-        for place, message in enumerate(messages)
+    one_based = all(row and row.sms_id == str(at) for at, row in enumerate(answer.receipts, 1))
+    matched: list[SmsReceipt | None] = []
+    for place, message in enumerate(messages):
+        if message.id_sms_api in answer.unclear:
+            matched.append(None)
+        elif place in by_id:
+            matched.append(_agreed(message.phone_number, by_id[place]))
+        else:
+            row = by_place.get(place) if in_line else None
+            stands_in = row is not None and row.sms_id in {"", "0", str(place + one_based)}
+            if row is not None and not stands_in and by_id:
+                row = None  # an answer that repeats our ids means another message by another id
+            matched.append(_in_place(message.phone_number, row, mute=stands_in and in_order))
+    rows = [
+        None if row is None else (_digits(row.phone_number), _ending_of(row)) for row in matched
     ]
-    return _without_mistakable(messages, matched, by_id)
+    mistakable = _mistakable([message.phone_number for message in messages], rows, but=by_id)
+    return [None if place in mistakable else row for place, row in enumerate(matched)]
+
+
+def _is_id(row: SmsReceipt, place: int, position: int | None, messages: Sequence[Message]) -> bool:
+    """Say whether the id of a row, which is that of one of our messages, is surely meant as an id.
+
+    The vendor puts 0 or the row's index in place of an id, and callers have ids such as ``"1"``.
+    Such a one counts where it is in its place, or where its number is that of its own message and
+    of none that the index may mean.
+
+    Args:
+        row: The row.
+        place: The message that has this id.
+        position: Where the row stands; None if that means nothing.
+        messages: All of the request.
+    """
+    if not _is_like_an_index(row.sms_id, len(messages)) or place == position:
+        return True
+    index = int(row.sms_id)
+    others = {index, index - 1, position} - {place, None}
+    meant = [messages[at] for at in others if at is not None and 0 <= at < len(messages)]
+    theirs = [each.phone_number for each in meant]
+    return _same_number(messages[place].phone_number, row.phone_number) and not any(
+        _same_number(number, row.phone_number) for number in theirs
+    )
+
+
+def _is_like_an_index(sms_id: str, count: int) -> bool:
+    return sms_id.isdecimal() and len(sms_id) < 10 and int(sms_id) <= count
 
 
 def _is_at_home(row: SmsReceipt, message: Message) -> bool:
     return not row.phone_number or _same_number(message.phone_number, row.phone_number)
 
 
-def _is_placeholder(sms_id: str, position: int) -> bool:
-    """Say whether it is no id but what the vendor puts in place of one: nothing, 0, or the row's index."""
-    return sms_id in {"", "0", str(position)}
-
-
 def _agreed(number: str, receipts: list[SmsReceipt]) -> SmsReceipt | None:
-    """Return the receipt that has the message's id, unless it is for another number or contradicted by another."""
+    """Return the receipt with the message's id; None if it is for another number or contradicted."""
     if any(_another_number(number, receipt.phone_number) for receipt in receipts):
         return None
     return receipts[0] if len({_ending_of(receipt) for receipt in receipts}) == 1 else None
 
 
-def _in_place(
-    number: str, receipt: SmsReceipt | None, *, echoed: bool, in_order: bool, place: int
-) -> SmsReceipt | None:
+def _in_place(number: str, receipt: SmsReceipt | None, *, mute: bool) -> SmsReceipt | None:
     """Return the receipt in the message's place if it is the message's.
 
-    In an answer that repeats our ids, a row with another id is of another message. Without a number
-    a row says no more than that a message was refused, if the others are in order.
+    Without a number a row says no more than that a message was refused.
+
+    Args:
+        number: The message's.
+        receipt: What stands in its place.
+        mute: Whether it may be the message's without a number: it has no id either, and the others
+            are in order.
     """
-    if receipt is None or (echoed and not _is_placeholder(receipt.sms_id, place)):
+    if receipt is None:
         return None
     if not receipt.phone_number:
-        return receipt if in_order and not receipt.sent else None
+        return receipt if mute and not receipt.sent else None
     return receipt if _same_number(number, receipt.phone_number) else None
 
 
-def _without_mistakable(
-    messages: Sequence[Message], matched: list[SmsReceipt | None], by_id: Iterable[int]
-) -> list[SmsReceipt | None]:
-    """Take the receipts from those whose number another message has too, if it ended otherwise: it may be the other's.
-
-    By id there is no mistaking; by place there is, where a server has an order of its own.
-    """
-    known = set(by_id)
-    kinds: dict[str, set[object]] = {}
-    for place, message in enumerate(messages):
-        if place not in known:
-            kinds.setdefault(message.phone_number, set()).add(_ending_of(matched[place]))
-    return [
-        receipt if place in known or len(kinds[message.phone_number]) == 1 else None
-        for place, (message, receipt) in enumerate(zip(messages, matched, strict=True))
-    ]
+def _ending_of(receipt: SmsReceipt) -> object:
+    """Return what tells two endings apart: taken, taken with an error, or refused, why ever."""
+    return receipt.sent, receipt.sent and bool(receipt.errors)
 
 
-def _ending_of(receipt: SmsReceipt | None) -> object:
-    """Return what tells two endings apart: taken, taken with an error, or refused for whatever reason."""
-    return receipt and (receipt.sent, receipt.sent and bool(receipt.errors))
-
-
-def _any_taken(answer: ReceiptRows) -> bool:
+def _may_be_taken(answer: ReceiptRows) -> bool:
     """Say whether a message may have been taken."""
     return any(row is None or row.sent for row in answer.receipts)
 
 
 def _refusal_of_the_account(
-    answer: ReceiptRows, matched: Sequence[SmsReceipt | None]
+    messages: Sequence[Message], answer: ReceiptRows, matched: Sequence[SmsReceipt | None]
 ) -> tuple[str, ...]:
     """Return the codes that say that the account was refused, and with it the whole request.
 
     They stand around the rows, or in a row that is of no message, where nothing was taken.
     """
-    if _any_taken(answer):
+    if _may_be_taken(answer):
         return ()
     of_a_message = {id(receipt) for receipt in matched}
-    stray = (
+    stray = [
         code
         for row in answer.receipts
-        if row is not None and id(row) not in of_a_message
+        if row is not None
+        and id(row) in answer.account - of_a_message
+        and _is_mute(row.phone_number)
+        and (not row.sms_id or _is_like_an_index(row.sms_id, len(messages)))
         for code in row.errors
-    )
+    ]
     return tuple(sorted(ABOUT_THE_ACCOUNT.intersection((*answer.codes, *stray))))
 
 
@@ -236,3 +270,36 @@ def _another_number(ours: str, theirs: str) -> bool:
 def _same_number(ours: str, theirs: str) -> bool:
     digits = _digits(theirs).lstrip("0")
     return len(digits) >= _SAYS_SOMETHING and ours.endswith(digits)
+
+
+def _mistakable(
+    numbers: Sequence[str],
+    rows: Sequence[tuple[str, object] | None],
+    but: Collection[int] = (),
+) -> set[int]:
+    """Return the places whose row may be another's, and says something else than the other's.
+
+    By place there is mistaking where a server has an order of its own: of two to one number, or to
+    numbers that look the same as a server writes them (without their country code).
+
+    Args:
+        numbers: Ours.
+        rows: For each the digits in its row and how that ended; None if it has none.
+        but: The places whose rows were told by their id.
+    """
+    looks = {
+        place: _looks_of(number, row)
+        for place, (number, row) in enumerate(zip(numbers, rows, strict=True))
+        if place not in but
+    }
+    endings: dict[str, set[object]] = {}
+    for place, look in looks.items():
+        for each in look:
+            row = rows[place]
+            endings.setdefault(each, set()).add(row and row[1])
+    return {place for place, look in looks.items() if any(len(endings[each]) > 1 for each in look)}
+
+
+def _looks_of(number: str, row: tuple[str, object] | None) -> list[str]:
+    whole = row is not None and row[0] == number.removeprefix("+")
+    return [number] if whole else [number, number[-_SAYS_SOMETHING:]]
