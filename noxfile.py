@@ -1,4 +1,7 @@
-"""The chores of this project: ``nox -l`` lists them, ``nox`` runs those that a change must pass, on one Python."""
+"""The chores of this project: ``nox -l`` lists them.
+
+Plain ``nox`` runs those that a change must pass, on one Python.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,10 @@ def install(session: nox.Session, *packages: str) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests: on 3.11 all, which must cover all lines and branches; elsewhere all but those of the network."""
+    """Run the tests: on 3.11 all of them, elsewhere all but those of the network.
+
+    On 3.11 they must cover all lines and branches.
+    """
     install(session, EXTRAS, *group("tests", "examples"))
     if session.python != COVERED:
         session.run("python", *PYTEST, "--ignore=tests/faults", *session.posargs, env=INSTALLED)
@@ -60,7 +66,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def minimal(session: nox.Session) -> None:
-    """Run the tests that need no extra, with no extra installed; what the network does is the same with any."""
+    """Run the tests that need no extra, with no extra installed.
+
+    Those of the network are left out: what it does is the same with any extra.
+    """
     install(session, ".", *group("tests"))
     session.run(
         "python",
@@ -128,7 +137,10 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def explore(session: nox.Session) -> None:
-    """Look for what nobody thought of, at random: ``nox -s explore -- [messages] [seed]``; ends at the first find."""
+    """Look for what nobody thought of, at random: ``nox -s explore -- [messages] [seed]``.
+
+    It ends at the first find.
+    """
     messages, seed = [
         *session.posargs,
         *["20000", str(secrets.randbelow(1_000_000))][len(session.posargs) :],

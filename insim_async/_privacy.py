@@ -1,4 +1,4 @@
-"""What people's data and keys are kept out of: reprs, errors and logs.
+"""Keep people's data and keys out of reprs, errors and logs.
 
 A ``Private`` struct shows only how long a text is; ``excerpt`` is what a server said, without what
 it was told.
@@ -28,7 +28,7 @@ is_code: Callable[[str], re.Match[str] | None] = re.compile(r"#[0-9]{3}").fullma
 
 
 class Private(Struct, frozen=True):
-    """A struct whose ``repr`` says of what it holds only how long it is, unless the field is named in ``_shown``.
+    """A struct whose ``repr`` shows the fields named in ``_shown``, and only the length of others.
 
     Of ``errors`` it shows the vendor's codes, and of other words only how long they are.
     """
@@ -36,7 +36,10 @@ class Private(Struct, frozen=True):
     _shown: ClassVar[frozenset[str]] = frozenset()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__.lstrip('_')}({', '.join(f'{k}={v!r}' for k, v in self.__rich_repr__())})"
+        return (
+            f"{type(self).__name__.lstrip('_')}"
+            f"({', '.join(f'{k}={v!r}' for k, v in self.__rich_repr__())})"
+        )
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         public = [
@@ -55,14 +58,20 @@ class _Masked(str):
 
 
 class Unshown(Private, frozen=True):
-    """Shows nothing of what it holds: for what is never in users' hands, but may be in a traceback with locals."""
+    """A struct whose ``repr`` shows nothing of what it holds.
+
+    It is for what is never in users' hands, but may be in a traceback with locals.
+    """
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         return []
 
 
 def _safe(name: str, value: Any) -> object:
-    """Return what may be shown of a field that nobody named: how much it holds, unless it holds nothing."""
+    """Return what may be shown of a field that is not in ``_shown``: how much it holds.
+
+    What holds nothing, a bool, a member of an enum and another ``Private`` are shown as they are.
+    """
     if isinstance(value, Private | bool | enum.Enum) or _is_empty(value):
         return value
     if name == "errors":
@@ -71,7 +80,10 @@ def _safe(name: str, value: Any) -> object:
 
 
 def _is_empty(value: object) -> bool:
-    """Ask only what is known to answer: there are values that refuse to be true or false, such as ``pandas.NA``."""
+    """Say whether a value holds nothing, and ask only types that can tell.
+
+    There are values that refuse to be true or false, such as ``pandas.NA``.
+    """
     return value is None or (
         isinstance(value, str | int | float | tuple | list | Mapping) and not value
     )
@@ -82,7 +94,7 @@ def _masked(value: object) -> object:
 
 
 def excerpt(text: bytes, request: bytes) -> str:
-    """Return the beginning of what a server (or library) said, without any word that the request held.
+    """Return the beginning of what a server or library said, without any word of the request.
 
     Escapes are undone first, since a text may be repeated in JSON, in HTML, in a URL, or in one
     inside the other.
@@ -101,7 +113,7 @@ def excerpt(text: bytes, request: bytes) -> str:
 
 
 def _decoded(text: bytes) -> str:
-    """Read UTF-8, of which a character may be cut off at the end, or else what Windows has in its place."""
+    """Decode UTF-8, even if its last character is cut off, or else Windows-1252."""
     try:
         return codecs.getincrementaldecoder("utf-8")().decode(text)
     except UnicodeDecodeError:

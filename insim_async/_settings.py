@@ -1,4 +1,4 @@
-"""What a client may be told: credentials, address, zone and numbers are checked before anything is made of them."""
+"""A client's settings: credentials, address, zone and numbers, checked before they are used."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BASE_URL = "https://www.insim.app"
 
 
 class Settings(Unshown, frozen=True, kw_only=True):
-    """What a client was told, but for its account; there are none that cannot work.
+    """The settings of a client, but for its account; settings that cannot work are refused.
 
     Raises:
         ConfigurationError: It names the argument at fault.
@@ -73,7 +73,10 @@ class Settings(Unshown, frozen=True, kw_only=True):
 def account_of(
     login: str | None, access_key: str | None, *, dry_run: object
 ) -> Account | ConfigurationError:
-    """Return the account, or what is wrong; raised, it would show this frame to a traceback with locals."""
+    """Return the account, or the error that says what is wrong with it.
+
+    The error is not raised here: a traceback with locals would show the secrets in this frame.
+    """
     given: dict[str, object] = {
         "login": os.environ.get("INSIM_LOGIN") if login is None else login,
         "access_key": os.environ.get("INSIM_ACCESS_KEY") if access_key is None else access_key,
@@ -84,7 +87,8 @@ def account_of(
         if not value or value.isspace():
             return ConfigurationError(
                 f"no {name} (INSIM_{name.upper()}): {'it is empty; ' if value is not None else ''}"
-                "give AsyncInSim a login and an access_key, or leave both out and set INSIM_LOGIN and INSIM_ACCESS_KEY"
+                "give AsyncInSim a login and an access_key, "
+                "or leave both out and set INSIM_LOGIN and INSIM_ACCESS_KEY"
             )
         if not value.isprintable():
             return ConfigurationError(
@@ -96,7 +100,10 @@ def account_of(
 
 
 def base_url_of(base_url: str | None) -> str:
-    """Return the host that was given, or the environment's, or inSIM's own, if it may be called; see check_base_url."""
+    """Return the base URL that was given, or the environment's, or else inSIM's own.
+
+    It is refused unless it may be called: see ``check_base_url``.
+    """
     return check_base_url(
         os.environ.get("INSIM_BASE_URL") or BASE_URL if base_url is None else base_url
     )
@@ -196,13 +203,14 @@ def _check_connections(http_client: object, ssl_context: object) -> None:
 
 
 def _check_http_client(client: object) -> None:
-    """Require an object that speaks as httpx does, and asynchronously."""
+    """Raise ConfigurationError unless the object works as an ``httpx.AsyncClient`` does."""
     speaks = inspect.iscoroutinefunction(getattr(client, "send", None)) and hasattr(
         client, "build_request"
     )
     if isinstance(client, type) or not (speaks and hasattr(client, "is_closed")):
         raise ConfigurationError(
-            f"http_client: expected an httpx.AsyncClient or httpx2.AsyncClient, got {_kind_of(client)}"
+            "http_client: expected an httpx.AsyncClient or httpx2.AsyncClient, "
+            f"got {_kind_of(client)}"
         )
 
 

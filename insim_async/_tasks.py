@@ -1,4 +1,7 @@
-"""Tasks that belong to nobody, for which anyio has no word; whoever starts one sees to it that it ends."""
+"""Background tasks that outlive the caller; anyio has no such call.
+
+Whoever starts one sees to it that it ends.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ _running: set[asyncio.Task[None]] = set()
 
 
 def start(function: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[], object]) -> None:
-    """Run ``function`` as a task of its own, and call ``ended`` behind it, even if it was cancelled before it began.
+    """Start ``function`` as a background task, and call ``ended`` when it has ended.
+
+    ``ended`` is called even if the task was cancelled before it began.
 
     Args:
         function: Raises nothing.
@@ -34,22 +39,21 @@ def start(function: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[],
 
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_task():
-        trio.lowlevel.spawn_system_task(
-            run, context=contextvars.copy_context()
-        )  # as asyncio does by itself
+        # asyncio copies the context by itself.
+        trio.lowlevel.spawn_system_task(run, context=contextvars.copy_context())
         return
     task = asyncio.get_running_loop().create_task(function())
     _running.add(task)
     task.add_done_callback(_running.discard)
-    task.add_done_callback(
-        lambda _: ended()
-    )  # a task that is cancelled early enough runs no line of its function
+    # Not by ``run``: a task that is cancelled early enough runs no line of its function.
+    task.add_done_callback(lambda _: ended())
 
 
 async def wait_whatever_comes(event: anyio.Event) -> None:
-    """Wait to the end even if cancelled meanwhile, as a task group does; then pass the cancellation on.
+    """Wait for an event to the end, even if cancelled meanwhile; then pass the cancellation on.
 
-    Otherwise whoever is cancelled twice would go on while what it had started still runs.
+    So does a task group. Otherwise whoever is cancelled twice would go on while what it had started
+    still runs.
     """
     cancelled: BaseException | None = None
     with anyio.CancelScope(shield=True):

@@ -1,4 +1,4 @@
-"""Time zones of any make, as the standard library has them."""
+"""Turn time zones of any make into those of the standard library."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def zone_named(name: str) -> tzinfo | None:
 
 
 def standard_zone(zone: tzinfo) -> tzinfo | None:
-    """Return a zone of pytz as the standard library's, any other as it is; None if this machine does not know it.
+    """Return a zone of pytz as one of the standard library, and any other as it is.
+
+    None stands for a zone that this machine does not know.
 
     A zone of pytz, told by its ``zone``, has one fixed offset, the oldest of its place or that of
     the date which it was made for: asked about another date, or about a gap or a fold, it answers

@@ -133,11 +133,12 @@ class AsyncInSim:
 
     @property
     def http_client(self) -> httpx.AsyncClient:
-        """The one ``httpx.AsyncClient`` behind this client: the one that was given to it (of httpx2, too), or its own.
+        """The ``httpx.AsyncClient`` behind this client: the one that was given, or its own.
 
-        Event hooks, headers, parameters and instrumentation that are put on it hold for all calls.
-        Its own is for the host of ``base_url`` alone, has a connection for each request under way,
-        takes no cookies, and is closed with this client.
+        The one that was given may be of httpx2, too. Event hooks, headers, parameters and
+        instrumentation that are put on it hold for all calls. Its own is for the host of
+        ``base_url`` alone, has a connection for each request under way, takes no cookies, and is
+        closed with this client.
         """
         return cast("httpx.AsyncClient", self._transport.client)
 
@@ -158,8 +159,8 @@ class AsyncInSim:
 
         Calls that wait for a slot end as ``NotSent``. Those under way have five seconds, then they
         end as ``OutcomeUnknown``. Cancelled, it ends them at once. No task of a ``stream`` is left,
-        even if nobody goes on with it; who does all the same gets the outcomes of what was read,
-        then a ``ConfigurationError``.
+        even if nobody goes on with it; whoever goes on all the same gets the outcomes of what was
+        read, then a ``ConfigurationError``.
 
         Raises:
             ConfigurationError: It was opened in another event loop, thread or process.
@@ -253,7 +254,7 @@ class AsyncInSim:
     async def add_contacts(
         self, contacts: Iterable[Contact] | AsyncIterable[Contact]
     ) -> list[ContactResult]:
-        """Add contacts, or update those that are known by their number; return a result for each, in order.
+        """Add contacts, or update those known by number; return a result for each, in order.
 
         Adding is safe to repeat, so requests that fail are tried again whatever became of them, and
         so may you, after an error or a cancellation. A contact whose request failed for good has
@@ -294,8 +295,7 @@ class AsyncInSim:
 def _transport(told: Settings) -> Transport:
     if told.http_client is not None:
         return Transport(told.http_client, told.base_url, own=False)
-    from insim_async._http.own import (
-        own_transport,
-    )  # brings httpx, which is slow to import and not always needed
+    # It brings httpx, which is slow to import and not always needed.
+    from insim_async._http.own import own_transport
 
     return own_transport(told.base_url, told.ssl_context)

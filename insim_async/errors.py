@@ -108,7 +108,9 @@ class Refused(InSimError):
 
 
 class AuthenticationFailed(Refused):
-    """Login or access key were refused, or the account is not active: no other call will pass either.
+    """Login or access key were refused, or the account is not active.
+
+    No other call will pass either.
 
     Attributes:
         results: Of ``add_contacts``, where it ended early: a result for each contact that it had
@@ -132,10 +134,10 @@ class OutcomeUnknown(InSimError):
 
 
 class BulkInterrupted(InSimError):
-    """The iterable given to ``send_many`` or ``add_contacts`` raised; its exception is the ``__cause__``.
+    """The iterable given to ``send_many`` or ``add_contacts`` raised.
 
-    Where the client was closed before an asynchronous input came to its end, that is a
-    ``ConfigurationError``.
+    Its exception is the ``__cause__``. Where the client was closed before an asynchronous input
+    came to its end, that is a ``ConfigurationError``.
 
     Attributes:
         report: The outcomes of all messages that came before it; they are final. Empty for
@@ -159,11 +161,17 @@ class InvalidWebhook(InSimError):
 
 
 class InboxUnavailable(InSimError):
-    """The inbox could not be read or written: its disk is full, its file is locked or damaged; nothing was stored."""
+    """The inbox could not be read or written; nothing was stored.
+
+    Its disk is full, or its file is locked or damaged.
+    """
 
 
 def afresh(error: E) -> E:
-    """Return an exception with the same words and facts, to be raised: raising one again and again makes it grow."""
+    """Return a copy of an exception, to be raised: one with the same words, facts and cause.
+
+    Raising one exception again and again makes its traceback grow.
+    """
     again = copy.copy(error)
     again.__cause__ = error.__cause__
     return again

@@ -1,4 +1,4 @@
-"""What users hold: messages and contacts on the way out, receipts, results and outcomes on the way back.
+"""What users hold: messages and contacts go out; receipts, results and outcomes come back.
 
 All are frozen, and none shows a person's number or text in its ``repr``: what is logged by accident
 stays private.
@@ -39,7 +39,10 @@ class Priority(enum.IntEnum):
 
 
 class Status(enum.StrEnum):
-    """How a message ended; each ends in exactly one of these, which equals its text: ``"sent"`` and so on."""
+    """How a message ended; each ends in exactly one of these.
+
+    A status equals its text: ``"sent"`` and so on.
+    """
 
     SENT = "sent"
     """The server says that it took it to be sent."""
@@ -104,13 +107,15 @@ _OF_A_RECEIPT = {
     "sent_at": "sent_time",
     "account": "user",
 }
-"""Other names in JSON: those of the answer that inSIM documents, of which a receipt is made."""
+"""The names of a receipt's fields in JSON, where they differ: those of the documented answer."""
 
 
 class SmsReceipt(
     Private, frozen=True, kw_only=True, eq=False, gc=False, omit_defaults=True, rename=_OF_A_RECEIPT
 ):
-    """What the server says of one message. As JSON (by msgspec) it is the row of the answer as inSIM documents it.
+    """What the server says of one message.
+
+    As JSON (by msgspec) it is the row of the answer as inSIM documents it.
 
     Attributes:
         sms_id: The id that delivery reports and clicks will carry.
@@ -138,7 +143,10 @@ class SmsReceipt(
 
     @property
     def extra(self) -> Mapping[str, Any]:
-        """Fields of the answer that have no name here; read when first asked for, and no part of its JSON."""
+        """The fields of the answer that have no name here.
+
+        They are read when first asked for, and are no part of the receipt's JSON.
+        """
         more = self._more
         return more.of(self) if isinstance(more, Unnamed) else more or {}
 
@@ -161,14 +169,17 @@ class SmsReceipt(
 
 
 class Unnamed(dict[str, Any]):
-    """Fields that have no name here. msgspec sees an empty object, so that a receipt's JSON is always the same."""
+    """The fields of an answer that have no name here.
+
+    msgspec sees an empty object, so that a receipt's JSON is always the same.
+    """
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         super().__init__()
         self._fields = fields
 
     def of(self, receipt: SmsReceipt) -> Mapping[str, Any]:  # noqa: ARG002 - another may be read for several receipts
-        """Return those of a receipt."""
+        """Return the fields that belong to a receipt."""
         return self._fields
 
 
@@ -202,7 +213,10 @@ class ContactResult(Private, frozen=True):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Those of ``errors`` that did not keep the contact out, such as ``#004`` for an invalid e-mail."""
+        """Those of ``errors`` that did not keep the contact out.
+
+        Such as ``#004``, for an invalid e-mail.
+        """
         return tuple(code for code in self.errors if self.ok or code == "#004")
 
 
@@ -241,7 +255,7 @@ class Outcome(Private, frozen=True):
 
     @property
     def status(self) -> Status:
-        """One of four, told by ``error`` alone."""
+        """How it ended, as ``error`` alone decides."""
         if self.error is None:
             return _SENT
         match self.error:

@@ -17,7 +17,7 @@ _is_plain = re.compile(r"\+?[0-9]+").fullmatch
 _is_scientific = re.compile(r"\+?[0-9]+(?:,[0-9]+)?[Ee]\+?[0-9]+").fullmatch
 
 _is_decimal = re.compile(r"\+?[0-9]{5,}\.(?:[0-9]|0+)").fullmatch
-"""What becomes of a column of numbers in a table with gaps: ``33639980001.0``."""
+"""How a table with gaps writes a column of whole numbers: as fractions, ``33639980001.0``."""
 
 _find_bracketed_zero = re.compile(r"[(\[]\W*(?:\+\d+\W*[)\]]\W*)?0").search
 """``+33 (0)6``, ``+44 (07911)``, ``(+33) 06``: the zero that is dialled only inside the country,
@@ -46,7 +46,8 @@ _HINT = 'write + and the country code, or name the region it is written for, suc
 _INTERNATIONAL_PREFIX = f"the number begins with 00 in place of +: {_HINT}"
 _NATIONAL = f"the number has no country code: {_HINT}"
 _BRACKETED_ZERO = (
-    "the number has a zero in brackets that may or may not be dialled: write it as it is dialled from abroad, "
+    "the number has a zero in brackets that may or may not be dialled: "
+    "write it as it is dialled from abroad, "
     'or name the region it is written for, such as region="FR"'
 )
 _LEADING_ZERO = "the number has a 0 after the +, where the country code belongs"
@@ -220,7 +221,10 @@ def _parse_fault(error_type: int) -> str:
 
 
 def _length_fault(result: int) -> str | None:
-    """Return what is wrong; ``is_possible_number`` would let pass what only its own area understands."""
+    """Return what is wrong with a number of that length, or None.
+
+    ``is_possible_number`` would also accept what is understood only within its own area.
+    """
     from phonenumbers import ValidationResult as Length
 
     if result == Length.IS_POSSIBLE:

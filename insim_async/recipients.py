@@ -1,4 +1,4 @@
-"""Contact lists as people keep them: contacts, and the refused rows with line and reason.
+"""Read contact lists as people keep them: contacts, and refused rows with line and reason.
 
 Every row ends up in one of the two; nothing is guessed, and no cell is evaluated. Columns that
 stand for nothing that a contact has are left alone.
@@ -26,17 +26,19 @@ __all__ = ["Recipients", "Refusal", "read_csv", "read_rows"]
 
 _HEADINGS = {
     "phone_number": """
-        phone, phone number, phone no, phone 1 - value, telephone, telephone number, tel, tel no, mobile, mobile
-        phone, mobile number, mobile phone number, cell, cell phone, cell number, msisdn, gsm, portable, numéro,
-        numéro de téléphone, numéro téléphone, numéro de tél, numéro de mobile, numéro mobile, numéro de portable,
-        numéro portable, tel mobile, tel portable, téléphone mobile, téléphone portable, num tel, n° tel, n° de
-        téléphone, n° téléphone, n° de mobile, n° mobile, n° de portable, n° portable, no de téléphone, no
-        téléphone, no mobile, no portable""",
+        phone, phone number, phone no, phone 1 - value, telephone, telephone number, tel,
+        tel no, mobile, mobile phone, mobile number, mobile phone number, cell, cell phone,
+        cell number, msisdn, gsm, portable, numéro, numéro de téléphone, numéro téléphone,
+        numéro de tél, numéro de mobile, numéro mobile, numéro de portable, numéro portable,
+        tel mobile, tel portable, téléphone mobile, téléphone portable, num tel, n° tel,
+        n° de téléphone, n° téléphone, n° de mobile, n° mobile, n° de portable, n° portable,
+        no de téléphone, no téléphone, no mobile, no portable""",
     "first_name": "first name, first, given name, forename, prénom, prénoms",
     "last_name": "last name, last, surname, family name, nom, nom de famille",
     "email": """
-        e-mail, mail, mél, e-mail 1 - value, e-mail address, mail address, courriel, adresse e-mail, adresse mail,
-        adresse courriel, adresse de courriel, adresse électronique""",
+        e-mail, mail, mél, e-mail 1 - value, e-mail address, mail address, courriel,
+        adresse e-mail, adresse mail, adresse courriel, adresse de courriel,
+        adresse électronique""",
     "address": "address, postal address, street address, adresse, adresse postale",
 }
 
@@ -62,7 +64,10 @@ _NO_MAPPING = "the row must be a mapping"
 _NO_NUMBER = "the row ends before its phone number"
 _QUOTES = "the quotes of the row do not add up: one is missing, or stands where none belongs"
 _TOO_LONG = "a cell of the row has more than 131,072 characters, or a quote is missing"
-_ROWS_IN_A_CELL = "a cell in quotes holds lines that look like rows, as where a quote is missing: all up to line {}"
+_ROWS_IN_A_CELL = (
+    "a cell in quotes holds lines that look like rows, "
+    "as where a quote is missing: all up to line {}"
+)
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
@@ -99,7 +104,10 @@ class Recipients(Struct, frozen=True, kw_only=True):
 
 
 class _Record(NamedTuple):
-    """What stands between two row ends of a file; the line after it is number ``end``, counted from 0."""
+    """The cells between two row ends of a file.
+
+    The line after it is number ``end``, counted from 0.
+    """
 
     line: int
     cells: list[str]
@@ -114,7 +122,7 @@ class _Shape(NamedTuple):
     place: int
 
     def fits(self, cells: Sequence[str]) -> bool:
-        """Say whether they may be a row: as many, with a number among them, or one in its place."""
+        """Say whether cells look like a row: enough with a number among them, or one in place."""
         digits = sum(map(str.isdigit, "".join(cells)))
         in_place = len(cells) > self.place and _may_be_a_number(cells[self.place])
         return self.width > 1 and (
@@ -239,7 +247,10 @@ def _encoding_of(content: bytes) -> str:
 
 
 def _delimiter_of(lines: Sequence[str], columns: Mapping[str, str]) -> str:
-    """Find the delimiter that brings out a phone number, then the most known headings, then the most headings."""
+    """Find the delimiter that brings out a phone number, or else the most headings.
+
+    Known headings count before others.
+    """
     named = {field: {_folded(label)} for field, label in columns.items()}
     phones, *others = ((named.get(field) or names) for field, names in _KNOWN.items())
 
@@ -290,7 +301,7 @@ def _records(
 
 
 def _record(lines: Sequence[str], delimiter: str, begin: int, shape: _Shape | None) -> _Record:
-    """Read the row that begins there; where its quotes are wrong, it is that one line."""
+    """Read the row that begins at a line; where its quotes are wrong, that line is the row."""
     remaining = map(lines.__getitem__, range(begin, len(lines)))
     reader = csv.reader(remaining, delimiter=delimiter, strict=True)
     try:
@@ -306,7 +317,10 @@ def _record(lines: Sequence[str], delimiter: str, begin: int, shape: _Shape | No
 
 
 def _inner_rows(cells: Sequence[str], delimiter: str) -> Iterator[list[str]]:
-    """Split the lines of cells that have several; what stands before the first break is one with what precedes it."""
+    """Split the lines within cells into rows, as if each were one.
+
+    What stands before the first break in a cell is one row with the cells before it.
+    """
     for place, cell in enumerate(cells):
         first, *further = _LINE_BREAK.split(cell)
         if further and delimiter in first:
@@ -315,7 +329,10 @@ def _inner_rows(cells: Sequence[str], delimiter: str) -> Iterator[list[str]]:
 
 
 def _labelled(cells: Sequence[str]) -> dict[str, str]:
-    """Give each heading a name of its own: its place is added where it is blank or was there before."""
+    """Give each heading a name of its own.
+
+    The place of its column is added where it is blank or was there before.
+    """
     headings: dict[str, str] = {}
     for place, cell in enumerate(map(str.strip, cells), 1):
         label = f"{cell} (column {place})".strip() if not cell or cell in headings else cell
@@ -324,7 +341,7 @@ def _labelled(cells: Sequence[str]) -> dict[str, str]:
 
 
 def _columns(headings: Mapping[str, str], columns: Mapping[str, str]) -> dict[str, str]:
-    """Find the column of each field: those that the caller named, and those whose heading says it."""
+    """Find the column of each field: the one that was named, or whose heading says it."""
     _require_known(headings, columns)
     found = dict(columns)
     free = [label for label in headings if label not in columns.values()]
@@ -337,7 +354,8 @@ def _columns(headings: Mapping[str, str], columns: Mapping[str, str]) -> dict[st
         found.update((field, label) for label in claims)
     if "phone_number" not in found:
         raise ConfigurationError(
-            f"no heading says phone number among {_shown(headings)}: name it, {_example('phone_number', ['Mobile'])}"
+            f"no heading says phone number among {_shown(headings)}: name it, "
+            f"{_example('phone_number', ['Mobile'])}"
         )
     return found
 

@@ -92,7 +92,7 @@ def _parts(units: str, *, single: int, joined: int, opening: frozenset[str]) -> 
 
 
 def _high_bytes(text: str) -> str:
-    """Return the high byte of each UTF-16 unit as a character: all that it takes to find the pairs."""
+    """Return the high byte of each UTF-16 unit as a character: enough to find the pairs."""
     try:
         return text.encode("utf-16-be")[::2].decode("latin-1")
     except UnicodeEncodeError as error:

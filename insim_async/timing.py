@@ -1,4 +1,7 @@
-"""Time and chance, and how long to wait before another attempt: plain arithmetic over what comes in as an argument."""
+"""Time and chance, and how long to wait before another attempt.
+
+It is plain arithmetic over what comes in as an argument.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ def _chance() -> float:
 
 
 class Clock(Struct, frozen=True, kw_only=True):
-    """Time and chance, for tests to replace; deadlines of network reads and writes stay on the event loop's clock.
+    """Time and chance, for tests to replace.
+
+    Deadlines of network reads and writes stay on the event loop's clock.
 
     Attributes:
         now: Monotonic seconds.
@@ -43,7 +48,9 @@ class Clock(Struct, frozen=True, kw_only=True):
 
 
 class Retry(Struct, frozen=True):
-    """How often to try again where nothing was sent, and how long to wait before: full jitter, doubling.
+    """How often to try again where nothing was sent, and how long to wait before.
+
+    Exponential backoff with full jitter: the bound doubles, and chance decides below it.
 
     Args:
         attempts: Tries in all, the first included.
@@ -69,7 +76,7 @@ class Retry(Struct, frozen=True):
             )
 
     def wait_after(self, attempt: int, chance: float) -> float | None:
-        """Return the seconds to wait after the ``attempt``-th try (from 1), or None if it was the last."""
+        """Return the seconds to wait after attempt ``attempt`` (from 1); None after the last."""
         if attempt >= self.attempts:
             return None
         return chance * min(self.cap, self.base * 2.0 ** min(attempt - 1, 64))

@@ -1,4 +1,7 @@
-"""A gateway behind respx, for tests that need answers and no network; and whether hypothesis repeats or explores."""
+"""A gateway behind respx, for tests that need answers and no network.
+
+It also decides whether hypothesis repeats or explores.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,10 @@ class NotAvailable:
 
 
 class Gateway:
-    """Answers each request to send as documented, or as the next of ``answers`` says, and counts."""
+    """Answers each request to send, as documented or as the next of ``answers`` says.
+
+    It counts which messages it processed.
+    """
 
     def __init__(self) -> None:
         self.answers: list[httpx.Response | Exception | Answer] = []

@@ -66,17 +66,21 @@ MILLIONS = """
     async def answer(request):
         sent = msgspec.json.decode(request.content, type=Request).messages
         return httpx.Response(200, content=msgspec.json.encode([
-            {"id_sms_api": m.id_sms_api, "sms_per_message": 1, "user": "", "sent_time": "2025-10-29T10:16:10.541Z",
-             "phone_number": m.phone_number, "message": "", "sent": 1} for m in sent
+            {"id_sms_api": m.id_sms_api, "sms_per_message": 1, "user": "",
+             "sent_time": "2025-10-29T10:16:10.541Z", "phone_number": m.phone_number,
+             "message": "", "sent": 1} for m in sent
         ]))
 
     async def main():
         async with (
             httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http_client,
-            AsyncInSim("me", "key", base_url="http://127.0.0.1", http_client=http_client, batch_size=500) as insim,
+            AsyncInSim(
+                "me", "key", base_url="http://127.0.0.1", http_client=http_client, batch_size=500
+            ) as insim,
         ):
             sent, peaks = 0, []
-            async for outcome in insim.stream(Sms("+33639980001", f"Message {n}") for n in range(COUNT)):
+            messages = (Sms("+33639980001", f"Message {n}") for n in range(COUNT))
+            async for outcome in insim.stream(messages):
                 sent += outcome.receipt is not None
                 if sent in (COUNT // 4, COUNT):
                     # not ru_maxrss, which a process takes over from the one that started it

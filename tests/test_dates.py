@@ -17,7 +17,7 @@ NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 class Fixed(tzinfo):
-    """A zone that says the same offset of any date, or none; with a name it is as those of pytz are."""
+    """A zone with one offset for all dates, or none; with a name it is as those of pytz are."""
 
     def __init__(self, offset: timedelta | None, zone: str | None = None) -> None:
         self.offset = offset
@@ -32,7 +32,10 @@ class Fixed(tzinfo):
 
 
 def pytz(hours: float, name: str = "Europe/Paris") -> tzinfo:
-    """Return a zone as pytz makes them: its name is the place's, its offset that of one date, or of long ago."""
+    """Return a zone as pytz makes them: named for its place, with one fixed offset.
+
+    That offset is of one date, or of long ago.
+    """
     return Fixed(timedelta(hours=hours), name)
 
 

@@ -1,4 +1,7 @@
-"""The demo tells the truth about what it did, leaves nothing behind, and fails where the sandbox disagrees."""
+"""The demo tells the truth about what it did, and leaves nothing behind.
+
+It fails where the sandbox disagrees.
+"""
 
 from __future__ import annotations
 
@@ -83,9 +86,8 @@ def test_stopped_midway_it_leaves_no_sandbox(
         assert process.stdout is not None
         lines = [process.stdout.readline(), process.stdout.readline()]
         process.send_signal(number)
-        _, err = process.communicate(
-            timeout=20
-        )  # the sandbox holds stderr too: this waits for both
+        # The sandbox holds stderr too: this waits for both.
+        _, err = process.communicate(timeout=20)
     assert (process.returncode, err) == ending
     assert not listens("".join(lines))
 

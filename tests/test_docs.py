@@ -1,4 +1,7 @@
-"""What the README and the documentation show is what happens: every example runs, against a sandbox on a socket."""
+"""Every example of README and documentation runs, and does what the page shows.
+
+They run against a sandbox on a socket.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,7 @@ def fenced(page: Path) -> list[Fenced]:
 
 
 def commands(page: Path) -> Iterator[tuple[str, str]]:
-    """Yield each command that a page shows, as it is pasted, and the output that it shows for it."""
+    """Yield each command that a page shows, as it is pasted, and the output shown for it."""
     for block in fenced(page):
         if block.kind == "shell":
             *others, last = block.text.splitlines()
@@ -114,7 +117,10 @@ class Server(NamedTuple):
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
-    """Start a sandbox, and let the environment name it as the tutorial says; what examples write is thrown away."""
+    """Start a sandbox, and let the environment name it as the tutorial says.
+
+    What examples write is thrown away.
+    """
     with process("-m", "insim_async.sandbox", "--port", "0") as running:
         assert running.stdout is not None
         ready = running.stdout.readline()
@@ -128,7 +134,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]
 
 
 def run_block(runner: asyncio.Runner, block: Fenced, page: str, names: dict[str, Any]) -> None:
-    """Run a block as ``python -m asyncio`` would, where ``await`` may stand outside of functions."""
+    """Run a block as ``python -m asyncio`` would: ``await`` may stand outside of functions."""
     source = "\n" * (block.line - 1) + block.text
     code = compile(source, page, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     if (result := eval(code, names)) is not None:
@@ -136,7 +142,10 @@ def run_block(runner: asyncio.Runner, block: Fenced, page: str, names: dict[str,
 
 
 def exported(text: str, sandbox: Server) -> dict[str, str]:
-    """Paste into a shell what sets the environment, and return it; a sandbox elsewhere stands in for the page's."""
+    """Paste into a shell what sets the environment, and return what it sets.
+
+    A sandbox elsewhere stands in for the page's.
+    """
     lines = [
         line
         for line in text.splitlines()
@@ -260,7 +269,7 @@ def test_an_app_without_its_secret_says_how_to_make_one(
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_commands_can_be_pasted_into_any_shell(page: Path) -> None:
-    """There is no prompt before them and no comment behind them, which an interactive zsh would run."""
+    """No prompt stands before and no comment behind them, which an interactive zsh would run."""
     assert {block.kind for block in fenced(page)} & {"bash", "console", "sh", "zsh"} == set()
     shown = [command for command, _ in commands(page)]
     assert [command for command in shown if command.startswith(("$", "%", ">"))] == []

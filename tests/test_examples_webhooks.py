@@ -1,4 +1,7 @@
-"""The webhook apps of the how-tos, each behind the server and with the settings that a page shows, and a sandbox."""
+"""The webhook apps of the how-tos, each with the server and settings that a page shows.
+
+A sandbox stands in for inSIM.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +92,9 @@ def folder(sandbox: Server) -> Path:
 
 @contextmanager
 def serving(command: str, folder: Path) -> Iterator[App]:
-    """Run a command of a page in a folder of its own; connections wait in the backlog until it has started.
+    """Run a command of a page in a folder of its own.
+
+    Connections wait in the backlog until it has started.
 
     What comes in is read in small pieces, as from a network: some servers let a long line pass that
     comes in one.

@@ -141,5 +141,8 @@ async def test_an_empty_number_in_the_last_place_is_not_sent(
 
 
 def exactly(message: Any) -> list[type]:
-    """Name the types of what would be written: equality would take a subclass of ``str`` for what it looks like."""
+    """Name the types of what would be written.
+
+    Equality would take a subclass of ``str`` for what it looks like.
+    """
     return [type(message), *(type(getattr(message, name)) for name in message.__struct_fields__)]

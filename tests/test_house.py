@@ -137,7 +137,7 @@ def rooms_asked(module: Path) -> set[str]:
 
 
 def webhooks_asked(module: Path) -> set[tuple[str, ...]]:
-    """Name the other rooms of ``webhooks`` that one of them imports from, each as the path to what is imported."""
+    """Name what a room of ``webhooks`` imports from its other rooms, each thing as a path."""
     names = [
         tuple(name.split(".")[2:])
         for name in imports_of(ast.parse(module.read_text("utf-8")))
@@ -235,7 +235,10 @@ class TestWebhooks:
 def test_the_front_door_opens_where_no_extra_can_be_imported() -> None:
     """An extra is imported by the user, never by ``import insim_async``."""
     barred = dict.fromkeys(["phonenumbers", "starlette", "trio", "uvicorn"])
-    program = f"import sys; sys.modules |= {barred}; import insim_async; print(insim_async.AsyncInSim.__name__)"
+    program = (
+        f"import sys; sys.modules |= {barred}; "
+        "import insim_async; print(insim_async.AsyncInSim.__name__)"
+    )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (run.stdout, run.stderr) == ("AsyncInSim\n", "")
 

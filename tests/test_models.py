@@ -85,7 +85,8 @@ def test_neither_repr_shows_a_number_a_text_or_a_name(held: Any) -> None:
 
 def test_a_repr_says_what_is_safe_to_say() -> None:
     assert repr(Sms(NUMBER, "Hi", sms_id="a1")) == (
-        "Sms(phone_number=<12>, message=<2>, url='', priority=<Priority.NORMAL: 1>, send_at=None, sms_id='a1')"
+        "Sms(phone_number=<12>, message=<2>, url='', priority=<Priority.NORMAL: 1>, "
+        "send_at=None, sms_id='a1')"
     )
 
 
@@ -169,7 +170,7 @@ def test_an_outcome_unwraps_to_its_receipt() -> None:
 
 
 def test_an_outcome_unwraps_to_an_error_of_its_own_each_time() -> None:
-    """Messages that travelled together share one, and raising the same again and again would make it grow."""
+    """Messages that travelled together share one, and it would grow with each raise."""
     cause = LookupError("why")
     shared = AuthenticationFailed("no", codes=("#002",), status_code=401)
     shared.__cause__ = cause

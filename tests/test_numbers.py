@@ -27,7 +27,10 @@ DECIMAL = "a table has put a decimal point into the number: read or format the c
 SCIENTIFIC = (
     "a spreadsheet has put scientific notation in place of the number, and its digits are lost: "
 )
-NATIONAL = "the number has no country code: write + and the country code, or name the region it is written for"
+NATIONAL = (
+    "the number has no country code: "
+    "write + and the country code, or name the region it is written for"
+)
 DOUBLE_ZERO = (
     "the number begins with 00 in place of +: write + and the country code, or name the region"
 )
@@ -43,7 +46,10 @@ ANYWHERE = [
     "+33 (6) 39 98 00 01",
     "(+33) 6 39 98 00 01",
     "[+33] 639980001",
-    "+33\N{NO-BREAK SPACE}6\N{NARROW NO-BREAK SPACE}39\N{THIN SPACE}98\N{FIGURE SPACE}00\N{IDEOGRAPHIC SPACE}01",
+    (
+        "+33\N{NO-BREAK SPACE}6\N{NARROW NO-BREAK SPACE}39\N{THIN SPACE}98"
+        "\N{FIGURE SPACE}00\N{IDEOGRAPHIC SPACE}01"
+    ),
     "+33\N{NON-BREAKING HYPHEN}6\N{EN DASH}39\N{EM DASH}98\N{FIGURE DASH}00\N{MINUS SIGN}01",
     "+33·6·39·98·00·01",
     "\N{LEFT-TO-RIGHT MARK}+33639980001\N{POP DIRECTIONAL FORMATTING}",

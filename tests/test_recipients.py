@@ -24,7 +24,10 @@ from insim_async.recipients import Recipients, Refusal, read_csv, read_rows
 
 CLIENTS = Path(__file__).parent / "data" / "clients.csv"
 ONE, TWO, THREE = "+33639980001", "+33639980002", "+33639980003"
-ROWS_IN_A_CELL = "a cell in quotes holds lines that look like rows, as where a quote is missing: all up to line {}"
+ROWS_IN_A_CELL = (
+    "a cell in quotes holds lines that look like rows, "
+    "as where a quote is missing: all up to line {}"
+)
 TOO_LONG = "a cell of the row has more than 131,072 characters, or a quote is missing"
 QUOTES = "the quotes of the row do not add up: one is missing, or stands where none belongs"
 CONTROL = "the number holds a line break or another control character at position"
@@ -68,14 +71,14 @@ class TestSample:
             "the number is too short for its country": 9,
             "the number holds a letter at position N": 6,
             "the number is empty": 5,
-            "a spreadsheet has put scientific notation in place of the number, and its digits are lost: "
-            "format the column as text and fill it in again": 5,
+            "a spreadsheet has put scientific notation in place of the number, "
+            "and its digits are lost: format the column as text and fill it in again": 5,
         }
         assert len(found.contacts) + len(found.refused) == 513
 
     @needs_phone
     def test_every_contact_is_complete(self) -> None:
-        """All numbers are French, each is there once, and no cell lost an accent or was evaluated."""
+        """All numbers are French and differ, and no cell lost an accent or was evaluated."""
         contacts = read_csv(CLIENTS, region="FR").contacts
         assert all(re.fullmatch(r"\+3363998\d{4}", contact.phone_number) for contact in contacts)
         assert len({contact.phone_number for contact in contacts}) == len(contacts)
@@ -111,7 +114,8 @@ class TestSample:
             "the number has no country code": 149,
             "the number begins with 00 in place of +": 57,
             "the number has a zero in brackets that may or may not be dialled": 48,
-            "a spreadsheet has put scientific notation in place of the number, and its digits are lost": 5,
+            "a spreadsheet has put scientific notation in place of the number, "
+            "and its digits are lost": 5,
         }
 
 
@@ -188,7 +192,7 @@ class TestEncoding:
     def test_that_does_not_fit_is_an_error_that_says_where(
         self, write: Write, content: bytes, encoding: str | None, message: str
     ) -> None:
-        """A file that mixes two encodings is never taken for Windows-1252, and the error does not hold the file."""
+        """A file of two encodings is never taken for Windows-1252; the error does not hold it."""
         with pytest.raises(
             ConfigurationError, match=f"^{message}: name the encoding of the file"
         ) as caught:
@@ -366,7 +370,10 @@ class TestRows:
         assert refusal.row == content
 
     def test_take_every_field(self, write: Write) -> None:
-        """An e-mail address that is none is passed on: the API warns of it and adds the contact all the same."""
+        """An e-mail address that is none is passed on.
+
+        The API warns of it, and adds the contact all the same.
+        """
         path = write(
             f"Adresse;Courriel;Nom;Prénom;Portable\n 1, rue X ;pas d'email;Müller;Léa;{ONE}\n"
         )
@@ -392,7 +399,10 @@ class TestColumns:
             ),
             (
                 "phone_number",
-                "Phone Number, phone_number, Mobile phone, Téléphone (portable), MSISDN, Phone 1 - Value",
+                (
+                    "Phone Number, phone_number, Mobile phone, Téléphone (portable), "
+                    "MSISDN, Phone 1 - Value"
+                ),
             ),
             (
                 "phone_number",
@@ -459,17 +469,26 @@ class TestColumns:
             (
                 "tel;mobile",
                 None,
-                "'tel', 'mobile' may all be the phone_number: name one, such as columns={\"phone_number\": \"tel\"}",
+                (
+                    "'tel', 'mobile' may all be the phone_number: "
+                    'name one, such as columns={"phone_number": "tel"}'
+                ),
             ),
             (
                 "tel;mail;e-mail",
                 None,
-                "'mail', 'e-mail' may all be the email: name one, such as columns={\"email\": \"mail\"}",
+                (
+                    "'mail', 'e-mail' may all be the email: "
+                    'name one, such as columns={"email": "mail"}'
+                ),
             ),
             (
                 "nom;note",
                 None,
-                "no heading says phone number among 'nom', 'note': name it, such as columns={\"phone_number\": \"Mo",
+                (
+                    "no heading says phone number among 'nom', 'note': "
+                    'name it, such as columns={"phone_number": "Mo'
+                ),
             ),
             (
                 "tel;nom",
@@ -479,7 +498,10 @@ class TestColumns:
             (
                 "tel;nom",
                 {"phone": "tel"},
-                "columns: unknown name 'phone', known are 'phone_number', 'first_name', 'last_name', 'email', 'addre",
+                (
+                    "columns: unknown name 'phone', "
+                    "known are 'phone_number', 'first_name', 'last_name', 'email', 'addre"
+                ),
             ),
             (
                 "nom;a\x1b[2J",
@@ -641,7 +663,10 @@ CELLS = st.lists(st.sampled_from([*"aé \r\n\"'=;,\t|0+", "0639980001"]), max_si
 def test_what_a_spreadsheet_writes_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, names: list[tuple[str, str]], delimiter: str
 ) -> None:
-    """Cell by cell, unless a cell goes on with a line that looks like a row: that may be a missing quote."""
+    """Cell by cell, unless a cell goes on with a line that looks like a row.
+
+    There, a quote may be missing.
+    """
     contacts = [
         Contact(f"+3363998{place:04}", last_name=last.strip(), first_name=first.strip())
         for place, (last, first) in enumerate(names)

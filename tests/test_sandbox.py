@@ -599,7 +599,10 @@ class TestLookingAtIt:
 
 
 class TestClient:
-    """The real client meets the sandbox in-process; neither knows how the other reads the documentation."""
+    """The real client meets the sandbox in-process.
+
+    Neither knows how the other reads the documentation.
+    """
 
     @pytest.fixture
     async def insim(self, api: httpx.AsyncClient) -> AsyncIterator[AsyncInSim]:
@@ -728,7 +731,7 @@ class TestProcess:
     async def test_an_answer_does_not_wait_for_the_one_before_it_to_be_acknowledged(
         self, host: str
     ) -> None:
-        """An event loop unties the two (``TCP_NODELAY``) only on sockets that know that they speak TCP."""
+        """An event loop unties them (``TCP_NODELAY``) only on sockets that know they speak TCP."""
         made: asyncio.Queue[asyncio.BaseTransport] = asyncio.Queue()
 
         class Accepted(asyncio.Protocol):

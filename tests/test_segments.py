@@ -65,7 +65,7 @@ def parts_by_hand(text: str) -> int:
     ],
 )
 def test_a_text_costs(text: str, encoding: str, units: int, parts: int, forcing: str) -> None:
-    """The encoding, the units, the parts, and the characters to blame in the order in which they appear."""
+    """Encoding, units and parts; the characters to blame come in order of appearance."""
     found = count(text)
     assert (found.encoding, found.units, found.parts) == (encoding, units, parts)
     assert found.forcing == tuple(forcing)
@@ -132,7 +132,7 @@ def test_every_character_is_judged_as_the_codec_does() -> None:
 @given(TEXTS | GSM_TEXTS)
 @example("aж€")
 def test_encoding_and_units_agree_with_the_codec(text: str) -> None:
-    """One character outside the alphabet is enough for UCS-2, and each such character is named once."""
+    """One character outside the alphabet makes it UCS-2; each such character is named once."""
     septets, found = in_gsm(text), count(text)
     assert found.encoding == ("UCS-2" if septets is None else "GSM-7")
     assert found.units == (len(text.encode("utf-16-be")) // 2 if septets is None else len(septets))
@@ -143,7 +143,7 @@ def test_encoding_and_units_agree_with_the_codec(text: str) -> None:
 @example("€" * 77)
 @example("€" * 81)
 def test_parts_agree_with_a_count_by_hand(text: str) -> None:
-    """Looking at the end of each part only gives the same number as filling them character by character."""
+    """Looking at the end of each part gives what filling them character by character gives."""
     assert count(text).parts == parts_by_hand(text)
 
 

@@ -49,12 +49,12 @@ def run(
     async def all_of_it() -> None:
         before = tasks_now()
         transport = httpx.MockTransport(answer or Gateway())
-        async with httpx.AsyncClient(transport=transport) as carrier:
+        async with httpx.AsyncClient(transport=transport) as http_client:
             insim = AsyncInSim(
                 LOGIN,
                 KEY,
                 base_url=BASE_URL,
-                http_client=carrier,
+                http_client=http_client,
                 batch_size=BATCH,
                 max_concurrency=workers,
             )
@@ -156,7 +156,10 @@ class TestAnAccountThatIsRefused:
     def test_ends_the_reading_of_a_stream(
         self, backend: str, kind: Any, workers: int, status: int, error: type[Exception]
     ) -> None:
-        """All that was read has its outcome; then comes what stopped it, as the request ended with it."""
+        """All that was read has its outcome; then comes the error that stopped it.
+
+        That is the one with which the request ended.
+        """
         outcomes: list[Outcome] = []
 
         async def scenario(insim: AsyncInSim) -> None:

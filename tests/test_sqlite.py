@@ -1,4 +1,7 @@
-"""A SQLite file is made whole, for its owner alone; one that is not as it should be is refused, and left as it is."""
+"""A SQLite file is made whole, for its owner alone.
+
+One that is not as it should be is refused, and left as it is.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,8 @@ def in_another_process(path: Path, statement: str) -> str:
     """Execute a statement there and return what it printed of its failure."""
     program = (
         "import contextlib, sqlite3, sys\n"
-        "with contextlib.closing(sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)) as connection:\n"
+        "with contextlib.closing("
+        "sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)) as connection:\n"
         "    connection.execute(sys.argv[2])"
     )
     return subprocess.run(
@@ -281,7 +285,7 @@ class TestAConnection:
     def test_keeps_its_locks_while_the_file_is_looked_at(
         self, path: Path, other: sqlite3.Connection
     ) -> None:
-        """A process that closes a descriptor of a file loses its locks on it: nothing here may do that."""
+        """Closing a descriptor of a file loses all locks on it: nothing here may do that."""
         other.execute("BEGIN IMMEDIATE")
         prepare_database(path, LAYOUT)
         assert LOCKED in in_another_process(path, "BEGIN IMMEDIATE")

@@ -134,9 +134,8 @@ class TestDesk:
                 for number in range(100):
                     group.start_soon(desk.do, partial(note, text=str(number)))
             begun = statements.count("BEGIN IMMEDIATE")
-            assert (
-                begun == statements.count("COMMIT") - 1 <= 2
-            )  # the first is that of the callback's own
+            # The first is that of the callback's own.
+            assert begun == statements.count("COMMIT") - 1 <= 2
             assert sorted(map(int, await desk.do(notes))) == [*range(100)]
 
         anyio.run(scenario, backend=backend)

@@ -1,4 +1,7 @@
-"""The aiohttp handler on a socket of its own; hostile requests are in ``faults/test_webhooks.py``."""
+"""The aiohttp handler on a socket of its own.
+
+Hostile requests are in ``faults/test_webhooks.py``.
+"""
 
 from __future__ import annotations
 

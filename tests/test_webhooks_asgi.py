@@ -1,4 +1,7 @@
-"""The ASGI app as servers and frameworks call it; over real sockets it is in ``faults/test_webhooks.py``."""
+"""The ASGI app as servers and frameworks call it.
+
+Over real sockets it is in ``faults/test_webhooks.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""An event that was put is on disk, is handed over until it is handled, and is remembered without its content."""
+"""An event that was put is on disk, and is handed over until it is handled.
+
+After that it is remembered without its content.
+"""
 
 from __future__ import annotations
 
@@ -417,7 +420,7 @@ async def test_the_reason_names_what_was_raised(
 async def test_an_event_that_ends_its_process_each_time_is_set_aside(
     open_inbox: Callable[..., Inbox], wall: Wall
 ) -> None:
-    """Whoever claims it dies; after as many attempts as for any failure it is not claimed for a handler again."""
+    """Whoever claims it dies; after as many attempts as for any failure no handler gets it."""
     inbox = open_inbox(retry=AT_ONCE, lease=30.0)
     await inbox.put(SMS)
     policy = inbox._policy
@@ -561,7 +564,7 @@ async def test_no_more_events_are_handled_at_a_time_than_asked_for(inbox: Inbox)
 async def test_a_worker_learns_at_once_of_what_happens_in_its_own_process(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a new event, a place that is free, a failure, an event that was set aside and goes round again, its end."""
+    """Of a new event, a free place, a failure, an event that goes round again, and its end."""
     monkeypatch.setattr(_worker, "POLL", 3600.0)
     failed = set[str]()
 
@@ -692,7 +695,10 @@ async def test_a_lease_is_renewed_while_a_handler_runs(
 async def test_a_worker_never_takes_over_what_it_is_doing(
     open_inbox: Callable[..., Inbox], wall: Wall
 ) -> None:
-    """Even if its event loop stood still for longer than a lease; and a clock that was put forward ends none."""
+    """Even if its event loop stood still for longer than a lease.
+
+    Nor does a clock that was put forward end a lease.
+    """
     inbox, finish = open_inbox(lease=30.0), anyio.Event()
     shop = Shop(lambda event: finish.wait())
     await inbox.put(SMS)
@@ -842,7 +848,10 @@ async def test_a_worker_that_fails_says_so_and_begins_anew(
 async def test_a_worker_outlasts_trouble_with_the_file_and_tells_of_it_once(
     inbox: Inbox, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Before it claims, and when it has to note that an event is done: the handler does not run again."""
+    """Before it claims, and when it has to note that an event is done.
+
+    The handler does not run again.
+    """
     away = path.with_name("away.db")
     resume = anyio.Event()
     await inbox.put(SMS)

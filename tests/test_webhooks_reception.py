@@ -1,4 +1,4 @@
-"""How requests are answered, whatever the adapter: what is let in, what 200 promises, and what the log says."""
+"""How any adapter answers requests: what is let in, what 200 promises, what is logged."""
 
 from __future__ import annotations
 

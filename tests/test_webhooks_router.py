@@ -83,7 +83,10 @@ class TestSecret:
             (SECRET.encode(), "expected one, or two"),
             (
                 "",
-                "it is missing, or no text (is INSIM_WEBHOOK_SECRET set?); python -m insim_async.webhooks secret makes",
+                (
+                    "it is missing, or no text (is INSIM_WEBHOOK_SECRET set?); "
+                    "python -m insim_async.webhooks secret makes"
+                ),
             ),
             ([SECRET, None], "it is missing, or no text"),
             ([SECRET, ""], "it is missing"),
@@ -226,7 +229,10 @@ class TestOn:
     )
     def test_what_is_not_is_refused_by_name(self, handler: Any, named: str) -> None:
         router = a_router()
-        words = f"^on: {re.escape(named)} is no coroutine function: write async def, and give what blocks to a thread$"
+        words = (
+            f"^on: {re.escape(named)} is no coroutine function: "
+            "write async def, and give what blocks to a thread$"
+        )
         with pytest.raises(ConfigurationError, match=words):
             router.on(IncomingSms)(handler)
 
@@ -306,7 +312,10 @@ class TestOn:
         mock.assert_awaited_once_with(urgent)
 
     async def test_decorators_stand_on_one_another(self) -> None:
-        """For type checkers one decorator with both classes is better: each returns what it is for."""
+        """For type checkers one decorator with both classes is better.
+
+        Each decorator returns what it is for.
+        """
         router = a_router()
         seen: list[str] = []
 

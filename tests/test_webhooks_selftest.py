@@ -251,7 +251,10 @@ class TestWhatIsAlteredOnItsWay:
         assert (
             said
             == [
-                "not read as an event of the self-test: it was altered on its way, or the app is old"
+                (
+                    "not read as an event of the self-test: "
+                    "it was altered on its way, or the app is old"
+                )
             ]
             * 5
         )
@@ -281,7 +284,10 @@ class TestAnswer:
             (Reply(418), "refused (status 418)"),
             (
                 Reply(204),
-                "something else answers there, and not with status 200, for which inSIM waits (status 204)",
+                (
+                    "something else answers there, "
+                    "and not with status 200, for which inSIM waits (status 204)"
+                ),
             ),
             (Reply(429), "too many requests: inSIM must not be limited either (status 429)"),
             (CLOSED, "the connection was closed without an answer"),
@@ -325,7 +331,8 @@ class TestAnswer:
 
 
 GUNICORN = (
-    b"<html>\n  <head>\n    <title>URI Too Long</title>\n  </head>\n  <body>\n    <h1><p>URI Too Long</p></h1>\n"
+    b"<html>\n  <head>\n    <title>URI Too Long</title>\n  </head>\n  <body>\n"
+    b"    <h1><p>URI Too Long</p></h1>\n"
     b"    Request Line is too large (4095 &gt; 4094)\n  </body>\n</html>\n"
 )
 """What gunicorn 27 answers; its ASGI worker says ``Request line is too large``."""
@@ -459,7 +466,7 @@ async def well(target: str) -> bytes:
 async def stand_in(
     behave: Behaviour, *, tls: ssl.SSLContext | None = None, until: bytes = b"\r\n\r\n"
 ) -> AsyncIterator[str]:
-    """Serve on a free port of this machine; ``behave`` gets the target of a request and returns the whole answer."""
+    """Serve on a free port; ``behave`` returns the whole answer to the target of a request."""
     served: list[asyncio.Task[None]] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -495,7 +502,8 @@ async def test_over_a_socket_all_arrive() -> None:
 @pytest.mark.parametrize(
     ("raw", "meaning"),
     [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n<html>hi!", "something else answers there, with status 200"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n<html>hi!",
+         "something else answers there, with status 200"),
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
          "nothing is there: the path or the secret is wrong (status 404)"),
         (b"HTTP/1.1 301 Moved\r\nLocation: https://127.0.0.1/\r\nContent-Length: 0\r\n\r\n",
@@ -685,9 +693,9 @@ class TestCommand:
             f"{base}/insim/*** (the secret and all texts travel in clear: use https)",
         )
         assert [line.split()[:2] for line in lines] == [[kind, "ok:"] for kind in KINDS]
-        assert (
-            last
-            == "all 5 kinds of event arrived as they were sent; there is no inbox, handlers run within the request"
+        assert last == (
+            "all 5 kinds of event arrived as they were sent; "
+            "there is no inbox, handlers run within the request"
         )
 
     async def test_ends_with_1_where_something_did_not_arrive(

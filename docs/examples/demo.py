@@ -1,8 +1,8 @@
-"""A small campaign from a real-life contact list, against a sandbox that plays inSIM: no account needed.
+"""Run a small campaign against a sandbox that plays inSIM: no account needed.
 
-It reads ``clients.csv``, adds the contacts, sends each a tracked link, starts one call, and
-compares what the client reported with what the sandbox counted. The exit code is 0 only if every
-message was processed exactly once.
+It reads ``clients.csv``, a contact list as in real life, adds the contacts, sends each a tracked
+link, starts one call, and compares what the client reported with what the sandbox counted. The exit
+code is 0 only if every message was processed exactly once.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ def main() -> int:
 
 @contextmanager
 def running_sandbox() -> Iterator[tuple[str, str, str]]:
-    """Run a sandbox as its own process on a free port; give its URL, login and key once it is ready.
+    """Run a sandbox process on a free port; give its URL, login and key once it is ready.
 
     It stops when its standard input ends: at the end of the block, and also if this process is
     killed.
@@ -69,7 +69,10 @@ async def campaign(url: str, login: str, access_key: str) -> bool:
 
 
 def tracked_link(contact: Contact) -> Sms:
-    """Write to one contact; inSIM replaces the placeholder by a short link and reports who follows it."""
+    """Write to one contact, with a link that is tracked.
+
+    inSIM replaces the placeholder by a short link, and reports who follows it.
+    """
     text = f"Bonjour {contact.first_name}, votre commande est arrivée : [Lien_Tracking]"
     return Sms(contact.phone_number, text, url="https://example.com/orders")
 
@@ -137,8 +140,14 @@ def show_report(
     """Print how many of each there were."""
     parts = sum(outcome.receipt.parts for outcome in report.outcomes if outcome.receipt is not None)
     console.print(
-        f"Contacts: {sum(result.ok for result in added)} added, of these {sum(map(has_warning, added))} with a warning",
-        f"Messages: {report.sent} sent, {report.refused} refused, {report.not_sent} not sent, {report.unknown} unknown",
+        (
+            f"Contacts: {sum(result.ok for result in added)} added, "
+            f"of these {sum(map(has_warning, added))} with a warning"
+        ),
+        (
+            f"Messages: {report.sent} sent, {report.refused} refused, "
+            f"{report.not_sent} not sent, {report.unknown} unknown"
+        ),
         f"Parts: {parts}",
         f"Call: {'started' if called else 'failed'}",
         f"Time: {seconds:.1f} s",
@@ -154,7 +163,10 @@ def has_warning(result: ContactResult) -> bool:
 def show_agreement(
     added: Sequence[ContactResult], report: BulkReport, state: Mapping[str, Any]
 ) -> bool:
-    """Print and return whether the sandbox counted what the client reported: each message processed once."""
+    """Print and return whether the sandbox counted what the client reported.
+
+    That is, each message processed once.
+    """
     sent = [outcome.receipt.sms_id for outcome in report.outcomes if outcome.receipt is not None]
     agreed: bool = (
         len(sent) == len(report.outcomes) == report.sent == state["counts"]["messages"]
@@ -163,7 +175,8 @@ def show_agreement(
         and state["counts"]["calls"] == 1
     )
     console.print(
-        f"Sandbox: {'every message processed exactly once' if agreed else 'IT COUNTED SOMETHING ELSE'}"
+        "Sandbox: "
+        f"{'every message processed exactly once' if agreed else 'IT COUNTED SOMETHING ELSE'}"
     )
     return agreed
 

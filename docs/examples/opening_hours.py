@@ -1,4 +1,7 @@
-"""What the apps in webhooks_fastapi.py and webhooks_aiohttp.py do: answer SMS, and keep delivery reports."""
+"""Answer SMS and keep delivery reports: what the two webhook apps do.
+
+They are in webhooks_fastapi.py and webhooks_aiohttp.py.
+"""
 
 import asyncio
 import logging
@@ -37,9 +40,8 @@ def create_router(secret: str, insim: AsyncInSim, log: SmsLog) -> WebhookRouter:
             await asyncio.to_thread(log.forget, sms_id)
             raise  # nothing left: the inbox hands the SMS over again, later
         except (InvalidMessage, Refused, OutcomeUnknown) as error:
-            logger.warning(
-                "%s: %s", sms_id, error
-            )  # another try would be refused too, or be a second reply
+            # Another try would be refused too, or be a second reply.
+            logger.warning("%s: %s", sms_id, error)
 
     @router.on(DeliveryStatus)
     async def keep(report: DeliveryStatus) -> None:

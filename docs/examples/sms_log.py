@@ -5,11 +5,15 @@ from contextlib import closing
 
 from insim_async.webhooks import DeliveryStatus
 
-TABLE = "CREATE TABLE IF NOT EXISTS sms (sms_id TEXT PRIMARY KEY, status TEXT NOT NULL, rank INTEGER NOT NULL, at TEXT)"
+TABLE = (
+    "CREATE TABLE IF NOT EXISTS sms "
+    "(sms_id TEXT PRIMARY KEY, status TEXT NOT NULL, rank INTEGER NOT NULL, at TEXT)"
+)
 BEGIN = "INSERT INTO sms VALUES (?, 'begun', 0, NULL) ON CONFLICT (sms_id) DO NOTHING"
 RECORD = """
     INSERT INTO sms VALUES (?, ?, ?, ?)
-    ON CONFLICT (sms_id) DO UPDATE SET status = excluded.status, rank = excluded.rank, at = excluded.at
+    ON CONFLICT (sms_id) DO UPDATE
+    SET status = excluded.status, rank = excluded.rank, at = excluded.at
     WHERE excluded.rank > sms.rank
 """
 RANKS = {"sent": 1, "received": 3}  # whatever else inSIM may say ranks between the two

@@ -1,4 +1,4 @@
-"""An aiohttp app that receives webhooks: what inSIM is told 200 for is on disk, and is handled from there."""
+"""Receive webhooks in an aiohttp app: each is on disk before the 200, and handled from there."""
 
 import os
 from collections.abc import AsyncIterator
@@ -28,6 +28,5 @@ app.cleanup_ctx.append(run_handlers)
 app.router.add_get("/insim/{secret}", webhook_handler(router, inbox=inbox))
 
 if __name__ == "__main__":
-    web.run_app(
-        app, host="127.0.0.1", port=8000, access_log=None
-    )  # an access log would hold the secret
+    # An access log would hold the secret.
+    web.run_app(app, host="127.0.0.1", port=8000, access_log=None)

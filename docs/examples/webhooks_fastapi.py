@@ -1,4 +1,4 @@
-"""A FastAPI app that receives webhooks: what inSIM is told 200 for is on disk, and is handled from there."""
+"""Receive webhooks in a FastAPI app: each is on disk before the 200, and handled from there."""
 
 import os
 from collections.abc import AsyncIterator

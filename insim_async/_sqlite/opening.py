@@ -27,7 +27,7 @@ BUSY_TIMEOUT: Final = 1.5
 """Seconds to wait for other processes that hold the file (SQLITE_BUSY)."""
 
 _PRAGMAS = (
-    "PRAGMA journal_mode = TRUNCATE",  # or SQLITE_BUSY, where another program uses a write-ahead log
+    "PRAGMA journal_mode = TRUNCATE",  # SQLITE_BUSY if another program uses a write-ahead log
     "PRAGMA synchronous = FULL",
     "PRAGMA secure_delete = ON",  # what is erased is overwritten
     "PRAGMA busy_timeout = 20",  # milliseconds; see execute_patiently
@@ -103,7 +103,8 @@ def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
             raise ConfigurationError(f"{path}: holds something else; give the path of another file")
         if version != layout.version:
             raise ConfigurationError(
-                f"{path}: has version {version} where {layout.version} is expected; use the insim_async that wrote it"
+                f"{path}: has version {version} where {layout.version} is expected; "
+                "use the insim_async that wrote it"
             )
         for pragma in _PRAGMAS:
             connection.execute(pragma)
@@ -149,7 +150,8 @@ def _make(path: Path, layout: Layout) -> None:
         with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = OFF")
             connection.executescript(
-                f"BEGIN; PRAGMA application_id = {layout.application_id}; PRAGMA user_version = {layout.version};"
+                f"BEGIN; PRAGMA application_id = {layout.application_id}; "
+                f"PRAGMA user_version = {layout.version};"
                 f"{layout.schema} COMMIT"
             )
         with suppress(FileExistsError):  # another process was faster

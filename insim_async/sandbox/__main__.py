@@ -1,4 +1,7 @@
-"""``python -m insim_async.sandbox``: the sandbox on a socket, until SIGINT or SIGTERM, or until its parent is gone."""
+"""Run the sandbox on a socket: ``python -m insim_async.sandbox``.
+
+It ends with SIGINT or SIGTERM or, where asked for, when its parent is gone.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sandbox over ASGI: the three calls under both spellings of their paths, and a phone to look at."""
+"""The sandbox over ASGI: three calls, each under both spellings of its path, and a phone page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the sandbox knows: what was sent, added and called, and the faults that are still to happen."""
+"""What the sandbox knows: what was sent, added and called, and the faults still to happen."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class Sandbox:
         self.faults.append(fault)
 
     def next_fault(self, path: ApiCall) -> Fault:
-        """Take the fault that is due for a request to ``path``; one without effect where none is."""
+        """Take the fault that is due for a request to ``path``, or one without effect."""
         for position, fault in enumerate(self.faults):
             if fault.path in (None, path):
                 rest = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []

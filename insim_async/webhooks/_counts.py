@@ -1,4 +1,4 @@
-"""How much came in, and what became of it: the only place where it is counted."""
+"""The counters of webhooks: what came in, and what became of it; nothing else counts."""
 
 from __future__ import annotations
 

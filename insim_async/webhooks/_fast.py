@@ -28,8 +28,7 @@ __all__ = ["documented_event", "has_each_key_once", "unescaped"]
 
 _AMPERSAND, _EQUALS, _NUL = b"&=\0"
 _QUOTED_PRINTABLE = bytes.maketrans(b"%=\r\n", b"=\0\0\0")
-"""Makes of percent-escapes what ``a2b_qp`` undoes, and of what it takes for something else a NUL.
-"""
+"""Turns percent-escapes into those that ``a2b_qp`` undoes, and into NUL what it would misread."""
 _KEY = re.compile(rb'"\s*:')
 _HH_MM_SS = re.compile(r"([0-9]{2}):([0-5][0-9]):([0-5][0-9])")
 _QUOTATION_MARKS = 4 * 5  # of five fields, each a name and a text

@@ -1,4 +1,4 @@
-"""Answer a request, for every adapter: may it come in, what is in it, what becomes of that.
+"""Answer a webhook request, for every adapter: check its secret, read its event, pass it on.
 
 200 is a promise: every handler is done with the event or, with an inbox, the event is on disk.
 After anything else inSIM may send it again.
@@ -27,10 +27,10 @@ __all__ = ["INVALID", "NOT_FOUND", "OK", "SELFTEST_FIELD", "UNAVAILABLE", "Recep
 logger: logging.Logger = logging.getLogger("insim_async")
 
 HANDLER_TIMEOUT = 4.0
-"""Seconds that the handlers of an event have for it within the request; inSIM waits for five."""
+"""Seconds that the handlers of an event have within its request; inSIM waits for five."""
 SELFTEST_FIELD = "insim_async_check"
-"""A field that inSIM never sends: the event is the self-test's, answered with what was read and
-shown to nobody."""
+"""A field that only the self-test sends: its events are answered with what was read, and no handler
+sees them."""
 _SELFTEST_BYTES = SELFTEST_FIELD.encode()
 
 

@@ -164,7 +164,9 @@ NAMES: Final[Mapping[type[Event], str]] = {
     IncomingSms: "account=device_identification title phone_number=from message at=date",
     CallEvent: "account=device_identification title phone_number at=call_time duration",
     LinkClick: "sms_id=id_sms_api title phone_number link at=date",
-    CallQualification: "account=device_identification title phone_number=from at=date qualification",
+    CallQualification: (
+        "account=device_identification title phone_number=from at=date qualification"
+    ),
     DeliveryStatus: "account=user phone_number status at=date_status sms_id=id_sms_api",
 }
 """What inSIM calls the fields of each kind of event, ``ours=theirs`` where that differs, in the

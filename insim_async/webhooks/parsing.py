@@ -155,7 +155,10 @@ def build_webhook(event: Event) -> str:
     is refused.
     """
     payload = event.raw_json or msgspec.json.encode(event.raw)
-    return f"{_PARAMETER_BY_KIND[event.kind]}={quote(payload, safe=_UNESCAPED_BY_ENCODE_URI_COMPONENT)}"
+    return (
+        f"{_PARAMETER_BY_KIND[event.kind]}"
+        f"={quote(payload, safe=_UNESCAPED_BY_ENCODE_URI_COMPONENT)}"
+    )
 
 
 def _raw(query: bytes | str) -> bytes:
@@ -167,7 +170,8 @@ def _raw(query: bytes | str) -> bytes:
             raw = query.encode()
     else:
         raise TypeError(
-            f"expected the query as bytes or str, as it stood behind the ?, got {type(query).__name__}"
+            "expected the query as bytes or str, as it stood behind the ?, "
+            f"got {type(query).__name__}"
         )
     if raw is None:  # that error itself would hold the query
         raise InvalidWebhook("the query is not UTF-8")

@@ -93,7 +93,8 @@ class WebhookRouter:
         def register(handler: Handler[Any, R]) -> Handler[Any, R]:
             if not _is_async(handler):
                 raise ConfigurationError(
-                    f"on: {_name(handler)} is no coroutine function: write async def, and give what blocks to a thread"
+                    f"on: {_name(handler)} is no coroutine function: "
+                    "write async def, and give what blocks to a thread"
                 )
             self._handlers.append((kinds, handler))
             return handler
@@ -153,7 +154,8 @@ def _check_secret(secret: object) -> None:
     letters = next((size for alphabet, size in _POORER if alphabet.fullmatch(secret)), 64)
     if len(secret) * log2(letters) < SECRET_BITS or len(set(secret)) < 8:
         raise ConfigurationError(
-            f"secret: it has less than {SECRET_BITS} bits; make one with insim_async.webhooks.new_secret()"
+            f"secret: it has less than {SECRET_BITS} bits; "
+            "make one with insim_async.webhooks.new_secret()"
         )
 
 

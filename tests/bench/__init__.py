@@ -1,1 +1,4 @@
-"""How fast the client is beside its peers: ``python -m tests.bench [G1 G7 ...]``, or ``nox -s bench``."""
+"""How fast the client is beside its peers.
+
+Run it by ``python -m tests.bench [G1 G7 ...]``, or by ``nox -s bench``.
+"""

@@ -42,7 +42,7 @@ class Bench:
         npm: bool = True,
         rounds: int = 5,
     ) -> tuple[Laps, Mapping[str, str]]:
-        """Let peers send with ``tasks`` at once; return their laps, and who could not be had and why."""
+        """Let peers send with ``tasks`` at once; return their laps, and why others are absent."""
         absent = {peer.name: peer.missing for peer in contenders if peer.missing}
         runs: dict[str, Run] = {
             peer.name: partial(self._lap, peer, url, tasks, seconds)

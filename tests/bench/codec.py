@@ -19,7 +19,10 @@ COUNT = 500
 OURS, PLAIN_JSON, PYDANTIC, BARE = "insim_async", "json", "pydantic", "msgspec, one spelling"
 DROPPING = "the same, dropping them"
 
-_REPEATED = "bonjour%20from%20api%20 https://arsms.co/oloe{:04d}5QPi \n \nSent for free from PC via arsms.co/free"
+_REPEATED = (
+    "bonjour%20from%20api%20 https://arsms.co/oloe{:04d}5QPi \n \n"
+    "Sent for free from PC via arsms.co/free"
+)
 """The text of a receipt, as the documentation shows it."""
 
 Work = Callable[[], object]

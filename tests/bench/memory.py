@@ -1,4 +1,7 @@
-"""How much memory a bulk call takes: run in a process of its own, prints bytes above what the import took."""
+"""Measure how much memory a bulk call takes.
+
+It runs in a process of its own, and prints the bytes above what the import took.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from insim_async import AsyncInSim, Sms, Status
 
 
 def _status(field: str) -> int:
-    """Return a figure of the process in bytes: ``VmRSS`` is what it holds, ``VmHWM`` the most it ever held."""
+    """Return a figure of the process in bytes.
+
+    ``VmRSS`` is what it holds, ``VmHWM`` the most it ever held.
+    """
     found = re.search(rf"^{field}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
     assert found is not None
     return int(found[1]) * 1024

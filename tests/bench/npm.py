@@ -21,7 +21,10 @@ _HERE = Path(__file__).parent / "node"
 
 
 class Npm:
-    """Starts Node when first asked, and installs the package into a temporary directory if it has to."""
+    """Starts Node when first asked, and installs the package if it has to.
+
+    The package is installed into a temporary directory.
+    """
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
@@ -38,7 +41,7 @@ class Npm:
         return self._missing
 
     async def lap(self, url: str, **order: Any) -> Lap:
-        """Let it work for ``seconds`` with ``tasks``, or send ``count`` messages in batches of ``size``."""
+        """Send for ``seconds`` with ``tasks``, or ``count`` messages in batches of ``size``."""
         assert self._process is not None
         assert self._process.stdin is not None
         assert self._process.stdout is not None

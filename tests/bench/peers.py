@@ -1,4 +1,4 @@
-"""Who is measured one message per call: ours, what people would take instead, and the physical limit.
+"""The peers that send one message per call: ours, the alternatives, and the physical limit.
 
 Each peer opens with a base URL and a number of slots, gives a function that sends one message and
 says whether it was sent, and is closed after its turn. Libraries are imported when their turn
@@ -34,7 +34,10 @@ def text(i: int) -> str:
 
 
 class Receipt(msgspec.Struct):
-    """The documented answer, in its documented spelling, and nothing else: what bare msgspec would be given."""
+    """The documented answer, in its documented spelling, and nothing else.
+
+    It is what bare msgspec would be given.
+    """
 
     id_sms_api: str
     sms_per_message: int
@@ -192,7 +195,10 @@ async def _bare_protocol(url: str, slots: int) -> AsyncIterator[Caller]:
 
 
 class Line(asyncio.Protocol):
-    """One connection that does the least an HTTP client can do: it trusts everything and everyone."""
+    """One connection that does the least an HTTP client can do.
+
+    It trusts everything and everyone.
+    """
 
     _answer: asyncio.Future[bytes]
     _end = 0

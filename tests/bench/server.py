@@ -28,7 +28,10 @@ _LENGTH = b"content-length:"
 
 
 class Message(msgspec.Struct, gc=False):
-    """A message on its way in and its receipt on the way out: what the request lacks is there already."""
+    """A message on its way in, and its receipt on the way out.
+
+    What the request lacks is there already.
+    """
 
     id_sms_api: str = "AbCdEfGhIjKlMnOpQrStUv"
     sms_per_message: int = 1
@@ -155,7 +158,10 @@ class Server:
             return msgspec.json.decode(b"".join(iter(lambda: clerk.recv(4096), b"")), type=Counts)
 
     def ceiling(self, size: int, seconds: float = 0.5) -> float:
-        """Return how many messages a second it can answer in requests of ``size``, sent without ever waiting."""
+        """Return how many messages a second it can answer in requests of ``size``.
+
+        The requests are sent without ever waiting for an answer.
+        """
         message = {"phone_number": "+33639980001", "message": "x" * 70, "id_sms_api": "i" * 22}
         body = json.dumps({"messages": [message] * size}).encode()
         request = b"POST /api/v1/sendsms HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (

@@ -13,7 +13,10 @@ _HEADINGS = ("peer", "median", "ours : peer", "goal", "", "CPU", "by CPU")
 
 
 class Goal(msgspec.Struct, frozen=True):
-    """A bound on how fast we are beside a peer (``at_least``), or on our time as a multiple of its (``at_most``)."""
+    """A bound on how fast we are beside a peer.
+
+    ``at_least`` is of our speed as a multiple of its, ``at_most`` of our time as a multiple of its.
+    """
 
     at_least: float | None = None
     at_most: float | None = None

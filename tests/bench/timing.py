@@ -1,4 +1,7 @@
-"""Interleaved rounds, medians, and ratios taken pair by pair: what two clients did in the same breath."""
+"""Interleaved rounds, medians, and ratios taken pair by pair.
+
+Each ratio compares what two clients did right after one another.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ Laps = Mapping[str, list["Lap"]]
 
 
 class Lap(msgspec.Struct, kw_only=True):
-    """One turn of one peer: how many messages, in how long, with how much of the processor, over what."""
+    """One turn of one peer: its messages, time, processor time and connections."""
 
     messages: int
     seconds: float
@@ -65,14 +68,20 @@ def speed_ratio(ours: list[Lap], peers: list[Lap]) -> float:
 
 
 def cpu_ratio(ours: list[Lap], peers: list[Lap]) -> float:
-    """Return how many times as much of the processor the peer takes: steadier than speed on a busy machine."""
+    """Return how many times as much of the processor the peer takes.
+
+    It is steadier than speed on a busy machine.
+    """
     return median(
         peer.cpu_per_message / our.cpu_per_message for our, peer in zip(ours, peers, strict=True)
     )
 
 
 def computed(function: Callable[[], object], per_call: int, seconds: float = 0.01) -> Run:
-    """Return a run that calls a pure function again and again; its time is the processor's, whoever else runs."""
+    """Return a run that calls a pure function again and again.
+
+    Its time is the processor's, whoever else runs.
+    """
 
     async def run() -> Lap:
         calls = 0

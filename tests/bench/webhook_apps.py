@@ -1,4 +1,7 @@
-"""The apps of G14, one factory for each server: all but one read the event and call a handler with it."""
+"""The apps of G14, one factory for each server.
+
+All but one read the event and call a handler with it.
+"""
 
 from __future__ import annotations
 

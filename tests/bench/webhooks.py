@@ -106,7 +106,10 @@ class _Peer(msgspec.Struct, frozen=True):
 
 
 # With --fd, uvicorn takes its socket for one of Unix, and Nagle's algorithm delays each answer.
-_UVICORN = "uvicorn --http httptools --loop asyncio --lifespan off --no-access-log --log-level warning --port {port} "
+_UVICORN = (
+    "uvicorn --http httptools --loop asyncio --lifespan off --no-access-log "
+    "--log-level warning --port {port} "
+)
 _FACTORY = f"--factory {__package__}.webhook_apps:"
 _GUNICORN = (
     f"gunicorn --log-level warning --bind 127.0.0.1:{{port}} {__package__}.webhook_apps:flask()"
@@ -131,7 +134,10 @@ _GOALS = {
 async def g14(_bench: Bench) -> list[Table]:
     contenders = (_OURS, _WAITING, _NO_OP, _FASTAPI, _FLASK, _THREADS)
     absent = {peer.name: peer.missing for peer in contenders if peer.missing}
-    title = f"G14 webhooks received over {CONNECTIONS} connections, ASGI by uvicorn with httptools; CPU is the server's"
+    title = (
+        f"G14 webhooks received over {CONNECTIONS} connections, "
+        "ASGI by uvicorn with httptools; CPU is the server's"
+    )
     if _OURS.missing:
         return [
             Table(

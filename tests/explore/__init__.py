@@ -1,1 +1,4 @@
-"""Random faults, cancellations and clients, for as long as one likes: ``python -m tests.explore [messages]``."""
+"""Random faults, cancellations and clients, for as long as one likes.
+
+Run it by ``python -m tests.explore [messages]``.
+"""

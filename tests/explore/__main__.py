@@ -1,4 +1,7 @@
-"""Explore until so many messages were sent, or until something does not hold: ``python -m tests.explore 500000``."""
+"""Explore until so many messages were sent, or until something does not hold.
+
+For example ``python -m tests.explore 500000``.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,8 @@ def main() -> int:
         except Exception:
             traceback.print_exc()
             print(
-                f"\nfound in round {number}: {explorer}\nonce more: {again(asked.seed, number, explorer)}"
+                f"\nfound in round {number}: {explorer}\n"
+                f"once more: {again(asked.seed, number, explorer)}"
             )
             return 1
         sent += explorer.given
@@ -68,7 +72,10 @@ def main() -> int:
 
 
 def again(seed: int, number: int, explorer: Explorer) -> str:
-    """Say how to run a round again; what it draws is the same, how the two processes meet is not."""
+    """Say how to run a round again.
+
+    What it draws is the same; how the two processes meet is not.
+    """
     return f"python -m tests.explore --seed {seed} --round {number} --leg {explorer.leg}"
 
 

@@ -1,4 +1,4 @@
-"""What may happen to a request, drawn at random: honest all of it, in that the answers never lie about the deed."""
+"""Draw at random what happens to a request; no answer lies about what was done."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LATE: list[Script] = [[CLOSE], [RESET], [["reply", 408, "", "Connection: close"]
 
 
 def hang_up(chance: random.Random) -> Script:
-    """Hang up or reset, before anything, behind the headers, behind the body, in the middle of the answer."""
+    """Hang up or reset: before anything, behind the headers or the body, or within the answer."""
     return chance.choice(HANGUPS).script
 
 
@@ -62,7 +62,10 @@ def answer_garbage(chance: random.Random) -> Script:
 
 
 def answer_askew(chance: random.Random) -> Script:
-    """Do it, and answer with receipts that are too few, in another order, somebody else's, without ``sent``."""
+    """Do it, and answer with receipts that are not as they should be.
+
+    They are too few, in another order, somebody else's, or without ``sent``.
+    """
     return [*TAKE, ["receipts", chance.choice(TOLD)]]
 
 

@@ -1,4 +1,7 @@
-"""One round: callers of every kind, a server that misbehaves at random, and afterwards the books are compared."""
+"""One round: callers of every kind, a server that misbehaves at random, and an audit.
+
+The audit compares afterwards what was reported with what was processed.
+"""
 
 from __future__ import annotations
 

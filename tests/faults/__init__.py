@@ -1,4 +1,7 @@
-"""The network's ways to fail, each against a server in a process of its own that counts what it processed."""
+"""The network's ways to fail, each against a server that counts what it processed.
+
+The server is a process of its own.
+"""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The adapters that receive webhooks, on real sockets, and a client that sends each byte as it is told."""
+"""The webhook adapters on real sockets, and a client that sends each byte as it is told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The test bench: clients of each kind on each event loop, and the invariants that hold whatever happens.
+"""The test bench: clients of each kind on each event loop, and what holds whatever happens.
 
 ``Bench.run`` runs a scenario and then checks that no id was processed twice, that each status
 agrees with what was processed, that no task, open file or connection is left, and that no log
@@ -103,7 +103,10 @@ class FakeClock:
 
 @contextlib.contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Expect to be left at the deadline, not before, and not much later even on a machine that is busy."""
+    """Expect the block to end at the deadline: not before, and not much later.
+
+    ``BUSY`` is what a busy machine may take more.
+    """
     start = time.monotonic()
     yield
     took = time.monotonic() - start
@@ -112,7 +115,10 @@ def deadline(seconds: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def timeout_of(insim: AsyncInSim, seconds: float) -> Iterator[None]:
-    """Give a client's calls so much time, but only in here: what comes before and behind may take its time."""
+    """Give a client's calls a time limit, but only within the block.
+
+    What comes before and behind may take its time.
+    """
     connection = insim._connection
     before, connection._timeout = connection._timeout, seconds
     try:
@@ -122,7 +128,10 @@ def timeout_of(insim: AsyncInSim, seconds: float) -> Iterator[None]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that no event tells of, because it happens in another process or deep in a library."""
+    """Wait for a condition that no event announces.
+
+    It comes true in another process, or deep in a library.
+    """
     with anyio.fail_after(PATIENCE):
         while not condition():  # noqa: ASYNC110 - see above
             await anyio.sleep(0.002)
@@ -219,8 +228,8 @@ class Bench:
                 settings["ssl_context"] = trust or TRUST_NOTHING_NEW
             else:
                 slots = settings["max_concurrency"]
-                carrier = carrier_of(self.leg.kind, slots, trust, proxy, follow_redirects)
-                settings["http_client"] = await stack.enter_async_context(carrier)
+                http_client = http_client_of(self.leg.kind, slots, trust, proxy, follow_redirects)
+                settings["http_client"] = await stack.enter_async_context(http_client)
             insim = await stack.enter_async_context(
                 AsyncInSim(LOGIN, KEY, base_url=url, **settings)
             )
@@ -273,7 +282,7 @@ class Bench:
         self.leaks += leaks_of_error(error)
 
     async def probe(self, insim: AsyncInSim, listener: Listener, slots: int = SLOTS) -> None:
-        """Send one message through each slot, all at once; none is answered before all are there."""
+        """Send one message through each slot at once; none is answered before all are there."""
         names = [f"sms-{next(self.numbers)}" for _ in range(slots)]
         listener.script(otherwise=[HEAD, BODY, PROCESS, ["meet", names], RECEIPTS])
         endings: list[object] = []
@@ -361,7 +370,10 @@ class Records(logging.Handler):
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
-        """Keep all records while this lasts, and keep them from everybody else, who would format them."""
+        """Keep all records while this lasts, and keep them from all other handlers.
+
+        Those would format them.
+        """
         root = logging.getLogger()
         level, handlers = root.level, root.handlers
         root.setLevel(logging.DEBUG)
@@ -373,18 +385,18 @@ class Records(logging.Handler):
             root.handlers = handlers
 
 
-def carrier_of(
+def http_client_of(
     kind: str, slots: int, trust: ssl.SSLContext | None, proxy: str | None, follow_redirects: bool
 ) -> httpx.AsyncClient | httpx2.AsyncClient:
     """Make the client that a user would inject, with no connection to spare."""
     module: Any = httpx2 if kind == "httpx2" else httpx
     kinds = importlib.import_module("httpx_aiohttp") if kind == "httpx_aiohttp" else module
     made = "HttpxAiohttpClient" if kind == "httpx_aiohttp" else "AsyncClient"
-    carrier: httpx.AsyncClient | httpx2.AsyncClient = getattr(kinds, made)(
+    http_client: httpx.AsyncClient | httpx2.AsyncClient = getattr(kinds, made)(
         verify=trust or TRUST_NOTHING_NEW,
         proxy=proxy,
         follow_redirects=follow_redirects,
         trust_env=False,
         limits=module.Limits(max_connections=slots),
     )
-    return carrier
+    return http_client

@@ -1,4 +1,6 @@
-"""Lives with an inbox, each a process of its own, that end of themselves or are killed at a point that was chosen.
+"""Run processes that live with an inbox, and end of themselves or are killed.
+
+Each dies, if it does, at a point that was chosen.
 
 Whoever runs this gives a line of JSON for each group of lives that begin together, and gets one
 with how they ended. What a life did is in the lines that it wrote to its log, which outlive it.
@@ -211,9 +213,8 @@ def live(life: Life) -> None:
     class Watched(sqlite3.Connection):
         def __init__(self, where: Any, *args: Any, **more: Any) -> None:
             super().__init__(where, *args, **more)
-            ours = Path(life.path).name in str(
-                where
-            )  # what measures the coverage writes to such files too
+            # What measures the coverage writes to such files too.
+            ours = Path(life.path).name in str(where)
             self.set_trace_callback((lambda statement: fate.reached("statement")) if ours else None)
 
     sqlite3.connect = functools.partial(sqlite3.connect, factory=Watched)  # type: ignore[assignment]

@@ -72,13 +72,19 @@ USUAL = vars(logging.makeLogRecord({})).keys()
 
 
 def shown_by_record(record: logging.LogRecord) -> str:
-    """Return all that a handler could print of a log record: message, arguments, and what came with it."""
+    """Return all that a handler could print of a log record.
+
+    That is its message, its arguments, and what came with it.
+    """
     more = {name: value for name, value in vars(record).items() if name not in USUAL}
     return f"{record.getMessage()} {record.args!r} {more!r} {record.exc_info!r}"
 
 
 def leaks_of_records(records: Iterable[logging.LogRecord]) -> list[str]:
-    """Return which log records show what they must not: the key, and above DEBUG a person's number or text."""
+    """Name the log records that show what they must not, and the secrets in them.
+
+    Secrets are the key and, above DEBUG, a person's number or text.
+    """
     return [
         f"{record.name} {record.levelname}: {secret}"
         for record in records

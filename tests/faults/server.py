@@ -164,7 +164,7 @@ class Conversation:
         self.raw = b""
 
     async def act(self) -> None:
-        """Act out the script of the connection, then those of its requests, until either side leaves."""
+        """Act out the scripts of the connection and its requests, until either side leaves."""
         with contextlib.suppress(Gone, OSError):
             await self.perform(self.listener.next_for_connection())
             while True:

@@ -1,4 +1,4 @@
-"""Cancelling a call at each of its suspensions: the first, the second, and so on until it ends before that."""
+"""Cancel a call at its first suspension, at its second, and so on until it ends before."""
 
 from __future__ import annotations
 
@@ -66,7 +66,10 @@ Coroutine.register(Walk)
 
 
 class Steps:
-    """Counts suspensions, those of tasks that the call starts included, and acts at the n-th (and some more)."""
+    """Counts the suspensions of a call, and acts at the n-th (and some more).
+
+    Those of tasks that the call starts are counted, too.
+    """
 
     def __init__(self, at: int, times: int = 1) -> None:
         self.at = range(at, at + times)

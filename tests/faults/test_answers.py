@@ -93,7 +93,7 @@ def test_contacts_are_added_again_behind_a_5xx_only(
 def test_a_page_that_repeats_the_request_is_not_repeated(
     bench: Bench, leg: Leg, spelling: str
 ) -> None:
-    """Neither the key nor a person's number or text comes back in an error, or in what is logged of it."""
+    """No error and no log shows the key, or a person's number or text."""
 
     async def scenario() -> None:
         listener = bench.listen()
@@ -268,7 +268,9 @@ BODIES = {
     "not a number": '[{"id_sms_api": "sms-1", "sent": NaN}]',
     "deep": "[" * 100_000,
     "deep objects": '{"data":' * 100_000,
-    "sent of a wrong type": '[{"id_sms_api": "sms-1", "phone_number": "+33639980001", "sent": [1]}]',
+    "sent of a wrong type": (
+        '[{"id_sms_api": "sms-1", "phone_number": "+33639980001", "sent": [1]}]'
+    ),
     "sent twice over": '[{"id_sms_api": "sms-1", "phone_number": "+33639980001", "sent": 1}]]',
     "NUL": "\x00",
     "UTF-16": '[{"sent":1}]'.encode("utf-16").decode("latin-1"),

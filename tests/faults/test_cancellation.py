@@ -1,4 +1,4 @@
-"""A call that is cancelled, wherever that finds it, costs no slot, no connection, and sends nothing twice."""
+"""A call that is cancelled, wherever, costs no slot or connection, and sends nothing twice."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_a_wait_before_another_attempt_is_cancelled_at_each_await(
 
 
 def look_at(bench: Bench, ending: Ending) -> None:
-    """Expect either a result, or the cancellation (on trio, perhaps a group of them) with nothing in it."""
+    """Expect a result, or the cancellation with nothing in it (on trio, perhaps a group)."""
     if isinstance(ending.result, BaseException):
         bench.examine(ending.result)
         assert set(kinds_of(ending.result)) == {anyio.get_cancelled_exc_class()}, ending
@@ -334,7 +334,10 @@ def test_a_stream_that_is_dropped_stops_as_well(bench: Bench, leg: Leg) -> None:
 
 
 def test_seconds_of_cancellation_cost_nothing(bench: Bench, seed: int) -> None:
-    """Callers that give up at random, by every means that there is (``INSIM_FAULTS_CHURN`` seconds of it in all)."""
+    """Callers give up at random, by every means that there is.
+
+    They do so for ``INSIM_FAULTS_CHURN`` seconds in all.
+    """
     chance = random.Random(seed)
     means = (
         [by_fail_after]

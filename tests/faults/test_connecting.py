@@ -1,4 +1,4 @@
-"""Where no byte of the request can have left, the call says so, and it tries again where that can help."""
+"""Where no byte of the request can have left, the call says so, and tries again if useful."""
 
 from __future__ import annotations
 
@@ -255,7 +255,7 @@ REFUSALS: list[tuple[str, Script]] = [
 
 @pytest.fixture
 def through(leg: Leg, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Name a proxy in the way that this leg is told of one: by the environment, or by the injected client."""
+    """Name a proxy as this leg is told of one: by the environment, or by the injected client."""
 
     def through(proxy: Listener) -> dict[str, str]:
         monkeypatch.setenv("NO_PROXY", "")

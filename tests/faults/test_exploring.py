@@ -1,4 +1,7 @@
-"""What explores at random finds nothing in a few messages, and could: ``nox -s explore`` goes on for longer."""
+"""Exploring at random finds nothing in a few messages, and could find something.
+
+``nox -s explore`` goes on for longer.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ def test_a_client_that_sends_twice_is_found_out(
     def doubling(*settings: Any) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=Doubling())
 
-    monkeypatch.setattr(tests.faults.bench, "carrier_of", doubling)
+    monkeypatch.setattr(tests.faults.bench, "http_client_of", doubling)
     explorer = Explorer(HTTPX, gateway, random.Random(seed), 30)
     explorer.share = explorer.cancelled = 0.0
     explorer.stepwise = False

@@ -1,4 +1,7 @@
-"""Once the request has left, a failure says nothing of what became of it: unknown, and never sent again."""
+"""Once the request has left, a failure says nothing of its fate.
+
+It is unknown, and the request is never sent again.
+"""
 
 from __future__ import annotations
 
@@ -124,9 +127,8 @@ def test_a_stall_leaves_it_unknown_at_the_deadline(bench: Bench, fault: Fault) -
     async def scenario() -> None:
         listener = bench.listen()
         async with bench.client(listener.url) as insim:
-            await bench.probe(
-                insim, listener
-            )  # with a connection at hand, the request leaves at once
+            # With a connection at hand, the request leaves at once.
+            await bench.probe(insim, listener)
             listener.script(fault.script)
             opened = listener.report().opened
             with timeout_of(insim, LIMIT), deadline(LIMIT):
@@ -221,7 +223,7 @@ def test_a_connection_closed_while_idle_is_not_used_again(bench: Bench, end: lis
                 assert status_of(await bench.send(insim)) is Status.SENT
                 assert listener.report().opened == opened
                 await until(lambda: listener.report().open == 0)
-                listener.report()  # the server has taken another turn, in which it closed the socket
+                listener.report()  # the server took another turn, in which it closed the socket
             await bench.probe(insim, listener)
 
     bench.run(scenario)
@@ -247,7 +249,10 @@ def endings_of_a_kept_connection(chance: random.Random) -> Script:
 def test_a_connection_closed_in_the_moment_of_reuse_never_doubles_a_message(
     bench: Bench, seed: int
 ) -> None:
-    """300 variations: sent, or unknown, or not processed and refused by the 408 of a server tired of waiting."""
+    """300 variations end as sent or unknown, or are refused without being processed.
+
+    The refusal is the 408 of a server tired of waiting.
+    """
     chance = random.Random(seed)
 
     async def scenario() -> None:

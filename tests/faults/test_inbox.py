@@ -1,4 +1,7 @@
-"""What an inbox has acknowledged is handled, whatever becomes of its process, its disk, and whoever waits for it."""
+"""What an inbox has acknowledged is handled, whatever fails.
+
+Its process, its disk and whoever waits for it may all fail.
+"""
 
 from __future__ import annotations
 
@@ -117,7 +120,7 @@ class Story:
 def killed_everywhere(
     lives: Lives, folder: Path, point: str, fault: str = ""
 ) -> Iterator[list[str]]:
-    """Kill it when it reaches a point for the first time, the second, and so on until it no longer does.
+    """Kill it when it reaches a point for the first time, the second, until it does no more.
 
     Each time another life goes on with what is left; yield the promises that were broken.
     """
@@ -144,7 +147,7 @@ def killed_everywhere(
 def test_what_was_acknowledged_is_handled_wherever_the_process_is_killed(
     lives: Lives, tmp_path: Path, point: str, times: int
 ) -> None:
-    """At each statement of SQLite, from the making of the file on; and between the steps of the program."""
+    """At each statement of SQLite since the file was made; and between the program's steps."""
     faults = list(killed_everywhere(lives, tmp_path, point))
     assert [each for each in faults if each] == []
     assert len(faults) > times
@@ -160,7 +163,7 @@ def test_what_was_acknowledged_is_handled_wherever_the_process_is_killed(
 def test_a_program_that_breaks_the_promise_is_caught(
     lives: Lives, tmp_path: Path, fault: str, point: str
 ) -> None:
-    """This is how we know that the test above can fail; where nothing kills it, nobody would notice."""
+    """So we know that the test above can fail: where nothing kills it, nobody would notice."""
     story = Story(tmp_path / "alive")
     assert lives.live(story.life(events=[1, 2, 3], fault=fault)) == [0]
     assert lives.live(story.life(generation=1, fault=fault)) == [0]
@@ -175,7 +178,10 @@ def test_a_program_that_breaks_the_promise_is_caught(
 def test_what_was_acknowledged_is_handled_however_often_the_process_is_killed(
     lives: Lives, tmp_path: Path, seed: int
 ) -> None:
-    """At random, one life after the other on the same file, with new events in each and old ones that come again."""
+    """At random, one life after the other on the same file.
+
+    Each has new events, and old ones that come again.
+    """
     story, chance = Story(tmp_path), random.Random(seed)
     endings = Counter[int]()
     for generation in range(40):
@@ -194,7 +200,7 @@ def test_what_was_acknowledged_is_handled_however_often_the_process_is_killed(
 def test_an_event_that_ends_its_process_is_set_aside_and_no_other(
     lives: Lives, tmp_path: Path
 ) -> None:
-    """Though the others are handled beside it and go down with it, and new ones come in each time."""
+    """Though others are handled beside it and die with it, and new ones come in each time."""
     story, ending, generation = Story(tmp_path), [3], 0
     while ending == [3]:
         ending = lives.live(

@@ -1,4 +1,4 @@
-"""A server that asks for patience gets it from the whole client, on the clock that the client was given."""
+"""A server that asks to wait makes the whole client wait, on the clock that it was given."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ class HeldClock(FakeClock):
 
 
 def test_everybody_waits_and_nobody_stampedes(bench: Bench) -> None:
-    """One 429 stops all callers of the client; behind the pause they come back spread out, not at once."""
+    """One 429 stops all callers of the client; behind the pause they come back spread out."""
     slots, callers = 8, 40
 
     async def scenario() -> None:

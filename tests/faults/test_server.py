@@ -1,4 +1,4 @@
-"""The gateway that the other tests trust: it does what it is told, counts right, and can be caught out."""
+"""The gateway that other tests trust: it obeys, counts right, and can be caught out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Webhooks over real sockets, in each adapter: byte for byte or refused, and the next one is served whatever came."""
+"""Webhooks over real sockets, in each adapter: received byte for byte, or refused.
+
+Whatever came, the next one is served.
+"""
 
 from __future__ import annotations
 
@@ -203,7 +206,10 @@ def test_any_payload_that_is_escaped_arrives(
 
 
 def spelled(text: str, plain: str, upper: bool) -> bytes:
-    """Escape every character but those, which a sloppy sender leaves as they are; a ``%`` can never be one."""
+    """Escape every character but those that a sloppy sender leaves as they are.
+
+    A ``%`` can never be one of those.
+    """
     escapes = [
         c if c in plain else "".join(f"%{byte:02{'X' if upper else 'x'}}" for byte in c.encode())
         for c in text
@@ -371,7 +377,7 @@ def test_long_targets_arrive_or_are_refused_as_documented(adapter: str) -> None:
 
 @pytest.mark.parametrize(("adapter", "length"), [(H11, 16_500), (AIOHTTP, 8_300)])
 def test_targets_above_the_limit_are_refused_before_they_end(adapter: str, length: int) -> None:
-    """So an SMS of 1,600 emoji that does not arrive in one piece is lost, until the limit is raised."""
+    """So an SMS of 1,600 emoji that comes in several pieces is lost, until the limit is raised."""
     with House(adapter).open() as house:
         with house.served.line() as line:
             line.send(b"GET " + of_length(EMOJI)[0][:length])
@@ -412,7 +418,10 @@ def in_gunicorn(folder: Path, *arguments: str) -> Iterator[Callable[[bytes], int
 
 
 def ask(port: int, target: bytes) -> int:
-    """Return the status of the answer; whoever connects before it has started waits in the backlog."""
+    """Return the status of the answer.
+
+    Whoever connects before the server has started waits in the backlog.
+    """
     with closing(Line(port)) as line:
         return line.ask(target).status
 
@@ -616,9 +625,12 @@ SERVER = """
 
     async def main() -> None:
         inbox = Inbox.open(PATH) if PATH else None
-        config = uvicorn.Config(webhook_app(router, inbox=inbox), access_log=False, lifespan="off", log_config=None)
+        config = uvicorn.Config(
+            webhook_app(router, inbox=inbox), access_log=False, lifespan="off", log_config=None
+        )
         server = uvicorn.Server(config)
-        async with inbox.worker(router) if inbox else nullcontext(), anyio.create_task_group() as tasks:
+        working = inbox.worker(router) if inbox else nullcontext()
+        async with working, anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [socket.socket(fileno=int(FILE))])
             await anyio.to_thread.run_sync(sys.stdin.read)
             server.should_exit = True
@@ -660,7 +672,8 @@ def test_many_are_answered_in_time_and_memory_stays_flat(kept: bool, tmp_path: P
     handled, _ = server.communicate(timeout=PATIENCE)
     p99 = delays[len(delays) * 99 // 100]
     print(
-        f"{count / seconds:.0f} a second; p99 {p99 * 1000:.1f} ms, at most {delays[-1] * 1000:.1f} ms"
+        f"{count / seconds:.0f} a second; "
+        f"p99 {p99 * 1000:.1f} ms, at most {delays[-1] * 1000:.1f} ms"
     )
     print(f"{early:.1f} MiB after a third, {late:.1f} MiB at the end")
     assert len(delays) == count
@@ -675,7 +688,7 @@ def test_many_are_answered_in_time_and_memory_stays_flat(kept: bool, tmp_path: P
 
 
 async def calls(port: int, numbers: range) -> list[float]:
-    """Call the webhook so often, over connections that are kept, and return how long each call took."""
+    """Call the webhook so often, over kept connections; return how long each call took."""
     delays: list[float] = []
     left = iter(numbers)
 

@@ -41,7 +41,7 @@ __all__ = ["Inbox", "InboxCounts", "SetAside"]
 T = TypeVar("T")
 
 STORE_TIMEOUT: Final = 1.8
-"""Seconds in which the file answers, or is unavailable; inSIM waits for five."""
+"""Seconds after which a file that does not answer is unavailable; inSIM waits for five."""
 
 
 class SetAside(Private, frozen=True, kw_only=True):
@@ -294,7 +294,10 @@ class Inbox:
 
 
 def _checked_key(key: str) -> str:
-    """Return the key; one that SQLite cannot look for would fail the transaction for others, too."""
+    """Return the key if SQLite can look for it.
+
+    Any other key would fail the transaction for other callers, too.
+    """
     if not isinstance(key, str) or not key.isascii():
         raise ConfigurationError("key: expected that of an event, as set_aside returns it")
     return key

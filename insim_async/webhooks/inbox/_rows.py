@@ -49,7 +49,8 @@ LAYOUT: Final = Layout(
             key TEXT NOT NULL UNIQUE,
             kind TEXT NOT NULL,
             query BLOB,
-            state TEXT NOT NULL CHECK (state IN ('waiting', 'claimed', 'suspect', 'done', 'set_aside')),
+            state TEXT NOT NULL
+                CHECK (state IN ('waiting', 'claimed', 'suspect', 'done', 'set_aside')),
             due_at REAL NOT NULL DEFAULT 0,
             received_at REAL NOT NULL,
             attempts INTEGER NOT NULL DEFAULT 0,
@@ -63,7 +64,8 @@ SWEEP: Final = 500
 """How many rows are forgotten at a time, at most."""
 
 _INSERT = """
-    INSERT INTO events (key, kind, query, state, due_at, received_at, reason) VALUES (?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO events (key, kind, query, state, due_at, received_at, reason)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT DO NOTHING
 """
 _LIMIT_DUE_AT = "UPDATE events SET due_at = :until WHERE state = :state AND due_at > :until"
@@ -72,7 +74,10 @@ _SUSPECT_ENDED_LEASES = """
     UPDATE events SET state = 'suspect', due_at = attempts, owner = NULL
     WHERE state = 'claimed' AND due_at <= ? AND owner != ?
 """
-_DELETE_OLD = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE state = 'done' AND due_at <= ? LIMIT ?)"
+_DELETE_OLD = (
+    "DELETE FROM events WHERE id IN "
+    "(SELECT id FROM events WHERE state = 'done' AND due_at <= ? LIMIT ?)"
+)
 _SELECT_DUE = """
     SELECT key, kind, query, attempts + 1 FROM events
     WHERE state = ? AND due_at > ? AND due_at <= ? ORDER BY due_at, id LIMIT ?
@@ -81,10 +86,14 @@ _SELECT_SET_ASIDE = """
     SELECT key, kind, query, received_at, attempts, reason FROM events
     WHERE state = 'set_aside' ORDER BY due_at, id LIMIT ?
 """
-_UPDATE_CLAIMED = "UPDATE events SET state = 'claimed', due_at = ?, owner = ?, attempts = attempts + 1 WHERE key = ?"
+_UPDATE_CLAIMED = (
+    "UPDATE events SET state = 'claimed', due_at = ?, owner = ?, attempts = attempts + 1 "
+    "WHERE key = ?"
+)
 _UPDATE_ENDED = """
     UPDATE events SET state = :state, due_at = :due_at, reason = :reason, owner = NULL,
-        query = iif(:state = 'done', NULL, query) WHERE key = :key AND (owner = :owner OR :state = 'done')
+        query = iif(:state = 'done', NULL, query)
+    WHERE key = :key AND (owner = :owner OR :state = 'done')
 """
 
 
@@ -258,7 +267,10 @@ def move(connection: sqlite3.Connection, key: str, owner: str, ending: Ending, n
 
 def release(connection: sqlite3.Connection, owner: str) -> bool:
     """Give back all rows that an owner has claimed; the attempt does not count."""
-    statement = "UPDATE events SET state = 'waiting', due_at = 0, owner = NULL, attempts = attempts - 1 WHERE owner = ?"
+    statement = (
+        "UPDATE events SET state = 'waiting', due_at = 0, owner = NULL, "
+        "attempts = attempts - 1 WHERE owner = ?"
+    )
     return connection.execute(statement, (owner,)).rowcount > 0
 
 
@@ -271,13 +283,19 @@ def set_aside(
 
 def requeue(connection: sqlite3.Connection, key: str) -> bool:
     """Let a row that was set aside wait again, as if it were new."""
-    statement = "UPDATE events SET state = 'waiting', due_at = 0, attempts = 0 WHERE key = ? AND state = 'set_aside'"
+    statement = (
+        "UPDATE events SET state = 'waiting', due_at = 0, attempts = 0 "
+        "WHERE key = ? AND state = 'set_aside'"
+    )
     return connection.execute(statement, (key,)).rowcount > 0
 
 
 def discard(connection: sqlite3.Connection, key: str, until: float) -> bool:
     """Erase what was set aside, and keep its key until then."""
-    statement = "UPDATE events SET state = 'done', due_at = ?, query = NULL WHERE key = ? AND state = 'set_aside'"
+    statement = (
+        "UPDATE events SET state = 'done', due_at = ?, query = NULL "
+        "WHERE key = ? AND state = 'set_aside'"
+    )
     return connection.execute(statement, (until, key)).rowcount > 0
 
 

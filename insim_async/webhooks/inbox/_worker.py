@@ -1,4 +1,4 @@
-"""Claim events and hand them to a router, until none of its handlers raises or it was too often.
+"""Claim events and hand them to a router, until no handler raises or their attempts are used up.
 
 A ``Worker`` begins one ``_Run`` after the other, each with places and an owner id of its own, over
 one ``_Reach`` to the file.
@@ -128,7 +128,7 @@ class _Reach:
 
 
 class _Run:
-    """One try at the work, which ends if something of ours fails.
+    """One run of the work, under an owner id of its own; it ends if something of ours fails.
 
     A task claims events, another renews their leases, and each event has one for its handlers.
     """
@@ -140,9 +140,8 @@ class _Run:
         self._policy = policy
         self._router = router
         self._places = Places(concurrency)
-        self._owner = token_hex(
-            16
-        )  # a fresh one for each run: rows left by one that failed look like another worker's
+        # A fresh one for each run: rows left by one that failed look like another worker's.
+        self._owner = token_hex(16)
 
     async def work(self, is_stopping: Callable[[], bool]) -> None:
         """Claim events and have them handled until it is to stop; then give back the rest."""
@@ -203,9 +202,8 @@ class _Run:
         except (GeneratorExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 - it is the user's: SystemExit and the like must not end the worker
-            await (
-                checkpoint_if_cancelled()
-            )  # goes on if it is a cancellation that nobody but the handler asked for
+            # Goes on if it is a cancellation that nobody but the handler asked for.
+            await checkpoint_if_cancelled()
             return _class_names(error)
         return None
 

@@ -64,7 +64,8 @@ def read_callback(url: str) -> Callback:
         len(part) * 6 >= SECRET_BITS for part in re.split("[/?&=]", f"{parts.path}?{parts.query}")
     ):
         raise ConfigurationError(
-            "URL: nothing in it is long enough to be beyond guessing (is INSIM_WEBHOOK_SECRET set in this terminal?)"
+            "URL: nothing in it is long enough to be beyond guessing "
+            "(is INSIM_WEBHOOK_SECRET set in this terminal?)"
         )
     return Callback(url)
 

@@ -82,7 +82,7 @@ _ANY = {0, 502}
 
 
 def culprit(longest: int, came: Reply | NoReply) -> str:
-    """Name the setting, and the server, that refuses targets above that length, by how it does."""
+    """Name the server and the setting that refused a longer target, by how it was refused."""
     status, body = (came.status, came.body) if isinstance(came, Reply) else (0, b"")
     marked = [
         limit.cure for limit in _LIMITS if status in limit.statuses and re.search(limit.mark, body)

@@ -80,7 +80,10 @@ def _words_of_200(
     except (msgspec.MsgspecError, ValueError, RecursionError):
         if came.body == OK.body:
             return (
-                "not read as an event of the self-test: it was altered on its way, or the app is old",
+                (
+                    "not read as an event of the self-test: "
+                    "it was altered on its way, or the app is old"
+                ),
                 None,
                 True,
             )
@@ -88,7 +91,10 @@ def _words_of_200(
     if found.key != key:
         return "altered on its way", None, True
     rewritten = "" if found.query_bytes == query_bytes else ", spelled differently"
-    words = f"{target_bytes:,} bytes of target arrived{rewritten}, answered in {came.seconds * 1000:,.0f} ms"
+    words = (
+        f"{target_bytes:,} bytes of target arrived{rewritten}, "
+        f"answered in {came.seconds * 1000:,.0f} ms"
+    )
     return words, found, False
 
 

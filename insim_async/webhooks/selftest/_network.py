@@ -76,7 +76,7 @@ def _exchanged(opener: urllib.request.OpenerDirector, url: str, timeout: float) 
 
 
 def reason_of(error: object) -> NoReply:
-    """Say why nothing came back, by what was raised."""
+    """Return why nothing came back, as the exception tells."""
     match error:
         case TimeoutError():
             return LATE

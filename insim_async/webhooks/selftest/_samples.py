@@ -77,4 +77,4 @@ TELLING: Final = {
     "a#b": "a text ends at its #",
     "é😀": "characters beyond ASCII are lost",
 }
-"""Texts that suffer from one fault of what stands before the app, and that fault."""
+"""Texts that each show one fault of a proxy before the app, and what that fault is."""
