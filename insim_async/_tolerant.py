@@ -101,7 +101,10 @@ def moment(value: object) -> datetime:
 
 
 def spellings(name: str) -> set[str]:
-    """Return all ways in which the vendor may write the name of a field: each word small, in capitals or with one."""
+    """Return all ways in which the vendor may write the name of a field.
+
+    Each word may be in small letters, in capitals, or begin with one.
+    """
     words = [(word, word.upper(), word.capitalize()) for word in name.split("_")]
     return {joint.join(written) for written in product(*words) for joint in ("_", "", "-", " ")}
 

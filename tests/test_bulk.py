@@ -296,7 +296,7 @@ async def test_a_refused_account_or_a_wrong_address_stops_the_rest(
 async def test_what_stops_the_rest_is_not_forgotten_for_a_later_fault(
     hours: Hours, router: respx.MockRouter
 ) -> None:
-    """Two requests are under way when the account is refused; the other one ends afterwards, and not as well."""
+    """Two requests are under way when the account is refused; the other ends later, badly."""
     both, late, requests = anyio.Event(), anyio.Event(), list[httpx.Request]()
 
     async def answer(request: httpx.Request) -> httpx.Response:
@@ -416,7 +416,10 @@ class TestProgress:
     async def test_a_callback_that_turns_out_to_be_async_costs_no_report(
         self, insim: AsyncInSim, gateway: Gateway, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Nor does Python warn of a coroutine that was never awaited: in the tests a warning is an error."""
+        """Nor does Python warn of a coroutine that was never awaited.
+
+        In the tests a warning is an error.
+        """
 
         async def show(progress: Progress) -> None: ...
 
@@ -546,7 +549,10 @@ class TestAnInputThatRaises:
     async def test_a_cancellation_of_what_it_waits_for_is_its_failure(
         self, hours: Hours, gateway: Gateway
     ) -> None:
-        """It is not the caller who was cancelled: what was sent is reported, and that there was more."""
+        """It is not the caller who was cancelled.
+
+        What was sent is reported, and that there was more.
+        """
         reading = asyncio.create_task(asyncio.sleep(3600))
 
         async def messages() -> AsyncIterator[Sms]:

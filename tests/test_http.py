@@ -191,7 +191,10 @@ def hung_up(how: str) -> Exception:
 @pytest.mark.parametrize("how", ["with its cause", "from None", "in its course"])
 @pytest.mark.parametrize("first", ["nothing", "an answer"])
 async def test_no_trace_no_proof(gateway: Gateway, hours: Hours, how: str, first: str) -> None:
-    """Not even where the transport has answered before: one message is handed over once, and may have been sent."""
+    """Not even where the transport has answered before.
+
+    One message is handed over once, and may have been sent.
+    """
     transport = Silent(gateway)
     async with (
         httpx.AsyncClient(transport=transport) as own,
@@ -228,7 +231,10 @@ async def test_what_the_operating_system_refuses_is_not_sent(
 
 
 async def test_a_refusal_after_something_else_went_wrong_proves_nothing(gateway: Gateway) -> None:
-    """A transport that connects again after a hang-up is refused then, when the message may have arrived."""
+    """A transport that connects again after a hang-up is refused only then.
+
+    By that time the message may have arrived.
+    """
     error = caused(
         httpx.ConnectError("?"),
         ConnectionRefusedError(111, "refused"),

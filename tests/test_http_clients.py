@@ -1,4 +1,7 @@
-"""One HTTP client behind each AsyncInSim: what works with it, row by row of the page that says so."""
+"""One HTTP client behind each AsyncInSim: what works with it, as the page about it says.
+
+The page is checked row by row.
+"""
 
 from __future__ import annotations
 
@@ -124,7 +127,7 @@ async def test_opentelemetry(gateway: Gateway, whose: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
 async def test_proxies(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
-    """Those of the environment; what they do on a wire is told in ``tests/faults/test_connecting.py``."""
+    """Those of the environment; ``tests/faults/test_connecting.py`` has them on a wire."""
     for name in (
         "HTTP_PROXY",
         "HTTPS_PROXY",

@@ -1,4 +1,7 @@
-"""The one HTTP client behind a client: its own, with a connection for each slot, or one that was injected."""
+"""The one HTTP client behind a client: its own, or one that was injected.
+
+Its own has a connection for each slot.
+"""
 
 from __future__ import annotations
 

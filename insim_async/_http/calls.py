@@ -1,4 +1,4 @@
-"""A call to make, and what becomes of it: what an answer means, what a failure proves, whether to try again.
+"""A call to make: what an answer means, what a failure proves, and whether to try again.
 
 All of it is decided here, by functions without I/O: "why was this not retried?" is answered in this
 file.
@@ -156,7 +156,10 @@ def _value_of(answer: Answer, call: Call[T]) -> T | Failure:
 
 
 def _is_json(answer: Answer) -> bool:
-    """Say whether there is an object or a list in it; where nobody has read the body, its type tells."""
+    """Say whether the answer holds an object or a list.
+
+    Where nobody has read the body, its type tells.
+    """
     if not answer.body:
         return "json" in answer.headers.get("content-type", "")
     try:
@@ -166,7 +169,10 @@ def _is_json(answer: Answer) -> bool:
 
 
 def _retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
-    """Return the seconds that a 429 asks for: a number, or a date on the server's own clock (RFC 9110, 10.2.3)."""
+    """Return the seconds that a 429 asks for: a number, or a date on the server's own clock.
+
+    The rule is that of RFC 9110, 10.2.3.
+    """
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,15}", value):
         return float(value)
@@ -208,11 +214,11 @@ def loss(error: Exception, call: Call[T], host: str, *, unsent: bool) -> Failure
 
 
 def proves_itself(error: Exception) -> bool:
-    """Say whether an exception proves by itself that nothing was sent, though its transport announces nothing.
+    """Say whether an exception alone proves that nothing was sent.
 
-    So does the operating system's own refusal, where it is the first cause of all; and what a mock
-    raises bare, with no other cause than its like. A transport that turns whatever happened into a
-    ``ConnectError`` has a cause.
+    It is asked where the transport announces nothing. Proof is the operating system's own refusal,
+    where it is the first cause of all; and what a mock raises bare, with no other cause than its
+    like. A transport that turns whatever happened into a ``ConnectError`` has a cause.
     """
     import socket  # slow to import, and seldom needed
     import ssl

@@ -89,7 +89,11 @@ class Connection:
         return None
 
     def _is_elsewhere(self) -> bool:
-        """Ask for the process first: a forked one has no event loop, though it may seem to run in one."""
+        """Say whether this is another process or event loop than the one it was opened in.
+
+        It asks for the process first: a forked one has no event loop, though it may seem to run in
+        one.
+        """
         return self._home is not None and (
             self._home[0] != os.getpid() or self._home[1] != current_token()
         )
@@ -119,7 +123,10 @@ class Connection:
         return self._cut_short(trail).error
 
     async def aclose(self) -> None:
-        """Close: what waits ends unsent, what is under way has a few seconds, then its outcome is unknown."""
+        """Close: calls that wait end unsent; those under way have a few seconds to end.
+
+        After that their outcome is unknown.
+        """
         if self._closed:
             return
         if self._is_elsewhere():
@@ -208,7 +215,10 @@ class Connection:
         return Failure(OutcomeUnknown(f"{why}; it may have been sent"), Again.IF_REPEATABLE)
 
     def _is_unsent(self, trail: Trail, error: Exception | None = None) -> bool:
-        """Say whether it is proven that nothing of the call has left; for silence counts what was announced before."""
+        """Say whether it is proven that nothing of the call has left.
+
+        Silence is proof only from a transport that has announced whatever it did before.
+        """
         if trail.fate is not Fate.TRYING:
             return trail.fate is Fate.WAITING
         silence_tells = trail.announced or (self._announces and not self._answers_silently)

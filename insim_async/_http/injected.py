@@ -1,4 +1,4 @@
-"""Shelter for HTTP clients that were injected: their pools lose connections when they are cancelled."""
+"""Shelter injected HTTP clients: their pools lose connections when they are cancelled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Guarded(Protocol):
 
 
 async def sheltered(function: Callable[[], Awaitable[T]], trail: Guarded) -> T:
-    """Run ``function`` in a child task, where cancellation comes by a scope, and not at the wrong moment.
+    """Run ``function`` in a child task, which is cancelled by a scope and at a safe moment.
 
     The pools of httpx and httpx2 lose a slot for ever when the task that sends is cancelled
     natively, or by a scope while a new connection of theirs waits to be used for the first time.

@@ -1,6 +1,7 @@
-"""The client's own HTTP client, on one connection per slot. The only room that imports an HTTP library.
+"""The client's own HTTP client, with one connection per slot.
 
-And that only when it is needed: importing it takes longer than importing all the rest.
+This is the only room that imports an HTTP library. It is itself imported only when it is needed:
+that takes longer than importing all the rest.
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ class _Client(httpx.AsyncClient):
 
 
 class SlotTransport(httpx.AsyncBaseTransport):
-    """A connection for each request under way, to one host, thrown away unless its answer was read to the end.
+    """A transport with a connection for each request under way, all to one host.
+
+    A connection is thrown away unless its answer was read to the end.
 
     httpx's own pool loses a slot for ever when a request is cancelled natively, and costs O(n²)
     above some fifty connections. How many there are at a time is the gate's business.
@@ -120,7 +123,10 @@ class SlotTransport(httpx.AsyncBaseTransport):
         return response
 
     async def aclose(self) -> None:
-        """Close all connections that are idle, however often cancelled; the others are closed by those who use them."""
+        """Close all connections that are idle, however often cancelled.
+
+        The others are closed by those who use them.
+        """
         try:
             await self._close_until(math.inf)
         finally:
@@ -287,9 +293,10 @@ def _usual_authorities() -> ssl.SSLContext:
 
 
 def proxy_for(base_url: str) -> str | None:
-    """Return the proxy that the environment names for a URL, as ``httpx`` would find it; none for plain ``http``.
+    """Return the proxy that the environment names for a URL, as ``httpx`` would find it.
 
-    That is only for this machine, and a proxy would read the access key.
+    There is none for plain ``http``: that is only for this machine, and a proxy would read the
+    access key.
     """
     parts = urllib.parse.urlsplit(base_url)
     proxies = urllib.request.getproxies()

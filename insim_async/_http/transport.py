@@ -45,7 +45,7 @@ class HttpClient(Protocol):
 
     @property
     def is_closed(self) -> bool:
-        """Whether it can still be used."""
+        """Whether it was closed, and can no longer be used."""
         ...
 
     def build_request(self, *args: Any, **kwargs: Any) -> Any:
@@ -150,11 +150,14 @@ class Transport:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the client can still be used."""
+        """Whether the client was closed, and can no longer be used."""
         return bool(self.client.is_closed)
 
     def request(self, path: str, body: bytes, trail: Trail) -> Any:
-        """Make a request, with the client's own headers and parameters, that tells the trail how far it has come."""
+        """Make a request with the client's own headers and parameters; it reports to the trail.
+
+        The trail is told how far the request has come.
+        """
         if (url := self._urls.get(path)) is None:
             url = self._urls[path] = self._parsed(self.base_url + path)
         extensions = {"trace": trail, "timeout": _TIMEOUT}
@@ -203,9 +206,10 @@ async def _read(chunks: AsyncIterable[bytes]) -> bytes:
 
 
 def answer_in(error: Exception, request: object) -> Answer | None:
-    """Return the answer that an exception is about, as a hook raises it that wants no other answers than 2xx.
+    """Return the answer that an exception is about, if it is one to our request.
 
-    A hook may talk to other servers as well: what they say proves nothing.
+    A hook raises it that wants no other answers than 2xx. A hook may talk to other servers as well:
+    what they say proves nothing.
     """
     with contextlib.suppress(Exception):  # attributes that raise
         response: Any = getattr(error, "response", None)

@@ -73,7 +73,10 @@ class Bulk:
         self._running: set[Pipeline[Any, Any]] = set()
 
     async def aclose(self) -> None:
-        """End the calls that are running yet, behind a connection that is closed; no task of theirs is left."""
+        """End the calls that still run; none of their tasks is left.
+
+        The connection behind them is closed already.
+        """
         why = "the client was closed before the input was read to its end"
         async with anyio.create_task_group() as group:
             for pipeline in self._running:
@@ -87,7 +90,10 @@ class Bulk:
     async def stream(
         self, messages: Iterable[Sms] | AsyncIterable[Sms]
     ) -> AsyncGenerator[Outcome, None]:
-        """Send all, yielding outcomes as batches end; then raise what stopped the sending or the reading, if it did."""
+        """Send all, yielding outcomes as batches end; then raise what stopped it, if anything did.
+
+        That is what stopped the sending, or the reading.
+        """
         source, delivery = self._source(messages), self._delivery()
 
         async def send(batch: list[Sms]) -> list[Outcome]:
@@ -133,7 +139,10 @@ class Bulk:
     async def add_contacts(
         self, contacts: Iterable[Contact] | AsyncIterable[Contact]
     ) -> list[ContactResult]:
-        """Add all, with a result for each in the order of the input; raise if the account is refused."""
+        """Add all, with a result for each in the order of the input.
+
+        It raises if the account is refused.
+        """
         source = self._source(contacts)
         adding = Contacts(self._connection, self._account, self._rules)
         ended: dict[int, list[ContactResult]] = {}

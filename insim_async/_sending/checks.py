@@ -46,12 +46,18 @@ class Rules(Struct, frozen=True):
 
     @property
     def always_fits(self) -> int:
-        """How many characters surely do not take more parts than they may; only longer texts need to be counted."""
+        """How many characters fit for certain; only longer texts need to be counted.
+
+        They take no more parts than a text may.
+        """
         return segments.FIT_ANY_PART * self.max_parts
 
 
 class Ids:
-    """The ids that callers gave lately: the last 100,000 at least, so that a stream without end stays small."""
+    """The ids that callers gave lately: at least the last 100,000.
+
+    Older ones are forgotten, so that a stream without end stays small.
+    """
 
     def __init__(self) -> None:
         self._new: set[str] = set()
@@ -133,7 +139,10 @@ def _as_invalid(field: str, error: Exception) -> InvalidMessage:
 
 
 def _as_str(value: object) -> object:
-    """Return a text as a ``str`` proper, whatever its own class makes of comparing, and all else as it is."""
+    """Return a text as a plain ``str``, and all else as it is.
+
+    A text's own class may make anything of comparing.
+    """
     if type(value) is str or not isinstance(value, str):
         return value
     return str.__str__(value)

@@ -20,7 +20,9 @@ __all__ = ["Contacts"]
 
 
 class Contacts:
-    """Adds the contacts of one call, batch by batch; each gets its result, whatever becomes of the others.
+    """Adds the contacts of one call, batch by batch.
+
+    Each gets its result, whatever becomes of the others.
 
     Attributes:
         stopped: What every later request would end in as well; None as long as there is hope.

@@ -1,6 +1,7 @@
-"""Dates as the API reads them, which has no way to name a zone: in the account's own time, to the second.
+"""Dates as the API reads them: in the account's own time, to the second.
 
-Nothing is guessed: a time that does not exist there, or exists twice, is refused.
+The API has no way to name a zone. Nothing is guessed: a time that does not exist there, or exists
+twice, is refused.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ BODY_CAP = 512 * 1024
 
 
 class Delivery:
-    """One call's messages on their way: which ids were given, and whether anything more may be sent.
+    """One call's messages on their way: the ids given, and whether more may be sent.
 
     Attributes:
         stopped: What every later request would end in as well; None as long as there is hope.
@@ -109,7 +109,10 @@ class Delivery:
 
 
 def is_too_large(error: InSimError) -> bool:
-    """Say whether a request was refused for its size, by what stands in front of the application: nothing was done."""
+    """Say whether a request was refused for its size, so that nothing was done.
+
+    What stands in front of the application refuses it, before that has seen it.
+    """
     return isinstance(error, Refused) and error.status_code == 413
 
 
@@ -125,7 +128,10 @@ def of_several(error: InSimError, count: int) -> InSimError:
 
 
 def not_sent_after(stopped: InSimError) -> InSimError:
-    """Return how everything ends that was to be sent after the account was refused, or the address found wrong."""
+    """Return the error of all that was to be sent after what stopped the call.
+
+    Login or access key were refused, or the address was found wrong.
+    """
     if not isinstance(stopped, AuthenticationFailed):
         return stopped
     error = NotSent(f"nothing was sent after login or access key had been refused: {stopped}")

@@ -49,7 +49,7 @@ class _Handover(Generic[T]):
         self._ended = False
 
     async def give(self, gift: T) -> None:
-        """Offer something; return when it was taken, or at once where nobody is to wait any more."""
+        """Offer something, and wait until it was taken, unless nobody is to wait any more."""
         taken = anyio.Event()
         self._gifts.append((gift, taken))
         self._news.set()

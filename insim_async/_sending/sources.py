@@ -1,9 +1,9 @@
-"""Where the batches of a bulk call come from: whatever the caller gave, read as it is wanted, left as it should be.
+"""The batches of a bulk call: read from what the caller gave, when they are wanted.
 
-An iterable is read when a batch is wanted; an async iterable by a task of its own, so that a slow
-one delays nothing that it has yielded already. A generator that is not wanted any more is closed,
-where it was read, and not left to the garbage collector; what else was given (a file, a channel, a
-list) stays the caller's.
+What was given is left as it should be. An iterable is read when a batch is wanted; an async
+iterable by a task of its own, so that a slow one delays nothing that it has yielded already. A
+generator that is not wanted any more is closed, where it was read, and not left to the garbage
+collector; what else was given (a file, a channel, a list) stays the caller's.
 
 That task enters one cancel scope before the input's first step and leaves it behind the last. A
 scope around each step, or around the closing, would not do: an input may enter scopes of its own (a
@@ -97,7 +97,10 @@ class AtHand(Generic[T]):
 
 
 class Arriving(Generic[T]):
-    """Batches of what an async iterable has yielded so far: full ones from a fast one, small ones from a slow one."""
+    """Batches of what an async iterable has yielded so far.
+
+    A fast one makes full batches, a slow one small ones.
+    """
 
     waits = True
 
@@ -192,10 +195,10 @@ def ends_the_program(error: BaseException) -> bool:
 
 
 def _as_error(error: BaseException) -> Exception:
-    """Return what the caller's code raised, as something that can be raised again and means the same.
+    """Return what the caller's code raised as an error that can be raised again.
 
-    A ``CancelledError`` would look like a cancellation of the call, and a ``StopIteration`` like an
-    end.
+    The error means the same. A ``CancelledError`` would look like a cancellation of the call, and a
+    ``StopIteration`` like an end.
     """
     if ends_the_program(error):
         raise error

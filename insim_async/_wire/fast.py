@@ -1,7 +1,7 @@
-"""The short way through answers that are as documented. All in this file may be deleted: nothing but speed changes.
+"""The fast way through answers that are as documented.
 
-Each function returns None where ``answers`` and ``matching`` have to look; what it returns is what
-they would.
+All in this file may be deleted: nothing but speed changes. Each function returns None where
+``answers`` and ``matching`` have to look; what it returns is what they would.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _with_more_decoder = msgspec.json.Decoder(list[_WithMore], strict=False)
 
 
 class _Unread(Unnamed):
-    """An answer with fields that have no name here, read a second time when somebody asks for them."""
+    """The unnamed fields of an answer, which is read again when somebody asks for them."""
 
     def __init__(self, body: bytes) -> None:
         super().__init__({})
@@ -108,7 +108,10 @@ def _is_utf8(body: bytes) -> bool:
 
 
 def are_all_sent(messages: Sequence[Message], receipts: Sequence[SmsReceipt]) -> bool:
-    """Say whether there is a receipt for each message, in order, and all were sent without a word of an error."""
+    """Say whether there is a receipt for each message, in order, and all were sent.
+
+    None may say a word of an error.
+    """
     if len(receipts) != len(messages):
         return False
     for message, receipt in zip(messages, receipts, strict=True):

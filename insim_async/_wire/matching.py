@@ -1,4 +1,4 @@
-"""Whose row is whose, and what a row says of its message: one ending for each message, or contact, in their order.
+"""Match rows with messages or contacts: one ending for each of these, in their order.
 
 A row belongs to the message whose id it repeats. Where the server has ids of its own, or puts a
 placeholder in place of one, a row counts by its place, if there are as many rows as messages, and
@@ -79,9 +79,9 @@ def refused_account(body: bytes) -> AuthenticationFailed | None:
 def read_contacts(contacts: Sequence[Contact], body: bytes) -> list[ContactResult | None]:
     """Read the answer to a request to add these contacts; None for one that has no result in it.
 
-    Where the answer has as many results as there are contacts, and their numbers are in order as
-    far as they say anything, each contact has the one in its place; else each has the one with its
-    number.
+    None stands for a contact that has no result in it. Where the answer has as many results as
+    there are contacts, and their numbers are in order as far as they say anything, each contact has
+    the one in its place; else each has the one with its number.
 
     Raises:
         ValueError: It is not whole, or holds no result.
@@ -251,14 +251,20 @@ def _refusal_of_the_account(
 
 
 def _digits(number: str) -> str:
-    """Return the digits of a number as a server writes it: percent-encoded, with a zero in brackets, as a fraction."""
+    """Return the digits of a number, in any of the ways in which a server writes it.
+
+    It may be percent-encoded, have a zero in brackets, or be a fraction.
+    """
     number = urllib.parse.unquote(number)
     number = number.partition(".")[0] if _AS_A_FRACTION(number) else _DIALLED_INSIDE.sub("", number)
     return _NOT_DIGITS.sub("", number)
 
 
 def _is_mute(number: str) -> bool:
-    """Say whether a number says nothing: it is missing, or masked, as in the vendor's own examples."""
+    """Say whether a number tells nothing: it is missing, or masked.
+
+    The vendor's own examples have masked ones.
+    """
     return len(_digits(number)) < _SAYS_SOMETHING
 
 

@@ -39,7 +39,10 @@ class _Contact(Unshown, frozen=True, omit_defaults=True, gc=False):
 
 
 class Account:
-    """Login and access key, as the ``header`` of a request; neither shows in its ``repr``, and it cannot be pickled."""
+    """Login and access key, as the ``header`` of a request.
+
+    Neither shows in its ``repr``, and it cannot be pickled.
+    """
 
     __slots__ = ("_header",)
 
