@@ -6,6 +6,7 @@ Whoever starts one sees to it that it ends.
 from __future__ import annotations
 
 import contextvars
+import math
 import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ import anyio
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["start", "wait_whatever_comes"]
+__all__ = ["Turn", "ends_the_program", "is_to_be_passed_on", "start", "wait_whatever_comes"]
 
 _running: set[asyncio.Task[None]] = set()
 
@@ -64,3 +65,55 @@ async def wait_whatever_comes(event: anyio.Event) -> None:
                 cancelled = error
     if cancelled is not None:
         raise cancelled
+
+
+def ends_the_program(error: BaseException) -> bool:
+    """Say whether an exception is nobody's failure, but the end of it all."""
+    ends = KeyboardInterrupt, SystemExit
+    return isinstance(error, ends) or (
+        isinstance(error, BaseExceptionGroup) and error.subgroup(ends) is not None
+    )
+
+
+def is_to_be_passed_on(error: BaseException) -> bool:
+    """Say whether an exception ends the program, or the task, and is no failure of what was done.
+
+    A ``CancelledError`` ends the task only where somebody has cancelled the task. Code of a caller
+    raises it as well, where something that it waits for was cancelled.
+    """
+    if isinstance(error, Exception):
+        return False
+    if isinstance(error, GeneratorExit) or ends_the_program(error):
+        return True
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(is_to_be_passed_on, error.exceptions))
+    cancelled = isinstance(error, anyio.get_cancelled_exc_class())
+    return cancelled and (_in_trio() or _is_cancelled())
+
+
+def _is_cancelled() -> bool:
+    """Say whether this task is being cancelled: by a scope that it is in, or natively."""
+    import asyncio
+
+    task = asyncio.current_task()
+    by_scope = anyio.current_effective_deadline() == -math.inf
+    return by_scope or (task is not None and task.cancelling() > 0)
+
+
+def _in_trio() -> bool:
+    trio = sys.modules.get("trio")
+    return trio is not None and bool(trio.lowlevel.in_trio_task())
+
+
+class Turn:
+    """Whether the event loop has had a turn since this was made; trio's always has."""
+
+    def __init__(self) -> None:
+        self.has_passed = _in_trio()
+        if not self.has_passed:
+            import asyncio
+
+            asyncio.get_running_loop().call_soon(self._pass)
+
+    def _pass(self) -> None:
+        self.has_passed = True

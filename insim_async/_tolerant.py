@@ -1,4 +1,4 @@
-"""The vendor's many spellings read as one: names known in each, and values taken for what they mean.
+"""The vendor's many spellings, read as one: names in each of them, values for what they mean.
 
 The same server family writes ``phone_number``, ``phonenumber`` or ``PHONE_NUMBER``, a list, one
 object or ``{"data": [...]}``, ``1`` or ``"1"``. A table of ``Words`` says what each field is called
@@ -158,7 +158,7 @@ class Words:
         return known, extra
 
     def fields_of(self, value: object) -> list[str]:
-        """Return the known fields of an object, or of the first of a list; those with objects aside."""
+        """Return the known fields of an object, or of the first of a list."""
         row = value[0] if isinstance(value, list) and value else value
         if not isinstance(row, dict):
             return []

@@ -636,10 +636,16 @@ def play(answer: Any, request: httpx.Request) -> httpx.Response:
 class TestContacts:
     def answer(self, request: httpx.Request) -> httpx.Response:
         rows = [
-            {"firstname": c["firstname"], "lastname": c["lastname"], "phonenumber": c["phone_number"], "adress": "",
-             "email": "", "result": "success"}
+            {
+                "firstname": c["firstname"],
+                "lastname": c["lastname"],
+                "phonenumber": c["phone_number"],
+                "adress": "",
+                "email": "",
+                "result": "success",
+            }
             for c in json.loads(request.content)["contacts"]
-        ]  # fmt: skip
+        ]
         return httpx.Response(200, json={"data": {"contact": rows}})
 
     async def test_each_has_a_result_in_order(self, hours: Hours, router: respx.MockRouter) -> None:
@@ -885,7 +891,8 @@ def test_a_program_may_end_in_the_middle_of_a_bulk_call(end: str) -> None:
 
         async def send():
             own = httpx.AsyncClient(transport=httpx.MockTransport(stall))
-            async with AsyncInSim("me", "key", base_url="http://127.0.0.1", http_client=own) as insim:
+            url = "http://127.0.0.1"
+            async with AsyncInSim("me", "key", base_url=url, http_client=own) as insim:
                 await insim.send_many([Sms("+33639980001", "Hi")])
 
         async def main():

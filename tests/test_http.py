@@ -32,6 +32,7 @@ from insim_async import (
     Sms,
     Status,
 )
+from insim_async._tasks import is_to_be_passed_on
 from tests.conftest import BASE_URL, KEY, LOGIN, Gateway, Hours, receipt
 
 NUMBER = "+33639980001"
@@ -86,7 +87,7 @@ async def test_what_is_safe_to_repeat_is_repeated_when_unknown(
     [
         ({}, b'{"message": "Forbidden"}', AuthenticationFailed),
         ({}, b"[]", AuthenticationFailed),
-        ({"Content-Type": "application/json"}, b"", AuthenticationFailed),
+        ({"Content-Type": "application/json"}, b"", Refused),
         ({"Content-Type": "application/json"}, b"<html>Blocked</html>", Refused),
         ({}, b'"Forbidden"', Refused),
         ({}, b"[" * 100_000, Refused),
@@ -581,21 +582,160 @@ async def test_what_may_have_arrived_stays_unknown_though_the_next_attempts_neve
     assert transport.deeds == []
 
 
-async def test_a_client_that_has_announced_before_proves_something_by_its_silence() -> None:
-    transport = Announcing(
-        httpx.Response(
-            200, json=[receipt({"id_sms_api": "a", "phone_number": NUMBER, "message": "Hi"})]
-        ),
-        None,
-    )
+@pytest.mark.parametrize(
+    ("steps", "kind"),
+    [
+        ([], OutcomeUnknown),
+        (["connection.connect_tcp.started"], NotSent),
+        (["connection.connect_tcp.complete", "connection.start_tls.started"], NotSent),
+        (["connection.connect_tcp.failed"], OutcomeUnknown),
+        (["connection.connect_tcp.failed", "connection.retry.started"], NotSent),
+        (["connection.connect_tcp.started", "http11.send_request_headers.started"], OutcomeUnknown),
+    ],
+)
+async def test_what_is_cut_off_was_not_sent_only_where_that_was_announced(
+    steps: list[str], kind: type[InSimError]
+) -> None:
+    """A step that has failed is followed by another, or by one that is not announced."""
+    info = {"request": ELSEWHERE, "return_value": None, "exception": OSError()}
+
+    async def stall(request: httpx.Request) -> httpx.Response:
+        for step in steps:
+            await request.extensions["trace"](step, info)
+        await anyio.sleep_forever()
+        raise AssertionError
+
     async with (
-        httpx.AsyncClient(transport=transport) as own,
-        AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own) as insim,
+        httpx.AsyncClient(transport=httpx.MockTransport(stall)) as own,
+        AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own, timeout=0.05) as insim,
     ):
-        await insim.send_sms(NUMBER, "Hi", sms_id="a")
-        insim._connection._timeout = 0.05
+        with pytest.raises(kind, match="no answer within"):
+            await insim.send_sms(NUMBER, "Hi")
+
+
+async def test_who_falls_back_on_another_way_without_a_word_proves_nothing(
+    gateway: Gateway, hours: Hours
+) -> None:
+    class Fallback(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            refused = httpx.ConnectError("refused")
+            await request.extensions["trace"]("connect_tcp.failed", {"exception": refused})
+            try:
+                raise refused
+            except httpx.ConnectError:
+                gateway(request)
+                raise httpx.ReadTimeout("slow")  # noqa: B904 - as such wrappers are
+
+    async with (
+        httpx.AsyncClient(transport=Fallback()) as own,
+        AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own, clock=hours.clock) as insim,
+    ):
+        with pytest.raises(OutcomeUnknown):
+            await insim.send_sms(NUMBER, "Hi")
+    assert len(gateway.requests) == 1
+
+
+async def test_the_exception_that_a_step_failed_with_proves_it(hours: Hours) -> None:
+    deeds = [OSError("refused")] * 3
+
+    class Honest(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            error = deeds.pop()
+            await request.extensions["trace"]("connect_tcp.failed", {"exception": error})
+            raise httpx.NetworkError("?") from error
+
+    async with (
+        httpx.AsyncClient(transport=Honest()) as own,
+        AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own, clock=hours.clock) as insim,
+    ):
         with pytest.raises(NotSent):
             await insim.send_sms(NUMBER, "Hi")
+    assert deeds == []
+
+
+class Odd(Exception):
+    """An exception that can be neither shown nor compared."""
+
+    def __str__(self) -> str:
+        raise TypeError
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError
+
+    __hash__ = None  # type: ignore[assignment]  # nor hashed
+
+
+class Panic(BaseException):
+    """What a library that is not written in Python may raise."""
+
+
+FROM_HOOKS: list[BaseException] = [
+    Odd(),
+    Panic(),
+    asyncio.CancelledError(),
+    ConnectionRefusedError(111, "another server"),
+    httpx.ConnectError("another server"),
+    BaseExceptionGroup("", [Panic()]),
+]
+
+
+@pytest.mark.parametrize("error", FROM_HOOKS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("whose", ["own", "injected"])
+async def test_whatever_a_hook_raises_leaves_it_unknown_and_ends_no_call(
+    gateway: Gateway, whose: str, error: BaseException
+) -> None:
+    """The message is on its way then; the report of all the others is kept."""
+    turn = 0
+
+    async def raise_it(response: httpx.Response) -> None:
+        nonlocal turn
+        turn += 1
+        if turn == 2:
+            raise error
+
+    hooks = {"response": [raise_it]}
+    async with httpx.AsyncClient() as mine:
+        settings: dict[str, Any] = {} if whose == "own" else {"http_client": mine}
+        async with AsyncInSim(
+            LOGIN, KEY, base_url=BASE_URL, batch_size=1, max_concurrency=1, **settings
+        ) as insim:
+            insim.http_client.event_hooks = hooks
+            report = await insim.send_many([Sms(NUMBER, "Hi")] * 3)
+    assert [outcome.status for outcome in report.outcomes] == ["sent", "unknown", "sent"]
+    assert set(gateway.processed.values()) == {1}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), BaseExceptionGroup("", [SystemExit()])])
+def test_what_ends_the_program_ends_it(error: BaseException) -> None:
+    assert is_to_be_passed_on(error)
+
+
+async def test_an_account_that_is_refused_with_another_status_is_refused(
+    insim: AsyncInSim, gateway: Gateway
+) -> None:
+    gateway.answers = [httpx.Response(400, json={"result": "failed", "errors": ["#001"]})] * 2
+    with pytest.raises(AuthenticationFailed) as caught:
+        await insim.send_sms(NUMBER, "Hi")
+    assert caught.value.status_code == 400
+    report = await insim.send_many([Sms(NUMBER, "Hi")] * 5000)
+    assert report.unknown == 0
+
+
+@pytest.mark.parametrize("status", [100, 199, 600])
+async def test_a_status_that_means_nothing_leaves_it_unknown(
+    insim: AsyncInSim, gateway: Gateway, status: int
+) -> None:
+    gateway.answers = [httpx.Response(status)]
+    with pytest.raises(OutcomeUnknown):
+        await insim.send_sms(NUMBER, "Hi")
+
+
+async def test_what_is_compressed_is_not_asked_for_even_if_a_header_says_so(
+    gateway: Gateway, router: respx.MockRouter
+) -> None:
+    async with AsyncInSim(LOGIN, KEY, base_url=BASE_URL) as insim:
+        insim.http_client.headers["Accept-Encoding"] = "gzip"
+        assert (await insim.send_sms(NUMBER, "Hi")).sent
 
 
 async def test_an_injected_client_that_cancels_itself_leaves_it_unknown() -> None:
@@ -607,7 +747,7 @@ async def test_an_injected_client_that_cancels_itself_leaves_it_unknown() -> Non
         httpx.AsyncClient(transport=transport) as own,
         AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own) as insim,
     ):
-        with pytest.raises(OutcomeUnknown, match="the http_client cancelled the request"):
+        with pytest.raises(OutcomeUnknown, match="CancelledError"):
             await insim.send_sms(NUMBER, "Hi")
 
 

@@ -16,7 +16,7 @@ import pytest
 from insim_async import AsyncInSim, ConfigurationError
 from insim_async._http import own
 from insim_async._http.own import KEEPALIVE, SlotTransport, own_transport, proxy_for
-from insim_async._http.transport import Trail
+from insim_async._http.trail import Trail
 
 
 @pytest.fixture(autouse=True)

@@ -419,7 +419,10 @@ MATCHES: dict[str, tuple[Any, list[object]]] = {
     "one missing": ([row(0), row(2)], [S, U, S]),
     "one repeated": ([row(0), row(0), row(1), row(2)], [S, S, S]),
     "one contradicted": ([row(0), row(0, sent=0), row(1), row(2)], [U, S, S]),
-    "refused twice, for different reasons": ([row(0, sent=0), row(0, sent=0, error="#003"), row(1), row(2)], [R, S, S]),
+    "refused twice, for different reasons": (
+        [row(0, sent=0), row(0, sent=0, error="#003"), row(1), row(2)],
+        [R, S, S],
+    ),
     "one foreign": ([row(0), row(1, id_sms_api="x"), row(2)], [S, U, S]),
     "more than asked": ([row(0), row(1), row(2), row(3)], [S, S, S]),
     "ids of their own": ([row(n, id_sms_api=f"x{n}") for n in range(3)], [S, S, S]),
@@ -432,13 +435,22 @@ MATCHES: dict[str, tuple[Any, list[object]]] = {
     "ids of their own, one missing": ([row(n, id_sms_api=f"x{n}") for n in (0, 1)], [U, U, U]),
     "the older refusal": ([refusal(n, "#006") for n in range(3)], [R, R, R]),
     "the older success": ({"data": [older(0), older(1), older(2)]}, [S, S, S]),
-    "the older success, numbers as numbers": ([older(n, phone=float(NUMBERS[n])) for n in range(3)], [S, S, S]),
+    "the older success, numbers as numbers": (
+        [older(n, phone=float(NUMBERS[n])) for n in range(3)],
+        [S, S, S],
+    ),
     "the older success, with more": ([older(0, cost=1), older(1), older(2)], [U, S, S]),
     "the older success, with less": ([older(0), {**older(1), "sms": ""}, older(2)], [S, U, S]),
     "the older success, no part of it": ([older(0), older(1), older(2, count_sms=0)], [S, S, U]),
     "the older success, unreadable": ([older(0), older(1), older(2, send_time="soon")], [S, S, U]),
-    "the older success, in other words": ([{**older(0), "SMS": "Hello"}, older(1), older(2)], [U, S, S]),
-    "the older success in what says no": ({"data": {"data": [older(0), older(1), older(2)]}, "envoi": 0}, [U, U, U]),
+    "the older success, in other words": (
+        [{**older(0), "SMS": "Hello"}, older(1), older(2)],
+        [U, S, S],
+    ),
+    "the older success in what says no": (
+        {"data": {"data": [older(0), older(1), older(2)]}, "envoi": 0},
+        [U, U, U],
+    ),
     "older, mixed": ([row(0), refusal(0, "#007"), row(2)], [S, R, S]),
     "older, mixed and permuted": ([row(2), refusal(0, "#007"), row(0)], [S, U, S]),
     "refused without a number, in order": (
@@ -451,33 +463,84 @@ MATCHES: dict[str, tuple[Any, list[object]]] = {
     ),
     "sent, but to nobody": ([{"id_sms_api": n, "sent": 1} for n in range(3)], [U, U, U]),
     "our ids for other numbers": ([row(n, id_sms_api=f"id{n - 1}") for n in range(3)], [U, U, U]),
-    "an id and no number": ([row(0), row(1, phone_number=""), row(2, phone_number="+336XXXX02")], [S, S, S]),
+    "an id and no number": (
+        [row(0), row(1, phone_number=""), row(2, phone_number="+336XXXX02")],
+        [S, S, S],
+    ),
     "one that says nothing": ([row(0), {"id_sms_api": "id1"}, row(2)], [S, U, S]),
-    "national numbers": ([row(n, id_sms_api="", phone_number=f"063998000{n}") for n in range(3)], [S, S, S]),
-    "numbers percent-encoded": ([row(n, id_sms_api="", phone_number=f"%2B3363998000{n}") for n in range(3)], [S] * 3),
-    "numbers with a zero": ([row(n, id_sms_api="", phone_number=f"+33(0)6 39 98 00 0{n}") for n in range(3)], [S] * 3),
-    "numbers as fractions": ([row(n, phone_number=f"3363998000{n}.0") for n in range(3)], [S, S, S]),
-    "numbers as floats": ([row(n, phone_number=float(NUMBERS[n]), sent=1.0) for n in range(3)], [S, S, S]),
+    "national numbers": (
+        [row(n, id_sms_api="", phone_number=f"063998000{n}") for n in range(3)],
+        [S, S, S],
+    ),
+    "numbers percent-encoded": (
+        [row(n, id_sms_api="", phone_number=f"%2B3363998000{n}") for n in range(3)],
+        [S] * 3,
+    ),
+    "numbers with a zero": (
+        [row(n, id_sms_api="", phone_number=f"+33(0)6 39 98 00 0{n}") for n in range(3)],
+        [S] * 3,
+    ),
+    "numbers as fractions": (
+        [row(n, phone_number=f"3363998000{n}.0") for n in range(3)],
+        [S, S, S],
+    ),
+    "numbers as floats": (
+        [row(n, phone_number=float(NUMBERS[n]), sent=1.0) for n in range(3)],
+        [S, S, S],
+    ),
     "sent, with a code": ([row(0), row(1, error=["#003"]), row(2)], [S, U, S]),
-    "a wrapper that says no, beside yes": ({"success": False, "data": [row(0), row(1), row(2, sent=0)]}, [U, U, R]),
+    "a wrapper that says no, beside yes": (
+        {"success": False, "data": [row(0), row(1), row(2, sent=0)]},
+        [U, U, R],
+    ),
     "a wrapper that failed": ({"result": "failed", "data": [row(n) for n in range(3)]}, [U, U, U]),
-    "a wrapper that sent nothing": ({"data": {"data": [row(n) for n in range(3)]}, "envoi": 0}, [U, U, U]),
-    "a wrapper that says yes": ({"data": {"data": [row(n) for n in range(3)]}, "envoi": 3}, [S, S, S]),
-    "a wrapper with a code": ({"errors": ["#004"], "data": [row(0), row(1, sent=0), row(2)]}, [U, R, U]),
+    "a wrapper that sent nothing": (
+        {"data": {"data": [row(n) for n in range(3)]}, "envoi": 0},
+        [U, U, U],
+    ),
+    "a wrapper that says yes": (
+        {"data": {"data": [row(n) for n in range(3)]}, "envoi": 3},
+        [S, S, S],
+    ),
+    "a wrapper with a code": (
+        {"errors": ["#004"], "data": [row(0), row(1, sent=0), row(2)]},
+        [U, R, U],
+    ),
     "the account, in one row": ({"data": {"data": [refusal(0, "#001")], "envoi": 0}}, [A, A, A]),
     "the account, in each row": ([refusal(n, "#001") for n in range(3)], [A, A, A]),
     "the account, around no rows": ({"result": "failed", "errors": ["#002"]}, [A, A, A]),
-    "the account, around refused rows": ({"errors": "#001", "data": [refusal(n, "#006") for n in range(3)]}, [A, A, A]),
-    "the account, around rows that were taken": ({"errors": ["#001"], "data": [row(n) for n in range(3)]}, [U, U, U]),
-    "the account, in a row of three": ([row(0, sent=0), row(1, error="#001", sent=0), row(2, sent=0)], [R, A, R]),
-    "the account, in a row beside some that were taken": ([row(0), row(1, error="#001", sent=0), row(2)], [S, R, S]),
-    "the account, beside what says nothing": ([7, row(1, error="#001", sent=0), row(2, sent=0)], [U, R, R]),
-    "the account, of one message alone": ([{"id_sms_api": "x", "phone_number": NUMBERS[1], "sent": 0, "error": "#001"}], [U, U, U]),
-    "foreign ids and no numbers": ([{"id_sms_api": f"x{n}", "sent": 0} for n in range(3)], [U, U, U]),
+    "the account, around refused rows": (
+        {"errors": "#001", "data": [refusal(n, "#006") for n in range(3)]},
+        [A, A, A],
+    ),
+    "the account, around rows that were taken": (
+        {"errors": ["#001"], "data": [row(n) for n in range(3)]},
+        [U, U, U],
+    ),
+    "the account, in a row of three": (
+        [row(0, sent=0), row(1, error="#001", sent=0), row(2, sent=0)],
+        [R, A, R],
+    ),
+    "the account, in a row beside some that were taken": (
+        [row(0), row(1, error="#001", sent=0), row(2)],
+        [S, R, S],
+    ),
+    "the account, beside what says nothing": (
+        [7, row(1, error="#001", sent=0), row(2, sent=0)],
+        [U, R, R],
+    ),
+    "the account, of one message alone": (
+        [{"id_sms_api": "x", "phone_number": NUMBERS[1], "sent": 0, "error": "#001"}],
+        [U, U, U],
+    ),
+    "foreign ids and no numbers": (
+        [{"id_sms_api": f"x{n}", "sent": 0} for n in range(3)],
+        [U, U, U],
+    ),
     "an object in place of a list": ({"2": row(2), "0": row(0, sent=0), "1": row(1)}, [R, S, S]),
     "an object by ids": ({"102": {"sent": 1}, "101": {"sent": 0}, "100": {"sent": 0}}, [U, U, U]),
     "a number that is no code": ({"error": 1, "data": [refusal(0)]}, [U, U, U]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("answer", "expected"), MATCHES.values(), ids=MATCHES)
@@ -507,10 +570,13 @@ OF_ONE_NUMBER: dict[str, tuple[Any, list[object]]] = {
     "by id": ([row(0), row(0, id_sms_api="id1", sent=0)], [S, R]),
     "foreign ids, one fate": ([row(0, id_sms_api="x"), row(0, id_sms_api="y")], [S, S]),
     "foreign ids, two fates": ([row(0, id_sms_api="x"), row(0, id_sms_api="y", sent=0)], [U, U]),
-    "foreign ids, both refused": ([row(0, id_sms_api="x", sent=0), row(0, id_sms_api="y", sent=0)], [R, R]),
+    "foreign ids, both refused": (
+        [row(0, id_sms_api="x", sent=0), row(0, id_sms_api="y", sent=0)],
+        [R, R],
+    ),
     "no ids, one says nothing": ([row(0, id_sms_api=""), 7], [U, U]),
     "one by its id": ([row(0), refusal(1, "#006")], [S, R]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("rows", "expected"), OF_ONE_NUMBER.values(), ids=OF_ONE_NUMBER)
@@ -522,11 +588,32 @@ def test_of_two_messages_to_one_number_none_takes_the_others_receipt(
 
 MAYOTTE = [Message("+33639980001", "Hi", "id0"), Message("+262639980001", "Hi", "id1")]
 LOOK_ALIKE: dict[str, tuple[Any, list[object]]] = {
-    "alike": ([row(0, id_sms_api="x", phone_number="0639980001"), row(0, id_sms_api="y", phone_number="0639980001")], [S, S]),
-    "not alike": ([row(0, id_sms_api="x", phone_number="0639980001", sent=0), row(0, id_sms_api="y", phone_number="0639980001")], [U, U]),
-    "one refused": ([refusal(0, "#007"), row(0, id_sms_api="x", phone_number="0639980001")], [U, U]),
-    "whole": ([row(0, id_sms_api="x", sent=0, phone_number="+33639980001"), row(0, id_sms_api="y", phone_number="+262639980001")], [R, S]),
-}  # fmt: skip
+    "alike": (
+        [
+            row(0, id_sms_api="x", phone_number="0639980001"),
+            row(0, id_sms_api="y", phone_number="0639980001"),
+        ],
+        [S, S],
+    ),
+    "not alike": (
+        [
+            row(0, id_sms_api="x", phone_number="0639980001", sent=0),
+            row(0, id_sms_api="y", phone_number="0639980001"),
+        ],
+        [U, U],
+    ),
+    "one refused": (
+        [refusal(0, "#007"), row(0, id_sms_api="x", phone_number="0639980001")],
+        [U, U],
+    ),
+    "whole": (
+        [
+            row(0, id_sms_api="x", sent=0, phone_number="+33639980001"),
+            row(0, id_sms_api="y", phone_number="+262639980001"),
+        ],
+        [R, S],
+    ),
+}
 
 
 @pytest.mark.parametrize(("rows", "expected"), LOOK_ALIKE.values(), ids=LOOK_ALIKE)

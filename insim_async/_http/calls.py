@@ -20,7 +20,7 @@ from typing import Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from insim_async._http.transport import Answer
+from insim_async._http.transport import Answer, is_about
 from insim_async._privacy import Unshown, excerpt
 from insim_async.errors import (
     AuthenticationFailed,
@@ -34,13 +34,14 @@ from insim_async.errors import (
 from insim_async.timing import Clock, Retry
 
 __all__ = [
+    "STALE",
     "Again",
     "Call",
     "Failure",
-    "chain_of",
     "decide",
     "judge",
     "loss",
+    "names_of",
     "proves_itself",
     "words_of",
 ]
@@ -68,6 +69,7 @@ class Call(Unshown, Generic[T], frozen=True, kw_only=True):
         count: How many messages it carries, for the pace.
         repeatable: Whether doing it twice does no harm, so that it is tried again whatever
             happened.
+        refusal_in: Finds in a body whose status says no that the account was refused.
         waits_are_free: Whether waiting for a slot, the pace or a pause is no part of the deadline,
             which then holds for each attempt: what bulk calls need, where waiting is the point.
     """
@@ -77,6 +79,7 @@ class Call(Unshown, Generic[T], frozen=True, kw_only=True):
     decode: Callable[[bytes], T]
     count: int = 0
     repeatable: bool = False
+    refusal_in: Callable[[bytes], InSimError | None] = lambda _: None
     waits_are_free: bool = False
 
 
@@ -124,17 +127,16 @@ def judge(answer: Answer, call: Call[T], clock: Clock) -> T | Failure:
     status = answer.status
     if 200 <= status < 300:
         return _value_of(answer, call)
-    said = f"the server answered {status}: {excerpt(answer.body, call.body)}".rstrip(": ")
+    body = answer.body or b""
+    said = f"the server answered {status}: {excerpt(body, call.body)}".rstrip(": ")
     if status == 429:
-        return Failure(
-            RateLimited(said, retry_after=_retry_after(answer.headers, clock)), Again.SAFE
-        )
-    if status == 401 or (status == 403 and _is_json(answer)):
-        refusal = AuthenticationFailed(
-            f"{said} (are login and access key right?)", status_code=status
-        )
-        return Failure(refusal, Again.NEVER)
-    if status in {404, 405} or (status < 400 and status != 303):
+        asked = _retry_after(answer.headers, clock)
+        return Failure(RateLimited(said, retry_after=asked), Again.SAFE)
+    is_refusal = status == 401 or (status == 403 and _is_json(answer))
+    if is_refusal or (400 <= status < 500 and call.refusal_in(body) is not None):
+        words = f"{said} (are login and access key right?)"
+        return Failure(AuthenticationFailed(words, status_code=status), Again.NEVER)
+    if status in {404, 405} or (300 <= status < 400 and status != 303):
         return Failure(
             ConfigurationError(f"{said} (is base_url right? redirects are not followed)"),
             Again.NEVER,
@@ -146,12 +148,13 @@ def judge(answer: Answer, call: Call[T], clock: Clock) -> T | Failure:
 
 def _value_of(answer: Answer, call: Call[T]) -> T | Failure:
     try:
-        return call.decode(answer.body)
+        return call.decode(answer.body or b"")
     except ValueError as error:
         reason = str(error)
     if answer.headers.get("content-encoding", "identity") != "identity":
         reason = "compressed, though that was not asked for"
-    said = f"the server answered {answer.status}, but not as documented ({reason}): {excerpt(answer.body, call.body)}"
+    words = excerpt(answer.body or b"", call.body)
+    said = f"the server answered {answer.status}, but not as documented ({reason}): {words}"
     return Failure(OutcomeUnknown(said, status_code=answer.status), Again.IF_REPEATABLE)
 
 
@@ -160,7 +163,7 @@ def _is_json(answer: Answer) -> bool:
 
     Where nobody has read the body, its type tells.
     """
-    if not answer.body:
+    if answer.body is None:
         return "json" in answer.headers.get("content-type", "")
     try:
         return isinstance(msgspec.json.decode(answer.body), dict | list)
@@ -193,11 +196,18 @@ def _http_date(value: str) -> float | None:
 # Failures without an answer ----------------------------------------------------------------------
 
 
-def loss(error: Exception, call: Call[T], host: str, *, unsent: bool) -> Failure:
+STALE = Failure(
+    OutcomeUnknown("the answer was there before the request: it may have been sent"),
+    Again.IF_REPEATABLE,
+)
+"""For what a server had said too much before, on a connection that was used again."""
+
+
+def loss(error: BaseException, call: Call[T], host: str, *, unsent: bool) -> Failure:
     """Say what an exception means that came in place of an answer.
 
     Args:
-        error: Whatever the transport raised.
+        error: Whatever the transport, or a hook, raised.
         call: What was to be done; its words are kept out of ours.
         host: Where it was to go.
         unsent: Whether it is proven that nothing was sent.
@@ -207,45 +217,57 @@ def loss(error: Exception, call: Call[T], host: str, *, unsent: bool) -> Failure
     what = words_of(error, call)
     if not unsent:
         return Failure(OutcomeUnknown(f"it may have been sent: {what}"), Again.IF_REPEATABLE)
-    not_trusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain_of(error))
-    return Failure(
-        NotSent(f"nothing was sent to {host}: {what}"), Again.NEVER if not_trusted else Again.SAFE
-    )
+    not_trusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _chain(error))
+    again = Again.NEVER if not_trusted else Again.SAFE
+    return Failure(NotSent(f"nothing was sent to {host}: {what}"), again)
 
 
-def proves_itself(error: Exception) -> bool:
+def proves_itself(error: BaseException, request: object) -> bool:
     """Say whether an exception alone proves that nothing was sent.
 
-    It is asked where the transport announces nothing. Proof is the operating system's own refusal,
-    where it is the first cause of all; and what a mock raises bare, with no other cause than its
-    like. A transport that turns whatever happened into a ``ConnectError`` has a cause.
+    It has to be the HTTP client's own, about our request, and not a hook's. Then the operating
+    system's refusal proves it, where that is the first cause of all; and so does what a mock raises
+    bare, with no other cause than its like. A transport that turns whatever happened into a
+    ``ConnectError`` has a cause.
     """
     import socket  # slow to import, and seldom needed
     import ssl
 
-    chain = chain_of(error)
+    chain = _chain(error)
     refusals = (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)
-    return isinstance(chain[-1], refusals) or all(map(_is_raised_before_sending, chain))
+    refused = isinstance(chain[-1], refusals) or all(map(_is_raised_before_sending, chain))
+    return refused and is_about(error, request)
 
 
 def _is_raised_before_sending(error: BaseException) -> bool:
-    return any(
-        cls.__name__ in _RAISED_BEFORE_SENDING | _RAISED_BY_MOCKS for cls in type(error).__mro__
-    )
+    names = {cls.__name__ for cls in type(error).__mro__}
+    return not names.isdisjoint(_RAISED_BEFORE_SENDING | _RAISED_BY_MOCKS)
 
 
-def chain_of(error: BaseException | None) -> list[BaseException]:
-    """Return an exception and what caused it, outermost first."""
+def _chain(error: BaseException | None) -> list[BaseException]:
+    """Return an exception and what caused it, or came before it, outermost first."""
     found: list[BaseException] = []
-    while error is not None and error not in found:
+    while error is not None and not any(error is each for each in found):
         found.append(error)
         error = error.__cause__ or error.__context__
     return found
 
 
+def names_of(error: BaseException) -> str:
+    """Name the classes of an exception and of what caused it: no word of theirs, no value."""
+    classes = map(type, _chain(error))
+    return " < ".join(f"{each.__module__}.{each.__qualname__}" for each in classes)
+
+
 def words_of(error: BaseException, call: Call[T]) -> str:
     """Say what an exception says, without what it repeats of the request."""
-    words = next(filter(None, map(str, chain_of(error))), "")
-    return excerpt(f"{type(error).__name__}: {words}".encode(errors="replace"), call.body).rstrip(
-        ": "
-    )
+    words = next(filter(None, map(_said, _chain(error))), "")
+    said = f"{type(error).__name__}: {words}".encode(errors="replace")
+    return excerpt(said, call.body).rstrip(": ")
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - it is the caller's, and may raise anything
+        return ""

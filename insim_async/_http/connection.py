@@ -16,18 +16,21 @@ import anyio
 from anyio.lowlevel import current_token
 
 from insim_async._http.calls import (
+    STALE,
     Again,
     Call,
     Failure,
-    chain_of,
     decide,
     judge,
     loss,
+    names_of,
     proves_itself,
     words_of,
 )
 from insim_async._http.gate import Gate
-from insim_async._http.transport import Fate, Trail, Transport, answer_in, is_of_another
+from insim_async._http.trail import Fate, Trail
+from insim_async._http.transport import Transport, answer_in
+from insim_async._tasks import is_to_be_passed_on
 from insim_async.errors import ConfigurationError, InSimError, NotSent, OutcomeUnknown, RateLimited
 from insim_async.timing import Clock, Retry
 
@@ -59,8 +62,6 @@ class Connection:
         self._retry = retry
         self._clock = clock
         self._home: tuple[int, object] | None = None
-        self._announces = False
-        self._answers_silently = False
         self._closing = False
         self._closed = False
         self._under_way: dict[Trail, anyio.CancelScope] = {}
@@ -190,19 +191,18 @@ class Connection:
     async def _exchange(self, request: Any, call: Call[T], trail: Trail) -> T | Failure:
         try:
             answer = await self._transport.exchange(request, trail)
-            self._answers_silently |= not trail.announced
-            return judge(answer, call, self._clock)
-        except Exception as error:  # noqa: BLE001 - whatever a transport raises, the trail says what it proves
+        except BaseException as error:
+            if is_to_be_passed_on(error) or trail.was_cut_off_by(error):
+                raise
             if (found := answer_in(error, request)) is not None:
                 return judge(found, call, self._clock)
-            classes = " < ".join(
-                f"{type(each).__module__}.{type(each).__qualname__}" for each in chain_of(error)
-            )
-            logger.debug("an attempt ended without an answer: %s", classes)
-            unsent = self._is_unsent(trail, None if is_of_another(error, request) else error)
+            logger.debug("an attempt ended without an answer: %s", names_of(error))
+            bare = trail.fate is Fate.TRYING and proves_itself(error, request)
+            unsent = bare or trail.is_unsent(error)
             return loss(error, call, self._transport.base_url, unsent=unsent)
-        finally:
-            self._announces |= trail.announced
+        if trail.stale:
+            return STALE
+        return judge(answer, call, self._clock)
 
     def _cut_short(self, trail: Trail) -> Failure:
         why = (
@@ -210,19 +210,9 @@ class Connection:
             if self._closing
             else f"there was no answer within {self._timeout:g} s"
         )
-        if self._is_unsent(trail):
+        if trail.is_unsent():
             return Failure(NotSent(f"{why}, and nothing was sent"), Again.SAFE)
         return Failure(OutcomeUnknown(f"{why}; it may have been sent"), Again.IF_REPEATABLE)
-
-    def _is_unsent(self, trail: Trail, error: Exception | None = None) -> bool:
-        """Say whether it is proven that nothing of the call has left.
-
-        Silence is proof only from a transport that has announced whatever it did before.
-        """
-        if trail.fate is not Fate.TRYING:
-            return trail.fate is Fate.WAITING
-        silence_tells = trail.announced or (self._announces and not self._answers_silently)
-        return silence_tells or (error is not None and proves_itself(error))
 
     def _cancel(self, trails: Iterable[Trail]) -> None:
         for trail in trails:

@@ -7,6 +7,8 @@ from typing import Protocol, TypeVar
 
 import anyio
 
+from insim_async._tasks import is_to_be_passed_on
+
 __all__ = ["sheltered"]
 
 T = TypeVar("T")
@@ -24,13 +26,17 @@ async def sheltered(function: Callable[[], Awaitable[T]], trail: Guarded) -> T:
     The pools of httpx and httpx2 lose a slot for ever when the task that sends is cancelled
     natively, or by a scope while a new connection of theirs waits to be used for the first time.
     """
-    results: list[T | Exception] = []
+    results: list[T | BaseException] = []
 
     async def run() -> None:
-        with anyio.CancelScope() as trail.guard:
+        with anyio.CancelScope() as guard:
+            trail.guard = guard
             try:
                 results.append(await function())
-            except Exception as error:  # noqa: BLE001 - it is raised below
+            except BaseException as error:
+                guard.shield = False
+                if is_to_be_passed_on(error):
+                    raise
                 results.append(error)
 
     async with anyio.create_task_group() as group:
@@ -38,6 +44,8 @@ async def sheltered(function: Callable[[], Awaitable[T]], trail: Guarded) -> T:
     if not results:
         raise RuntimeError("the http_client cancelled the request")
     result = results.pop()
+    if not isinstance(result, BaseException):
+        return result
     if isinstance(result, Exception):
         raise result
-    return result
+    raise RuntimeError(f"the http_client raised {type(result).__name__}") from result

@@ -26,6 +26,7 @@ from insim_async.errors import ConfigurationError
 __all__ = ["own_transport"]
 
 KEEPALIVE = 2.0
+_IDENTITY = (b"Accept-Encoding", b"identity")
 
 
 def own_transport(base_url: str, ssl_context: ssl.SSLContext | None) -> Transport:
@@ -113,6 +114,8 @@ class SlotTransport(httpx.AsyncBaseTransport):
             raise httpx.UnsupportedProtocol(
                 f"this client is for {self._host} alone", request=request
             )
+        if _IDENTITY not in request.headers.raw:  # what is compressed cannot be bounded
+            request.headers["Accept-Encoding"] = "identity"
         slot = await self._slot()
         try:
             response = await slot.handle_async_request(request)
@@ -223,7 +226,8 @@ def _slots(
         ) from None
     except (ValueError, httpx.InvalidURL):  # its words may hold a password
         raise ConfigurationError(
-            "the proxy that the environment names is none: expected http://, https:// or socks5://, "
+            "the proxy that the environment names is none: "
+            "expected http://, https:// or socks5://, "
             "and a password with its special characters percent-encoded"
         ) from None
     return new_slot

@@ -7,27 +7,15 @@ one way through it.
 from __future__ import annotations
 
 import contextlib
-import enum
 from collections.abc import AsyncIterable, Awaitable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
-import anyio
-
 from insim_async._http.injected import sheltered
+from insim_async._http.trail import Trail
 from insim_async._privacy import Unshown
 
-__all__ = [
-    "CONNECT_TIMEOUT",
-    "HEADERS",
-    "Answer",
-    "Fate",
-    "HttpClient",
-    "Trail",
-    "Transport",
-    "answer_in",
-    "is_of_another",
-]
+__all__ = ["HEADERS", "Answer", "HttpClient", "Transport", "answer_in", "is_about"]
 
 ANSWER_CAP = 8 * 1024 * 1024
 CONNECT_TIMEOUT = 10.0
@@ -57,75 +45,12 @@ class HttpClient(Protocol):
         ...
 
 
-class Fate(enum.Enum):
-    """What is known of the requests of a call so far.
-
-    ::
-
-        WAITING ──▶ TRYING ──▶ LEFT ──▶ DOUBTFUL
-           ▲           │         │
-           └───────────┴─────────┘  proven unsent, or put off by the server
-    """
-
-    WAITING = "nothing has been tried, or it is proven that nothing was done"
-    TRYING = "a request is being made; that its first byte has left was not announced"
-    LEFT = "the first byte has left"
-    DOUBTFUL = (
-        "an attempt ended, and may have arrived; it stays so, whatever later attempts come to"
-    )
-
-
-class Trail:
-    """How far a call has come. A transport calls it at each step (httpcore's ``trace`` extension).
-
-    Attributes:
-        fate: What is known.
-        announced: Whether the transport said anything of the present attempt.
-        guard: Holds off cancellation where it would cost an injected client's pool a connection.
-    """
-
-    __slots__ = ("_socket", "announced", "fate", "guard")
-
-    def __init__(self) -> None:
-        self.fate = Fate.WAITING
-        self.announced = False
-        self.guard: anyio.CancelScope | None = None
-        self._socket: Any = None
-
-    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
-        self.announced = True
-        if (
-            self.guard is not None
-        ):  # a connection that is cancelled between being made and being used is lost
-            self.guard.shield = event.endswith(("connect_tcp.complete", "start_tls.complete"))
-        if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
-            self._advance(Fate.LEFT)
-        elif event.endswith("connect_tcp.complete"):
-            self._socket = info["return_value"]
-        elif event.endswith("start_tls.failed") and self._socket is not None:
-            with anyio.CancelScope(shield=True):
-                await self._socket.aclose()  # httpcore forgets it where the handshake was cancelled
-
-    def begin(self) -> None:
-        """An attempt begins."""
-        self.announced = False
-        self._advance(Fate.TRYING)
-
-    def end(self, *, unsent: bool) -> None:
-        """An attempt has ended without success."""
-        self._advance(Fate.WAITING if unsent else Fate.DOUBTFUL)
-
-    def _advance(self, fate: Fate) -> None:
-        if self.fate is not Fate.DOUBTFUL:
-            self.fate = fate
-
-
 class Answer(Unshown, frozen=True):
-    """An answer that was read to its end."""
+    """An answer that was read to its end; without a body where a hook told of it unread."""
 
     status: int
     headers: Mapping[str, str]
-    body: bytes = b""
+    body: bytes | None
 
 
 class Transport:
@@ -185,10 +110,10 @@ class Transport:
             request, stream=True, follow_redirects=False, **self._options
         )
         try:
-            read_before = (
-                response.is_stream_consumed
-            )  # it came with its content, or a hook has read it
+            # It may have come with its content, or a hook has read it.
+            read_before = response.is_stream_consumed
             body = response.content if read_before else await _read(response.stream)
+            _check_size(len(body))
         finally:
             await response.aclose()
         return Answer(response.status_code, response.headers, body)
@@ -200,12 +125,16 @@ async def _read(chunks: AsyncIterable[bytes]) -> bytes:
     async for chunk in chunks:
         body.append(chunk)
         size += len(chunk)
-        if size > ANSWER_CAP:
-            raise OverflowError(f"the answer has more than {ANSWER_CAP >> 20} MiB")
+        _check_size(size)
     return b"".join(body)
 
 
-def answer_in(error: Exception, request: object) -> Answer | None:
+def _check_size(size: int) -> None:
+    if size > ANSWER_CAP:
+        raise OverflowError(f"the answer has more than {ANSWER_CAP >> 20} MiB")
+
+
+def answer_in(error: BaseException, request: object) -> Answer | None:
     """Return the answer that an exception is about, if it is one to our request.
 
     A hook raises it that wants no other answers than 2xx. A hook may talk to other servers as well:
@@ -214,12 +143,12 @@ def answer_in(error: Exception, request: object) -> Answer | None:
     with contextlib.suppress(Exception):  # attributes that raise
         response: Any = getattr(error, "response", None)
         if response.request is request and not 200 <= response.status_code < 300:
-            return Answer(response.status_code, response.headers)
+            return Answer(response.status_code, response.headers, None)
     return None
 
 
-def is_of_another(error: Any, request: Any) -> bool:
-    """Say whether an exception is provably about another request than ours."""
+def is_about(error: Any, request: object) -> bool:
+    """Say whether the HTTP client itself says of an exception that it is about our request."""
     with contextlib.suppress(Exception):
-        return str(error.request.url) != str(request.url)
+        return bool(error.request is request)
     return False

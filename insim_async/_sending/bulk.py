@@ -28,7 +28,8 @@ from insim_async._sending.checks import Rules
 from insim_async._sending.contacts import Contacts
 from insim_async._sending.delivery import Delivery
 from insim_async._sending.pipeline import Pipeline
-from insim_async._sending.sources import Arriving, AtHand, Source, ends_the_program
+from insim_async._sending.sources import Arriving, AtHand, Source
+from insim_async._tasks import ends_the_program
 from insim_async._wire import Account
 from insim_async.errors import BulkInterrupted, ConfigurationError, afresh
 from insim_async.models import BulkReport, Contact, ContactResult, Outcome, Progress, Sms, Status
@@ -175,7 +176,8 @@ class Bulk:
         if isinstance(items, Iterable) and not isinstance(items, str | bytes | Mapping):
             return AtHand(items, self._batch_size)
         raise ConfigurationError(
-            f"expected a list, generator or other iterable, got {type(items).__name__}: put a single one into a list"
+            f"expected a list, generator or other iterable, got {type(items).__name__}: "
+            "put a single one into a list"
         )
 
     def _delivery(self, *, waits_are_free: bool = True) -> Delivery:

@@ -184,7 +184,10 @@ def _too_long(parts: int, most: int) -> str:
     needs = f"it needs {parts} parts, each of which costs as much as an SMS"
     if parts > segments.MAX_PARTS:
         return f"{needs}, and no SMS has more than {segments.MAX_PARTS}: split or shorten it"
-    return f"{needs}, and this client sends at most {most}: split or shorten it, or give the client max_parts={parts}"
+    return (
+        f"{needs}, and this client sends at most {most}: "
+        f"split or shorten it, or give the client max_parts={parts}"
+    )
 
 
 def _url(given: object, text: str) -> str | UnsetType:

@@ -49,7 +49,8 @@ def _standard(moment: datetime) -> datetime:
         raise UnfitDate(f"its time zone is not known on this machine: {REMEDY}")
     if offset is None:
         raise UnfitDate(
-            "its time zone does not say its offset from UTC: leave the zone out, or use zoneinfo.ZoneInfo"
+            "its time zone does not say its offset from UTC: "
+            "leave the zone out, or use zoneinfo.ZoneInfo"
         )
     if zone is given:
         return moment

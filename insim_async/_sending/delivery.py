@@ -82,6 +82,7 @@ class Delivery:
             path=_wire.MESSAGES,
             body=self._account.messages(messages),
             decode=functools.partial(_wire.read_receipts, messages),
+            refusal_in=_wire.refused_account,
             count=len(messages),
             waits_are_free=self._waits_are_free,
         )

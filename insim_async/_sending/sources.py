@@ -23,7 +23,9 @@ from typing import Generic, Protocol, TypeVar
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
-__all__ = ["Arriving", "AtHand", "Source", "ends_the_program"]
+from insim_async._tasks import ends_the_program
+
+__all__ = ["Arriving", "AtHand", "Source"]
 
 T = TypeVar("T")
 logger = logging.getLogger("insim_async")
@@ -184,14 +186,6 @@ class Arriving(Generic[T]):
             _say(error)
         else:
             self.error = error
-
-
-def ends_the_program(error: BaseException) -> bool:
-    """Say whether an exception is nobody's failure, but the end of it all."""
-    ends = KeyboardInterrupt, SystemExit
-    return isinstance(error, ends) or (
-        isinstance(error, BaseExceptionGroup) and error.subgroup(ends) is not None
-    )
 
 
 def _as_error(error: BaseException) -> Exception:

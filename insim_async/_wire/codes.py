@@ -27,7 +27,10 @@ _CONTACT_ERRORS = {
     "#003": "no phone number",
     "#004": "invalid e-mail",
 }
-_NO_RECEIPT = "the answer has no receipt that is surely the message's: missing, for another number, or contradictory"
+_NO_RECEIPT = (
+    "the answer has no receipt that is surely the message's: "
+    "missing, for another number, or contradictory"
+)
 
 
 def error_of(

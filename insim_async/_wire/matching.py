@@ -191,7 +191,7 @@ def _is_at_home(row: SmsReceipt, message: Message) -> bool:
 
 
 def _agreed(number: str, receipts: list[SmsReceipt]) -> SmsReceipt | None:
-    """Return the receipt with the message's id; None if it is for another number or contradicted."""
+    """Return the receipt with the message's id, unless another number or receipt contradicts it."""
     if any(_another_number(number, receipt.phone_number) for receipt in receipts):
         return None
     return receipts[0] if len({_ending_of(receipt) for receipt in receipts}) == 1 else None

@@ -29,7 +29,7 @@ def _all_spellings(*names: str) -> frozenset[str]:
 ERRORS = _all_spellings("error", "errors")
 """Fields that hold the codes or words of errors."""
 OUTCOMES = frozenset({"result", "success"})
-"""Fields by which a row may say that it failed, besides those of its kind; in this spelling only."""
+"""Fields by which a row may say that it failed, besides those of its kind; so spelled only."""
 _VERDICTS = _all_spellings("envoi", "is_success", "ok", "result", "sent", "status", "success")
 _STATUSES = _all_spellings("code", "status", "status_code")
 _SENT = _all_spellings("envoi")
@@ -45,7 +45,7 @@ class Found(NamedTuple):
         rows: The objects, in order; None for what is no object.
         wrappers: The objects around them, outermost first.
         ordered: Whether their order means anything; that of a JSON object's fields does not.
-        plain: Whether there is nothing around them but ``data``, and fields that say yes or nothing.
+        plain: Whether all around them is ``data``, and fields that say yes or nothing.
     """
 
     rows: Sequence[Row | None]
@@ -137,7 +137,7 @@ def spelled_codes(row: Row) -> list[str]:
 
 
 def _is_no(value: object) -> bool:
-    """Say whether a value says no: in words, as nothing where a yes belongs, or as an HTTP status."""
+    """Say whether a value says no: in words, as nothing where a yes belongs, or as a status."""
     if isinstance(value, dict | list):
         return False
     if isinstance(value, int | float) and value >= _FAILED:

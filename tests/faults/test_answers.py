@@ -19,7 +19,7 @@ from insim_async import (
     Status,
 )
 
-from .bench import HTTPX2, OWN, SOON, Bench, Leg, status_of, until
+from .bench import HTTPX, HTTPX2, OWN, SOON, Bench, Leg, status_of, until
 from .gateway import BEHAVE, BODY, CLOSE, HEAD, STALL, TAKE, Listener, Script
 from .leaks import NUMBER
 from .server import SPELLINGS, TWISTS
@@ -225,6 +225,32 @@ def test_rubbish_behind_an_answer_does_no_harm(bench: Bench, stray: str) -> None
             listener.script()
             await bench.send(insim)  # over what may be left of the last connection
             await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+LEFT_OVER = {
+    "429": "HTTP/1.1 429 Later\r\nRetry-After: 0\r\nContent-Length: 2\r\n\r\n{}",
+    "302": "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
+    "401": "HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\n{}",
+    "413": "HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("leg", [OWN, HTTPX, HTTPX2], ids=str)
+@pytest.mark.parametrize("answer", LEFT_OVER.values(), ids=LEFT_OVER)
+def test_an_answer_behind_an_answer_is_not_that_of_the_next_message(
+    bench: Bench, leg: Leg, answer: str
+) -> None:
+    """It was there before the request, and proves nothing of it."""
+
+    async def scenario() -> None:
+        listener = bench.listen([*TAKE, ["receipts_and", answer]])
+        async with bench.client(listener.url, max_concurrency=1) as insim:
+            assert isinstance(await bench.send(insim), SmsReceipt)
+            ending = await bench.send(insim)
+            assert status_of(ending) in {Status.SENT, Status.UNKNOWN}, ending
+            await bench.probe(insim, listener, 1)
 
     bench.run(scenario)
 
