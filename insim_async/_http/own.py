@@ -68,7 +68,8 @@ class _Client(httpx.AsyncClient):
         return _NO_COOKIES
 
     @cookies.setter
-    def cookies(self, _: object) -> None:
+    def cookies(self, cookies: object) -> None:
+        del cookies
         raise AttributeError(
             "this client keeps no cookies: give AsyncInSim an http_client that does"
         )
