@@ -619,7 +619,9 @@ async def test_who_falls_back_on_another_way_without_a_word_proves_nothing(
     class Fallback(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             refused = httpx.ConnectError("refused")
-            await request.extensions["trace"]("connect_tcp.failed", {"exception": refused})
+            await request.extensions["trace"](
+                "connection.connect_tcp.failed", {"exception": refused}
+            )
             try:
                 raise refused
             except httpx.ConnectError:
@@ -641,7 +643,7 @@ async def test_the_exception_that_a_step_failed_with_proves_it(hours: Hours) -> 
     class Honest(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             error = deeds.pop()
-            await request.extensions["trace"]("connect_tcp.failed", {"exception": error})
+            await request.extensions["trace"]("connection.connect_tcp.failed", {"exception": error})
             raise httpx.NetworkError("?") from error
 
     async with (

@@ -21,6 +21,7 @@ import httpcore
 import httpx
 
 from insim_async._http.transport import HEADERS, Transport
+from insim_async._http.watched import WatchedBackend
 from insim_async.errors import ConfigurationError
 
 __all__ = ["own_transport"]
@@ -102,16 +103,13 @@ class SlotTransport(httpx.AsyncBaseTransport):
             raise ConfigurationError(
                 f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: {error.strerror}"
             ) from None
+        self._origin = _origin(self._host)
         self._new_slot = _slots(self._host, authorities, proxy_for(base_url))
         self._idle: _Idle = deque()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send it over a connection that nobody else uses meanwhile."""
-        if (request.url.scheme, request.url.host, request.url.port) != (
-            self._host.scheme,
-            self._host.host,
-            self._host.port,
-        ):
+        if _origin(request.url) != self._origin:
             raise httpx.UnsupportedProtocol(
                 f"this client is for {self._host} alone", request=request
             )
@@ -152,6 +150,10 @@ class SlotTransport(httpx.AsyncBaseTransport):
             await _close(self._idle.popleft()[1])
 
 
+def _origin(url: httpx.URL) -> tuple[bytes, bytes, int | None]:
+    return url.raw_scheme, url.raw_host, url.port
+
+
 class _Slot(httpx.AsyncBaseTransport):
     """One connection."""
 
@@ -159,8 +161,12 @@ class _Slot(httpx.AsyncBaseTransport):
         self._url = httpcore.URL(
             scheme=host.raw_scheme, host=host.raw_host, port=host.port, target=b"/"
         )
+        self._watch = WatchedBackend()
         self._connection = httpcore.AsyncHTTPConnection(
-            self._url.origin, ssl_context=authorities, keepalive_expiry=KEEPALIVE
+            self._url.origin,
+            ssl_context=authorities,
+            keepalive_expiry=KEEPALIVE,
+            network_backend=self._watch,
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -179,6 +185,8 @@ class _Slot(httpx.AsyncBaseTransport):
             )
         except _OF_HTTPCORE as error:
             raise _of_httpx(error) from error
+        if not self._watch.has_read:
+            raise httpx.RemoteProtocolError("the answer was there before the request")
         return httpx.Response(
             response.status,
             headers=response.headers,

@@ -31,13 +31,14 @@ class Fate(enum.Enum):
     )
 
 
-_CLOSING = ("close.started", "response_closed.started")
+_CLOSING = {"close.started", "response_closed.started"}
 """Steps that follow one that has failed, and lead nowhere."""
 
 
 class Trail:
     """How far a call has come. A transport calls it at each step (httpcore's ``trace`` extension).
 
+    A step is called such as ``connection.connect_tcp.started``; it ends ``complete`` or ``failed``.
     It believes no more than what was announced. That nothing was sent is proven by a step before
     the first byte that was announced as failed, with the very exception that came; or by one that
     was announced and cut off. A transport that fails at a step and then goes another way without a
@@ -46,8 +47,8 @@ class Trail:
     Attributes:
         fate: What is known.
         guard: Holds off cancellation where it would cost an injected client's pool a connection.
-        stale: Whether the answer was there before anything could be read: it is not ours, but what
-            the server had said too much before. Where the event loop is trio's, nobody can tell.
+        stale: Whether an injected client's answer was there before anything could be read: it is
+            what the server had said too much before. Where the loop is trio's, nobody can tell.
     """
 
     __slots__ = ("_failure", "_last", "_socket", "_tunnelling", "_turn", "fate", "guard", "stale")
@@ -56,38 +57,42 @@ class Trail:
         self.fate = Fate.WAITING
         self.guard: anyio.CancelScope | None = None
         self.stale = False
-        self._last = ""
+        self._last: tuple[str, ...] = ()
         self._failure: BaseException | None = None
         self._tunnelling = False
         self._turn: Turn | None = None
         self._socket: Any = None
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
-        self._last = event
-        if event.endswith(".failed"):
-            self._failure = info["exception"]
-        elif event.endswith(".started") and not event.endswith(_CLOSING):
-            self._failure = None  # it goes on
+        _, _, step = self._last = event.partition(".")
         if self.guard is not None:
             # A connection that is cancelled between being made and being used is lost.
-            self.guard.shield = event.endswith(("connect_tcp.complete", "start_tls.complete"))
-        if event.endswith("send_request_headers.started"):
+            self.guard.shield = step in {"connect_tcp.complete", "start_tls.complete"}
+        if step.endswith(".failed"):
+            self._failure = info["exception"]
+            if step == "start_tls.failed" and self._socket is not None:
+                with anyio.CancelScope(shield=True):
+                    await self._socket.aclose()  # httpcore forgets it where this was cancelled
+        elif step.endswith(".started"):
+            self._start(step, info)
+        elif step == "receive_response_headers.complete":
+            self.stale = self._turn is not None and not self._turn.has_passed
+        elif step == "connect_tcp.complete":
+            self._socket = info["return_value"]
+
+    def _start(self, step: str, info: Mapping[str, Any]) -> None:
+        if step not in _CLOSING:
+            self._failure = None  # it goes on
+        if step == "send_request_headers.started":
             self._tunnelling = info["request"].method == b"CONNECT"
             if not self._tunnelling:
                 self._advance(Fate.LEFT)
-        elif event.endswith("receive_response_headers.started"):
+        elif step == "receive_response_headers.started" and self.guard is not None:
             self._turn = Turn()
-        elif event.endswith("receive_response_headers.complete"):
-            self.stale = self._turn is not None and not self._turn.has_passed
-        elif event.endswith("connect_tcp.complete"):
-            self._socket = info["return_value"]
-        elif event.endswith("start_tls.failed") and self._socket is not None:
-            with anyio.CancelScope(shield=True):
-                await self._socket.aclose()  # httpcore forgets it where the handshake was cancelled
 
     def begin(self) -> None:
         """Begin an attempt."""
-        self._last, self._failure, self._tunnelling, self.stale = "", None, False, False
+        self._last, self._failure, self._tunnelling, self.stale = (), None, False, False
         self._advance(Fate.TRYING)
 
     def end(self, *, unsent: bool) -> None:
@@ -104,7 +109,7 @@ class Trail:
             return self.fate is Fate.WAITING
         if error is None:
             # A step that was cut off has failed with what cuts off, which is no Exception.
-            return self._last != "" and not isinstance(self._failure, Exception)
+            return bool(self._last) and not isinstance(self._failure, Exception)
         if self._tunnelling and any(cls.__name__ == "ProxyError" for cls in type(error).__mro__):
             return True
         return self._failure is not None and any(

@@ -19,7 +19,7 @@ from insim_async import (
     Status,
 )
 
-from .bench import HTTPX, HTTPX2, OWN, SOON, Bench, Leg, status_of, until
+from .bench import HTTPX, HTTPX2, OWN, SOON, TRIO, Bench, Leg, status_of, until
 from .gateway import BEHAVE, BODY, CLOSE, HEAD, STALL, TAKE, Listener, Script
 from .leaks import NUMBER
 from .server import SPELLINGS, TWISTS
@@ -237,7 +237,7 @@ LEFT_OVER = {
 }
 
 
-@pytest.mark.parametrize("leg", [OWN, HTTPX, HTTPX2], ids=str)
+@pytest.mark.parametrize("leg", [OWN, HTTPX, HTTPX2, TRIO], ids=str)
 @pytest.mark.parametrize("answer", LEFT_OVER.values(), ids=LEFT_OVER)
 def test_an_answer_behind_an_answer_is_not_that_of_the_next_message(
     bench: Bench, leg: Leg, answer: str
