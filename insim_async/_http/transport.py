@@ -116,6 +116,8 @@ class Transport:
             _check_size(len(body))
         finally:
             await response.aclose()
+            # They hold each other, and only the garbage collector would find them.
+            response.stream = None
         return Answer(response.status_code, response.headers, body)
 
 
