@@ -36,7 +36,7 @@ from insim_async import (
     Status,
     _tasks,
 )
-from insim_async._sending import checks, delivery, pipeline
+from insim_async._sending import checks, contacts, delivery, pipeline
 from tests.conftest import BASE_URL, KEY, LOGIN, Gateway, Hours, receipt
 
 NUMBER = "+33639980001"
@@ -662,13 +662,16 @@ class TestContacts:
         assert "country code" in results[7].errors[0]
         assert route.call_count == 3
 
+    @pytest.mark.parametrize(
+        "kind", [LookupError, GeneratorExit, asyncio.CancelledError, BaseException]
+    )
     async def test_one_that_cannot_be_read_costs_no_other_its_result(
-        self, insim: AsyncInSim, router: respx.MockRouter
+        self, insim: AsyncInSim, router: respx.MockRouter, kind: type[BaseException]
     ) -> None:
         class Odd(Contact, frozen=True):
             def __getattribute__(self, name: str) -> object:
                 if name == "email":
-                    raise LookupError
+                    raise kind
                 return super().__getattribute__(name)
 
         router.post("/api/v1/contact").mock(side_effect=self.answer)
@@ -676,6 +679,14 @@ class TestContacts:
         assert [result.ok for result in results] == [True, False, False]
         assert [result.phone_number for result in results] == [NUMBER, NUMBER, ""]
         assert all(isinstance(result.error, InvalidMessage) for result in results[1:])
+
+    def test_a_program_may_end_where_one_is_read(self) -> None:
+        class End(Contact, frozen=True):
+            def __getattribute__(self, name: str) -> object:
+                return sys.exit(3) if name == "email" else super().__getattribute__(name)
+
+        with pytest.raises(SystemExit):
+            contacts._text_of(End(NUMBER), "email")
 
     async def test_only_bad_ones_make_no_request(
         self, insim: AsyncInSim, router: respx.MockRouter

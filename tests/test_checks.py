@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, tzinfo
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
@@ -170,7 +171,33 @@ def test_no_setting_lets_a_text_pass_that_no_sms_can_hold(text: str) -> None:
     assert "max_parts" not in fault.reason
 
 
-TOUCHY: list[Any] = [Touchy, Strange]
+class Panic(BaseException):
+    """A stand-in for what extensions written in Rust raise when they panic."""
+
+
+class Raising:
+    """It raises something of your choice, even when asked what it is."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __getattribute__(self, name: str) -> NoReturn:
+        raise object.__getattribute__(self, "error")
+
+
+def panics() -> Raising:
+    return Raising(Panic("the text of a person"))
+
+
+def seems_cancelled() -> Raising:
+    return Raising(asyncio.CancelledError())
+
+
+def seems_closed() -> Raising:
+    return Raising(GeneratorExit())
+
+
+TOUCHY: list[Any] = [Touchy, Strange, panics, seems_cancelled, seems_closed]
 
 
 @pytest.mark.parametrize("field", Sms.__struct_fields__)
@@ -224,13 +251,25 @@ def test_what_is_no_message_at_all_is_its_own_fault_too(kind: Any) -> None:
     assert isinstance(check_contact(kind(), Rules()), InvalidMessage)
 
 
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(3)], ids=repr)
+def test_only_the_end_of_the_program_ends_a_check(end: BaseException) -> None:
+    for check in (
+        lambda: check_sms(Sms(Raising(end), "Hi"), Rules(), "fresh", Ids()),  # type: ignore[arg-type]
+        lambda: check_contact(Contact(Raising(end)), Rules()),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(type(end)) as caught:
+            check()
+        assert caught.value is end
+
+
 async def test_one_that_cannot_be_compared_costs_no_report(
     insim: AsyncInSim, gateway: Gateway
 ) -> None:
-    wrong: dict[str, Any] = {field: Touchy() for field in Sms.__struct_fields__}
+    wrong: list[tuple[str, Any]] = [
+        (field, make()) for make in TOUCHY for field in Sms.__struct_fields__
+    ]
     bad = [
-        Sms(**{"phone_number": NUMBER, "message": "Hi"} | {field: value})
-        for field, value in wrong.items()
+        Sms(**{"phone_number": NUMBER, "message": "Hi"} | {field: value}) for field, value in wrong
     ]
     report = await insim.send_many([Sms(NUMBER, "a"), *bad, Sms(NUMBER, "b")])
     assert [o.status for o in report.outcomes] == [
@@ -238,9 +277,9 @@ async def test_one_that_cannot_be_compared_costs_no_report(
         *[Status.NOT_SENT] * len(bad),
         Status.SENT,
     ]
-    assert [getattr(outcome.error, "field", None) for outcome in report.outcomes[1:-1]] == list(
-        wrong
-    )
+    assert [getattr(outcome.error, "field", None) for outcome in report.outcomes[1:-1]] == [
+        field for field, _ in wrong
+    ]
 
 
 @pytest.mark.parametrize(

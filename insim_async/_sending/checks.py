@@ -15,6 +15,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from insim_async import numbers, segments
 from insim_async._sending.dates import UnfitDate, local_date
+from insim_async._tasks import ends_the_program
 from insim_async._wire import PLACEHOLDER, Message
 from insim_async.errors import InvalidMessage
 from insim_async.models import Contact, Priority, Sms
@@ -100,7 +101,7 @@ def check_sms(sms: object, rules: Rules, fresh_id: str, ids: Ids) -> Message | I
         priority = _priority(sms.priority)
         field = "sms_id"
         sms_id = _new(sms.sms_id, ids)
-    except Exception as error:  # noqa: BLE001 - see _as_invalid
+    except BaseException as error:  # noqa: BLE001 - see _as_invalid
         return _as_invalid(field, error)
     return Message(number, text, sms_id or fresh_id, url, priority, date)
 
@@ -116,7 +117,7 @@ def check_contact(contact: object, rules: Rules) -> Contact | InvalidMessage:
         written: dict[str, str] = {}
         for field in ("first_name", "last_name", "address", "email"):
             written[field] = _text(getattr(contact, field))
-    except Exception as error:  # noqa: BLE001 - see _as_invalid
+    except BaseException as error:  # noqa: BLE001 - see _as_invalid
         return _as_invalid(field, error)
     return Contact(number, **written)
 
@@ -125,14 +126,17 @@ class _Unfit(Exception):
     """A reason why something cannot go out; it never leaves this module."""
 
 
-def _as_invalid(field: str, error: Exception) -> InvalidMessage:
+def _as_invalid(field: str, error: BaseException) -> InvalidMessage:
     """Name the field that was being looked at.
 
     Whatever is raised there is the fault of that one message. A field may hold anything, such as a
     ``pandas.NA``, which refuses to be compared, or a ``tzinfo`` that raises; its error must not end
-    the call and cost the report of all messages that were sent before. It is named by its kind
-    alone, since its words may repeat what it is about.
+    the call and cost the report of all messages that were sent before. That goes for a
+    ``CancelledError`` too: nothing is awaited here, so nobody was cancelled. The error is named by
+    its kind alone, since its words may repeat what it is about.
     """
+    if ends_the_program(error):
+        raise error
     if isinstance(error, _Unfit | UnfitDate):
         return InvalidMessage(field, str(error))
     return InvalidMessage(field, f"it cannot be read: looking at it raises {type(error).__name__}")

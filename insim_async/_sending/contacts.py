@@ -6,6 +6,7 @@ from insim_async import _wire
 from insim_async._http import Call, Connection
 from insim_async._sending.checks import Rules, check_contact
 from insim_async._sending.delivery import BODY_CAP, is_too_large, not_sent_after, of_several
+from insim_async._tasks import ends_the_program
 from insim_async._wire import Account
 from insim_async.errors import (
     AuthenticationFailed,
@@ -102,7 +103,9 @@ def _text_of(contact: object, name: str) -> str:
     """Return a field of what was given for a contact, if it is a text and lets itself be read."""
     try:
         value = getattr(contact, name, "")
-    except Exception:  # noqa: BLE001 - a property of the caller's
+    except BaseException as error:  # it is the caller's, and may raise anything
+        if ends_the_program(error):
+            raise
         return ""
     return value if type(value) is str else ""
 
