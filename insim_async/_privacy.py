@@ -10,13 +10,16 @@ import codecs
 import enum
 import re
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping, Sized
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-__all__ = ["Private", "Unshown", "excerpt", "is_code"]
+__all__ = ["Private", "Unshown", "excerpt", "is_code", "repr_of"]
+
+T = TypeVar("T")
 
 READ, SHOWN, MASK = 4096, 200, "[…]"
 _WORD = re.compile(r"[^\W_]+")
@@ -30,7 +33,8 @@ is_code: Callable[[str], re.Match[str] | None] = re.compile(r"#[0-9]{3}").fullma
 class Private(Struct, frozen=True):
     """A struct whose ``repr`` shows the fields named in ``_shown``, and only the length of others.
 
-    Of ``errors`` it shows the vendor's codes, and of other words only how long they are.
+    Of ``errors`` it shows the vendor's codes, and of other words only how long they are. A field
+    may hold anything; of one that cannot be looked at it shows the type.
     """
 
     _shown: ClassVar[frozenset[str]] = frozenset()
@@ -38,7 +42,7 @@ class Private(Struct, frozen=True):
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__.lstrip('_')}"
-            f"({', '.join(f'{k}={v!r}' for k, v in self.__rich_repr__())})"
+            f"({', '.join(f'{k}={repr_of(v)}' for k, v in self.__rich_repr__())})"
         )
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
@@ -48,7 +52,8 @@ class Private(Struct, frozen=True):
             if not name.startswith("_")
         ]
         return [
-            (name, value if name in self._shown else _safe(name, value)) for name, value in public
+            (name, value if name in self._shown else _guarded(partial(_safe, name), value))
+            for name, value in public
         ]
 
 
@@ -89,8 +94,30 @@ def _is_empty(value: object) -> bool:
     )
 
 
-def _masked(value: object) -> object:
-    return _Masked(f"<{len(value) if isinstance(value, Sized) else type(value).__name__}>")
+def _masked(value: object) -> _Masked:
+    """Return how long a text or a collection is, and of all else the type."""
+    if isinstance(value, str | bytes | tuple | list | dict):
+        return _Masked(f"<{len(value)}>")
+    return _masked_type(value)
+
+
+def _masked_type(value: object) -> _Masked:
+    return _Masked(f"<{type(value).__name__}>")
+
+
+def repr_of(value: object) -> str:
+    """Return the ``repr`` of a value that may be anything, or its type where that raises."""
+    return str(_guarded(repr, value))
+
+
+def _guarded(look: Callable[[Any], T], value: object) -> T | _Masked:
+    """Return what ``look`` makes of a value, or the value's type where that raises."""
+    try:
+        return look(value)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001 - it is the caller's, and may raise anything
+        return _masked_type(value)
 
 
 def excerpt(text: bytes, request: bytes) -> str:
