@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-import math
 import os
+import sys
 import urllib.parse
+from collections.abc import Callable
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from insim_async import numbers, segments
-from insim_async._privacy import Unshown
+from insim_async._privacy import Unshown, repr_of
+from insim_async._tasks import ends_the_program
 from insim_async._wire import Account
 from insim_async._zones import REMEDY, standard_zone, zone_named
 from insim_async.errors import ConfigurationError
@@ -30,7 +32,12 @@ __all__ = [
     "zone_of",
 ]
 
+T = TypeVar("T")
+
 BASE_URL = "https://www.insim.app"
+MANY = 1_000_000
+SMALLEST, LARGEST = sys.float_info.min, sys.float_info.max
+"""Numbers that have an inverse, and are not infinite where they meet a ``float``."""
 
 
 class Settings(Unshown, frozen=True, kw_only=True):
@@ -102,11 +109,18 @@ def account_of(
 def base_url_of(base_url: str | None) -> str:
     """Return the base URL that was given, or the environment's, or else inSIM's own.
 
-    It is refused unless it may be called: see ``check_base_url``.
+    Raises:
+        ConfigurationError: It may not be called (see ``check_base_url``), or the environment's is
+            empty: whoever meant a sandbox must not reach the real server.
     """
-    return check_base_url(
-        os.environ.get("INSIM_BASE_URL") or BASE_URL if base_url is None else base_url
-    )
+    if base_url is not None:
+        return check_base_url(base_url)
+    told = os.environ.get("INSIM_BASE_URL", BASE_URL)
+    if not told.strip():
+        raise ConfigurationError(
+            "base_url (INSIM_BASE_URL): it is empty; unset INSIM_BASE_URL for inSIM itself"
+        )
+    return check_base_url(told)
 
 
 def check_base_url(base_url: str) -> str:
@@ -150,28 +164,38 @@ def zone_of(timezone: tzinfo | str | None) -> tzinfo | None:
         raise ConfigurationError(
             f"timezone: expected a name or a tzinfo, got {type(timezone).__name__}"
         )
-    if timezone == "":
-        raise ConfigurationError(
-            "timezone: it is empty: expected a name such as 'Europe/Paris', or None"
-        )
-    zone = zone_named(timezone) if isinstance(timezone, str) else standard_zone(timezone)
+    zone = None if isinstance(timezone, str) else _answer("name", lambda: standard_zone(timezone))
     if zone is None:
-        raise ConfigurationError(
-            f"timezone: {str(timezone)!r} is not known on this machine: look at its name ({REMEDY})"
-        )
-    _require_offset(zone)
+        zone = _zone_named(_answer("name", lambda: str(timezone)))
+    offset = _answer("offset", lambda: datetime(2031, 1, 1, tzinfo=zone).utcoffset())
+    if offset is None:
+        raise ConfigurationError("timezone: it does not say its offset from UTC")
     return zone
 
 
-def _require_offset(zone: tzinfo) -> None:
-    try:
-        offset = datetime(2031, 1, 1, tzinfo=zone).utcoffset()
-    except Exception as error:  # noqa: BLE001 - it is the caller's, and may raise anything
+def _zone_named(name: str) -> tzinfo:
+    if not name:
         raise ConfigurationError(
-            f"timezone: asked for its offset, it raises {type(error).__name__}"
+            "timezone: it is empty: expected a name such as 'Europe/Paris', or None"
+        )
+    zone = zone_named(name)
+    if zone is None:
+        raise ConfigurationError(
+            f"timezone: {name!r} is not known on this machine: look at its name ({REMEDY})"
+        )
+    return zone
+
+
+def _answer(asked_for: str, ask: Callable[[], T]) -> T:
+    """Return what a zone answers; it is the caller's, and may raise anything."""
+    try:
+        return ask()
+    except BaseException as error:
+        if ends_the_program(error):
+            raise
+        raise ConfigurationError(
+            f"timezone: asked for its {asked_for}, it raises {type(error).__name__}"
         ) from None
-    if offset is None:
-        raise ConfigurationError("timezone: it does not say its offset from UTC")
 
 
 def _check_kind(name: str, value: object, kind: type) -> None:
@@ -180,17 +204,21 @@ def _check_kind(name: str, value: object, kind: type) -> None:
 
 
 def _check_number(name: str, value: object) -> None:
-    if not (
-        isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
-    ):
-        raise ConfigurationError(f"{name}: expected a number above 0, got {value!r}")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+        raise ConfigurationError(f"{name}: expected a number above 0, got {repr_of(value)}")
+    if not SMALLEST <= value <= LARGEST:
+        raise ConfigurationError(
+            f"{name}: expected a number that is not out of all proportion, got {repr_of(value)}"
+        )
 
 
-def _check_count(name: str, value: object, most: int | None = None) -> None:
+def _check_count(name: str, value: object, most: int = MANY) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConfigurationError(f"{name}: expected a whole number of 1 or more, got {value!r}")
-    if most is not None and value > most:
-        raise ConfigurationError(f"{name}: expected at most {most}, got {value!r}")
+        raise ConfigurationError(
+            f"{name}: expected a whole number of 1 or more, got {repr_of(value)}"
+        )
+    if value > most:
+        raise ConfigurationError(f"{name}: expected at most {most}, got {repr_of(value)}")
 
 
 def _check_connections(http_client: object, ssl_context: object) -> None:

@@ -5,7 +5,7 @@ It is plain arithmetic over what comes in as an argument.
 
 from __future__ import annotations
 
-import math
+import sys
 import time
 from collections.abc import Awaitable, Callable
 
@@ -69,7 +69,7 @@ class Retry(Struct, frozen=True):
             isinstance(number, int | float) for number in numbers
         )
         if bool in map(type, numbers) or not (
-            known and self.attempts > 0 and 0 <= self.base <= self.cap < math.inf
+            known and self.attempts > 0 and 0 <= self.base <= self.cap <= sys.float_info.max
         ):
             raise ConfigurationError(
                 "retry: attempts must be 1 or more, and 0 <= base <= cap, all of them numbers"

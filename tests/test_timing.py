@@ -47,6 +47,7 @@ def test_there_may_be_any_number_of_attempts() -> None:
         Retry(cap=True),
         Retry(attempts=2.5),  # type: ignore[arg-type]
         Retry(base=1.0, cap=float("inf")),
+        Retry(base=1.0, cap=10**400),
     ],
 )
 def test_a_retry_that_makes_no_sense_is_refused(retry: Retry) -> None:
