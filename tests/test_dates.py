@@ -31,6 +31,38 @@ class Fixed(tzinfo):
     def tzname(self, _: datetime | None) -> str | None: ...
 
 
+class Ignoring(tzinfo):
+    """Paris as the zones of dateutil have it: in a gap they ignore ``fold``."""
+
+    def utcoffset(self, date: datetime | None) -> timedelta | None:
+        return None if date is None else in_paris(date).utcoffset()
+
+    def dst(self, date: datetime | None) -> timedelta | None:
+        return None if date is None else in_paris(date).dst()
+
+    def tzname(self, _: datetime | None) -> str | None: ...
+
+    def fromutc(self, date: datetime) -> datetime:
+        return PARIS.fromutc(date.replace(tzinfo=PARIS)).replace(tzinfo=self)
+
+
+def in_paris(date: datetime) -> datetime:
+    first, second = (date.replace(tzinfo=PARIS, fold=fold) for fold in (0, 1))
+    is_gap = str(first.utcoffset()) < str(second.utcoffset())
+    return first if is_gap or not date.fold else second
+
+
+class Terse(tzinfo):
+    """A zone that says its offset, and no more."""
+
+    def utcoffset(self, _: datetime | None) -> timedelta | None:
+        return timedelta(hours=5)
+
+    def dst(self, _: datetime | None) -> None: ...
+
+    def tzname(self, _: datetime | None) -> str | None: ...
+
+
 def pytz(hours: float, name: str = "Europe/Paris") -> tzinfo:
     """Return a zone as pytz makes them: named for its place, with one fixed offset.
 
@@ -60,6 +92,28 @@ CASES = {
         PARIS,
         "2026-07-01 14:30:00",
     ),
+    "from one that ignores fold in a gap": (
+        datetime(2026, 7, 1, 9, 30, tzinfo=Ignoring()),
+        UTC,
+        "2026-07-01 07:30:00",
+    ),
+    "the first of two from it": (
+        datetime(2026, 10, 25, 2, 30, tzinfo=Ignoring()),
+        UTC,
+        "2026-10-25 00:30:00",
+    ),
+    "the second of two from it": (
+        datetime(2026, 10, 25, 2, 30, tzinfo=Ignoring(), fold=1),
+        UTC,
+        "2026-10-25 01:30:00",
+    ),
+    "in such a zone": (datetime(2026, 7, 1, 7, 30, tzinfo=UTC), Ignoring(), "2026-07-01 09:30:00"),
+    "naive in it": (NAIVE, Ignoring(), "2026-07-01 09:30:15"),
+    "from a zone that says no more than its offset": (
+        datetime(2026, 7, 1, 9, 30, tzinfo=Terse()),
+        UTC,
+        "2026-07-01 04:30:00",
+    ),
     "naive, when clocks are put back": (
         datetime(2026, 10, 25, 2, 30),  # noqa: DTZ001
         PARIS,
@@ -70,7 +124,7 @@ CASES = {
 
 @pytest.mark.parametrize(("send_at", "zone", "written"), CASES.values(), ids=CASES)
 def test_a_date_is_written_in_the_account_s_own_zone(
-    send_at: datetime, zone: ZoneInfo | None, written: str
+    send_at: datetime, zone: tzinfo | None, written: str
 ) -> None:
     message = check_sms(Sms(NUMBER, "Hi", send_at=send_at), told(zone), "fresh", Ids())
     assert isinstance(message, Message)
@@ -82,18 +136,22 @@ def test_a_date_is_written_in_the_account_s_own_zone(
     [
         (datetime(2026, 3, 29, 2, 30), "does not exist"),  # noqa: DTZ001
         (datetime(2026, 3, 29, 2, 30, tzinfo=PARIS), "does not exist"),
+        (datetime(2026, 3, 29, 2, 30, tzinfo=Ignoring()), "does not exist"),
+        (datetime(2026, 3, 29, 2, 30, fold=1, tzinfo=Ignoring()), "does not exist"),
         (datetime(2026, 3, 29, 2, 30, tzinfo=ZoneInfo("Europe/Berlin")), "does not exist"),
         (datetime(2026, 3, 8, 2, 30, tzinfo=ZoneInfo("America/New_York")), "does not exist"),
         (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "cannot tell which"),
         (datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "cannot tell which"),
         (datetime.max.replace(tzinfo=UTC), "too early or too late"),
+        (datetime(1, 1, 1), "too early or too late"),  # noqa: DTZ001
         (datetime.min.replace(tzinfo=timezone(timedelta(hours=14))), "too early or too late"),
     ],
 )
+@pytest.mark.parametrize("zone", [PARIS, Ignoring()], ids=["PEP 495", "ignoring"])
 def test_a_time_that_does_not_exist_or_exists_twice_is_refused(
-    send_at: datetime, reason: str
+    send_at: datetime, reason: str, zone: tzinfo
 ) -> None:
-    fault = check_sms(Sms(NUMBER, "Hi", send_at=send_at), told(PARIS), "fresh", Ids())
+    fault = check_sms(Sms(NUMBER, "Hi", send_at=send_at), told(zone), "fresh", Ids())
     assert isinstance(fault, InvalidMessage)
     assert reason in fault.reason
 

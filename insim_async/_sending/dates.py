@@ -1,12 +1,13 @@
 """Dates as the API reads them: in the account's own time, to the second.
 
-The API has no way to name a zone. Nothing is guessed: a time that does not exist there, or exists
-twice, is refused.
+The API has no way to name a zone, and nothing is guessed. A time that does not exist is refused. So
+is an aware one that the account's clocks show twice; a naive one goes out as it was written, since
+the account's own time is all that it says.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import cast
 
 from insim_async._zones import REMEDY, standard_zone
@@ -67,10 +68,7 @@ def _converted(moment: datetime, zone: tzinfo | None, now: float) -> datetime:
     if zone is None:
         raise UnfitDate("it names a time zone: give the client the account's own with timezone=...")
     _require_to_exist(moment)
-    try:
-        local = moment.astimezone(zone)
-    except OverflowError:
-        raise UnfitDate("it is too early or too late for a time zone") from None
+    local = _elsewhere(moment, zone)
     first, second = _offsets(local)
     if first > second:
         raise UnfitDate("clocks are put back over that time: the API cannot tell which is meant")
@@ -81,8 +79,29 @@ def _converted(moment: datetime, zone: tzinfo | None, now: float) -> datetime:
 
 def _require_to_exist(moment: datetime) -> None:
     first, second = _offsets(moment)
-    if first < second:
+    if first < second or not _comes_back(moment):
         raise UnfitDate("clocks are put forward over that time: it does not exist in the zone")
+
+
+def _comes_back(moment: datetime) -> bool:
+    """Say whether a time is the same after a journey to UTC and back, as one in a gap is not.
+
+    The offsets alone do not tell where a zone ignores ``fold`` in a gap, as those of dateutil do.
+    """
+    zone = cast(tzinfo, moment.tzinfo)
+    there = _elsewhere(moment, UTC)
+    try:
+        back = there.astimezone(zone)
+    except (NotImplementedError, ValueError):  # it says its offset from UTC, and no more
+        return True
+    return back.replace(tzinfo=None) == moment.replace(tzinfo=None)
+
+
+def _elsewhere(moment: datetime, zone: tzinfo) -> datetime:
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        raise UnfitDate("it is too early or too late for a time zone") from None
 
 
 def _offsets(moment: datetime) -> tuple[timedelta, timedelta]:
