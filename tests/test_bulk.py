@@ -9,8 +9,9 @@ import logging
 import subprocess
 import sys
 import textwrap
+import types
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -368,6 +369,24 @@ async def test_a_rate_below_one_a_second_sends_one_by_one(hours: Hours, gateway:
     assert hours.naps == pytest.approx([2.0] * 3)
 
 
+class Awaited:
+    """It may be awaited, and is no coroutine."""
+
+    def __await__(self) -> Iterator[None]:
+        yield
+
+
+def steps() -> Iterator[None]:
+    yield
+
+
+async def async_steps() -> AsyncIterator[None]:
+    yield
+
+
+UNHEARD: list[Any] = [Awaited, steps, async_steps, types.coroutine(steps)]
+
+
 class TestProgress:
     async def test_it_is_told_after_each_batch(self, hours: Hours, gateway: Gateway) -> None:
         seen: list[Progress] = []
@@ -431,6 +450,36 @@ class TestProgress:
             record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING
         ] == ["on_progress returned coroutine and is not called again"]
 
+    @pytest.mark.parametrize("kind", UNHEARD)
+    async def test_nor_does_one_that_returns_what_waits_for_somebody(
+        self, insim: AsyncInSim, gateway: Gateway, caplog: pytest.LogCaptureFixture, kind: Any
+    ) -> None:
+        report = await insim.send_many(texts(500), on_progress=lambda progress: kind())
+        assert report.sent == 500
+        gc.collect()
+        [record] = [record for record in caplog.records if record.levelno >= logging.WARNING]
+        assert record.getMessage() == (
+            f"on_progress returned {type(kind()).__name__} and is not called again"
+        )
+
+    async def test_nor_does_one_whose_generator_raises_when_it_is_closed(
+        self, insim: AsyncInSim, gateway: Gateway, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def stubborn() -> Iterator[None]:
+            with suppress(GeneratorExit):
+                yield
+            raise LookupError
+
+        def begin(progress: Progress) -> Iterator[None]:
+            steps = stubborn()
+            next(steps)
+            return steps
+
+        assert (await insim.send_many(texts(500), on_progress=begin)).sent == 500
+        assert [
+            record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING
+        ] == ["on_progress raised LookupError and is not called again"]
+
     async def test_a_callback_may_start_a_task(self, insim: AsyncInSim, gateway: Gateway) -> None:
         tasks: list[asyncio.Task[None]] = []
 
@@ -455,6 +504,15 @@ class TestProgress:
 
         async def show(screen: Screen, progress: Progress) -> None: ...
 
+        def each_step(progress: Progress) -> Iterator[None]:
+            yield
+
+        async def each_async_step(progress: Progress) -> AsyncIterator[None]:
+            yield
+
+        class Steps:
+            __call__ = staticmethod(each_step)
+
         screen = Screen()
         refused: list[Any] = [
             show,
@@ -462,6 +520,12 @@ class TestProgress:
             partial(partial(screen)),
             screen,
             screen.show,
+            each_step,
+            partial(each_step),
+            Steps(),
+            each_async_step,
+            types.coroutine(each_step),
+            types.coroutine(lambda progress: Awaited()),
             "a function",
         ]
         for given in refused:
@@ -613,6 +677,30 @@ class TestAnInputThatRaises:
         assert [result.phone_number for result in caught.value.results] == [
             f"x{number}" for number in range(25)
         ]
+        assert isinstance(caught.value.__cause__, LookupError)
+
+    @pytest.mark.parametrize(
+        ("status", "kind"), [(401, AuthenticationFailed), (308, ConfigurationError)]
+    )
+    @pytest.mark.parametrize("what", ["stream", "add_contacts"])
+    async def test_its_error_is_the_cause_of_a_refusal_that_comes_as_well(
+        self, hours: Hours, router: respx.MockRouter, status: int, kind: Any, what: str
+    ) -> None:
+        router.post(url__regex=".*").mock(return_value=httpx.Response(status))
+
+        def failing() -> Iterator[Any]:
+            yield Contact(NUMBER) if what == "add_contacts" else Sms(NUMBER, "Hi")
+            raise LookupError("the database went away")
+
+        async def call(insim: AsyncInSim) -> None:
+            if what == "add_contacts":
+                await insim.add_contacts(failing())
+            async for outcome in insim.stream(failing()):
+                assert isinstance(outcome.error, kind)
+
+        async with client(hours) as insim:
+            with pytest.raises(kind) as caught:
+                await call(insim)
         assert isinstance(caught.value.__cause__, LookupError)
 
     @pytest.mark.parametrize(

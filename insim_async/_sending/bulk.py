@@ -7,19 +7,22 @@ to the delivery (``delivery``); here is what the caller gives and gets.
 from __future__ import annotations
 
 import logging
+import types
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
+    Awaitable,
     Callable,
     Coroutine,
+    Generator,
     Iterable,
     Mapping,
     Sized,
 )
 from contextlib import aclosing
 from functools import partial
-from inspect import iscoroutinefunction
-from typing import Any, TypeVar
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from typing import Any, TypeVar, cast
 
 import anyio
 
@@ -38,8 +41,10 @@ from insim_async.timing import Clock
 __all__ = ["Bulk"]
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Exception)
 logger: logging.Logger = logging.getLogger("insim_async")
 
+_CODE_OF_WRAPPED = getattr(types.coroutine(cast(Any, print)), "__code__", None)
 _INTERRUPTED = "the input was not read to its end; what became of all up to there is kept here"
 
 
@@ -93,7 +98,7 @@ class Bulk:
     ) -> AsyncGenerator[Outcome, None]:
         """Send all, yielding outcomes as batches end; then raise what stopped it, if anything did.
 
-        That is what stopped the sending, or the reading.
+        That is what stopped the sending, caused by what stopped the reading; or the latter alone.
         """
         source, delivery = self._source(messages), self._delivery()
 
@@ -110,7 +115,7 @@ class Bulk:
                 while outcomes:  # each can be forgotten as soon as the caller is done with it
                     yield outcomes.pop()
         if delivery.stopped is not None:
-            raise afresh(delivery.stopped)  # outcomes have it, too
+            raise _refusal(delivery.stopped, source)
         if source.error is not None:
             raise source.error
 
@@ -159,7 +164,7 @@ class Bulk:
                 ended[number] = some  # noqa: PERF403 - an async comprehension would not read better
         results = [result for number in sorted(ended) for result in ended[number]]
         if adding.stopped is not None:
-            refusal = afresh(adding.stopped)  # results have it, too
+            refusal = _refusal(adding.stopped, source)
             refusal.results = results
             raise refusal
         if source.error is not None:
@@ -199,7 +204,7 @@ class _Tally:
     def add(self, outcomes: list[Outcome]) -> None:
         """Count a batch and say so.
 
-        A callback that raises, or turns out to be async, is dropped: no report is lost.
+        A callback that raises, or returns what waits for somebody, is dropped: no report is lost.
         """
         failed = [outcome for outcome in outcomes if outcome.error is not None]
         self._counts["sent"] += len(outcomes) - len(failed)
@@ -209,13 +214,15 @@ class _Tally:
             return
         try:
             returned = self._on_progress(self._progress())
+            is_unheard = _waits_for_somebody(returned)
+            if isinstance(returned, Coroutine | Generator):
+                returned.close()  # nobody awaits it, and Python would say so
         except BaseException as error:
             if ends_the_program(error):
                 raise
             self._drop_callback("raised", error)
         else:
-            if isinstance(returned, Coroutine):
-                returned.close()  # nobody awaits it, and Python would say so
+            if is_unheard:
                 self._drop_callback("returned", returned)
 
     def _drop_callback(self, did: str, what: object) -> None:
@@ -243,8 +250,37 @@ def _length_of(messages: object) -> int | None:
         return None
 
 
+def _refusal(stopped: E, source: Source[Any]) -> E:
+    """Return the refusal that ended a call, to be raised; outcomes and results have it, too.
+
+    What the input raised as well is its cause, lest it be lost.
+    """
+    refusal = afresh(stopped)
+    if source.error is not None:
+        refusal.__cause__ = source.error
+    return refusal
+
+
 def _is_async(function: Callable[..., object]) -> bool:
-    """Say whether calling it makes a coroutine, as far as that can be seen."""
+    """Say whether calling it makes something to be awaited or iterated, as far as can be seen."""
     while isinstance(function, partial):
         function = function.func
-    return iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
+    kinds = iscoroutinefunction, isasyncgenfunction, isgeneratorfunction, _is_wrapped
+    return any(kind(each) for each in (function, type(function).__call__) for kind in kinds)
+
+
+def _is_wrapped(function: object) -> bool:
+    """Say whether ``types.coroutine`` made the function; what it makes shares its code."""
+    return getattr(function, "__code__", None) is _CODE_OF_WRAPPED
+
+
+def _waits_for_somebody(returned: object) -> bool:
+    """Say whether nothing happens until somebody awaits or iterates over it.
+
+    A task or another future goes on by itself.
+    """
+    if isinstance(returned, Awaitable):
+        import asyncio  # slow to import, and seldom needed
+
+        return not asyncio.isfuture(returned)
+    return isinstance(returned, Generator | AsyncGenerator)
