@@ -54,9 +54,9 @@ class AsyncInSim:
         ssl_context: For the client's own connections; certificates are checked in any case.
         timeout: Seconds for a whole call: its wait for a slot, all attempts and the waits between.
             A bulk call's clock runs for each attempt at a batch, from when it has a slot.
-        batch_size: Messages or contacts in one request of a bulk call, at most.
+        batch_size: Messages or contacts in one request of a bulk call, at most. A million at most.
         max_concurrency: Requests under way at a time, for all callers together, first come first
-            served.
+            served. A million at most.
         max_rate: Messages a second, for all callers together, without bursts; a batch then holds no
             more than a second's worth. None for no limit.
         retry: How often to try again where it is proven that nothing was sent.
@@ -215,11 +215,14 @@ class AsyncInSim:
         Args:
             messages: Any iterable or async iterable, even an endless one. What it yields is sent as
                 it comes: a slow one gets smaller batches. A generator is closed when the stream
-                ends, however it ends; an async one has five seconds to clean up.
+                ends, however it ends. An async one that is suspended at a ``yield`` has five
+                seconds to clean up. One that waits for something is cancelled there, as anyio
+                cancels: what its ``finally`` awaits is cancelled too, unless it stands in an
+                ``anyio.CancelScope(shield=True)``.
 
         Raises:
             AuthenticationFailed: Login or access key were refused, after the outcomes of all that
-                was read.
+                was read. If ``messages`` raised as well, that is its ``__cause__``.
             ConfigurationError: The client is not usable here; or, after those outcomes,
                 ``base_url`` is wrong or the client was closed. For a message nothing is ever
                 raised.
@@ -240,8 +243,9 @@ class AsyncInSim:
 
         Args:
             messages: As for ``stream``, but not endless.
-            on_progress: Called with each batch that ends; a plain function, no async one. If it
-                raises, that is logged and it is not called again.
+            on_progress: Called with each batch that ends; a plain function, neither async nor a
+                generator. If it raises, or returns a coroutine, a generator or anything else that
+                waits for somebody, that is logged and it is not called again.
 
         Raises:
             BulkInterrupted: ``messages`` raised, or kept the client waiting when it was closed;

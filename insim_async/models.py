@@ -49,8 +49,8 @@ class Status(enum.StrEnum):
     REFUSED = "refused"
     """The server says that it did not."""
     NOT_SENT = "not_sent"
-    """It is proven that it never left this machine; sending it again is safe once the reason is
-    mended."""
+    """It never left this machine, or the server put it off (429), or the address was wrong (a
+    redirect, 404 or 405). Nothing was sent; sending it again is safe once the reason is mended."""
     UNKNOWN = "unknown"
     """It may have been sent; it is never sent again on its own."""
 

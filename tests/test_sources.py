@@ -317,6 +317,29 @@ class TestAnInputThatIsLeftInTheMiddle:
         run(backend, scenario)
         assert "the input was cut off while it was cleaning up" in caplog.messages
 
+    @pytest.mark.parametrize("shield", [True, False], ids=["shielded", "unshielded"])
+    def test_cleans_up_what_it_awaits_behind_a_cancelled_wait_only_in_a_shield(
+        self, backend: str, shield: bool
+    ) -> None:
+        cleaned: list[bool] = []
+
+        async def messages() -> AsyncIterator[Sms]:
+            try:
+                yield Sms(NUMBER, "Hi")
+                await anyio.sleep_forever()
+            finally:
+                with anyio.CancelScope(shield=shield):
+                    await anyio.lowlevel.checkpoint()
+                    cleaned.append(True)
+
+        async def scenario(insim: AsyncInSim) -> None:
+            async with aclosing(insim.stream(messages())) as outcomes:
+                await anext(outcomes)
+                await anyio.wait_all_tasks_blocked()
+
+        run(backend, scenario)
+        assert cleaned == [True] * shield
+
     def test_stays_open_where_it_is_no_generator(self, backend: str) -> None:
         class Lines:
             """Like a file, or a channel."""
