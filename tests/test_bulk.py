@@ -10,7 +10,7 @@ import subprocess
 import sys
 import textwrap
 import types
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import aclosing, suppress
 from contextvars import ContextVar
 from functools import partial
@@ -372,19 +372,16 @@ async def test_a_rate_below_one_a_second_sends_one_by_one(hours: Hours, gateway:
 class Awaited:
     """It may be awaited, and is no coroutine."""
 
-    def __await__(self) -> Iterator[None]:
-        yield
+    def __await__(self) -> Any: ...
 
 
-def steps() -> Iterator[None]:
-    yield
-
-
-async def async_steps() -> AsyncIterator[None]:
-    yield
-
-
-UNHEARD: list[Any] = [Awaited, steps, async_steps, types.coroutine(steps)]
+UNHEARD: dict[str, Callable[[], object]] = {
+    "an awaitable object": Awaited,
+    "a generator": lambda: failing_after(0),
+    "an async generator": lambda: each([]),
+    "a coroutine of the old kind": types.coroutine(lambda: (yield)),
+    "a wrapped generator": types.coroutine(lambda: failing_after(0)),
+}
 
 
 class TestProgress:
@@ -450,16 +447,16 @@ class TestProgress:
             record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING
         ] == ["on_progress returned coroutine and is not called again"]
 
-    @pytest.mark.parametrize("kind", UNHEARD)
+    @pytest.mark.parametrize("make", UNHEARD.values(), ids=UNHEARD)
     async def test_nor_does_one_that_returns_what_waits_for_somebody(
-        self, insim: AsyncInSim, gateway: Gateway, caplog: pytest.LogCaptureFixture, kind: Any
+        self, insim: AsyncInSim, gateway: Gateway, caplog: pytest.LogCaptureFixture, make: Any
     ) -> None:
-        report = await insim.send_many(texts(500), on_progress=lambda progress: kind())
+        report = await insim.send_many(texts(500), on_progress=lambda progress: make())
         assert report.sent == 500
         gc.collect()
         [record] = [record for record in caplog.records if record.levelno >= logging.WARNING]
         assert record.getMessage() == (
-            f"on_progress returned {type(kind()).__name__} and is not called again"
+            f"on_progress returned {type(make()).__name__} and is not called again"
         )
 
     async def test_nor_does_one_whose_generator_raises_when_it_is_closed(
@@ -504,14 +501,8 @@ class TestProgress:
 
         async def show(screen: Screen, progress: Progress) -> None: ...
 
-        def each_step(progress: Progress) -> Iterator[None]:
-            yield
-
-        async def each_async_step(progress: Progress) -> AsyncIterator[None]:
-            yield
-
         class Steps:
-            __call__ = staticmethod(each_step)
+            __call__ = staticmethod(failing_after)
 
         screen = Screen()
         refused: list[Any] = [
@@ -520,12 +511,12 @@ class TestProgress:
             partial(partial(screen)),
             screen,
             screen.show,
-            each_step,
-            partial(each_step),
+            failing_after,
+            partial(failing_after),
             Steps(),
-            each_async_step,
-            types.coroutine(each_step),
-            types.coroutine(lambda progress: Awaited()),
+            each,
+            types.coroutine(failing_after),
+            types.coroutine(lambda progress: failing_after(0)),
             "a function",
         ]
         for given in refused:

@@ -37,8 +37,7 @@ class Ignoring(tzinfo):
     def utcoffset(self, date: datetime | None) -> timedelta | None:
         return None if date is None else in_paris(date).utcoffset()
 
-    def dst(self, date: datetime | None) -> timedelta | None:
-        return None if date is None else in_paris(date).dst()
+    def dst(self, _: datetime | None) -> timedelta | None: ...
 
     def tzname(self, _: datetime | None) -> str | None: ...
 
