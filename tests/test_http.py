@@ -32,6 +32,7 @@ from insim_async import (
     Sms,
     Status,
 )
+from insim_async._http import connection
 from insim_async._tasks import is_to_be_passed_on
 from tests.conftest import BASE_URL, KEY, LOGIN, Gateway, Hours, receipt
 
@@ -549,20 +550,17 @@ async def test_what_another_server_says_proves_nothing(gateway: Gateway, error: 
 class Announcing(httpx.AsyncBaseTransport):
     """Tells how far it has come, as httpcore does, and does one thing after the other."""
 
-    def __init__(self, *deeds: httpx.Response | Exception | None) -> None:
+    def __init__(self, *deeds: httpx.Response | Exception) -> None:
         self.deeds = list(deeds)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         deed = self.deeds.pop(0)
-        if deed is None:  # no connection is to be had
-            await anyio.sleep_forever()
         if not isinstance(deed, httpx.ConnectError):
             await request.extensions["trace"](
                 "http11.send_request_headers.started", {"request": ELSEWHERE}
             )
         if isinstance(deed, Exception):
             raise deed
-        assert deed is not None
         return deed
 
 
@@ -599,11 +597,10 @@ async def test_what_is_cut_off_was_not_sent_only_where_that_was_announced(
     """A step that has failed is followed by another, or by one that is not announced."""
     info = {"request": ELSEWHERE, "return_value": None, "exception": OSError()}
 
-    async def stall(request: httpx.Request) -> httpx.Response:
+    async def stall(request: httpx.Request) -> Any:
         for step in steps:
             await request.extensions["trace"](step, info)
         await anyio.sleep_forever()
-        raise AssertionError
 
     async with (
         httpx.AsyncClient(transport=httpx.MockTransport(stall)) as own,
@@ -661,10 +658,7 @@ class Odd(Exception):
     def __str__(self) -> str:
         raise TypeError
 
-    def __eq__(self, other: object) -> bool:
-        raise TypeError
-
-    __hash__ = None  # type: ignore[assignment]  # nor hashed
+    __eq__ = __hash__ = None  # type: ignore[assignment]  # nor hashed
 
 
 class Panic(BaseException):
@@ -740,17 +734,40 @@ async def test_what_is_compressed_is_not_asked_for_even_if_a_header_says_so(
         assert (await insim.send_sms(NUMBER, "Hi")).sent
 
 
-async def test_an_injected_client_that_cancels_itself_leaves_it_unknown() -> None:
-    async def cancel(request: httpx.Request) -> httpx.Response:
-        raise asyncio.CancelledError
+async def raise_cancelled(_: httpx.Request) -> Any:
+    raise asyncio.CancelledError
 
-    transport = httpx.MockTransport(cancel)
+
+async def cancel_the_task(_: httpx.Request) -> Any:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize(
+    ("handler", "words"),
+    [(raise_cancelled, "raised CancelledError"), (cancel_the_task, "cancelled the request")],
+)
+async def test_an_injected_client_that_cancels_itself_leaves_it_unknown(
+    handler: Any, words: str
+) -> None:
+    transport = httpx.MockTransport(handler)
     async with (
         httpx.AsyncClient(transport=transport) as own,
         AsyncInSim(LOGIN, KEY, base_url=BASE_URL, http_client=own) as insim,
     ):
-        with pytest.raises(OutcomeUnknown, match="CancelledError"):
+        with pytest.raises(OutcomeUnknown, match=f"the http_client {words}"):
             await insim.send_sms(NUMBER, "Hi")
+
+
+def test_what_is_raised_at_the_end_shows_no_frame_that_holds_a_body() -> None:
+    inner, outer = ValueError(), KeyError()
+    inner.__cause__ = outer
+    group = BaseExceptionGroup("", [inner])
+    group.__context__ = outer
+    connection._forget(group)
+    assert repr([group.__context__, inner.__cause__]) == "[None, None]"
 
 
 async def test_a_client_may_be_closed_by_two_at_a_time(router: respx.MockRouter) -> None:

@@ -162,6 +162,10 @@ async def test_an_answer_that_is_not_read_to_its_end_costs_its_connection(
     assert [slot.requests for slot in slots] == [1, 1]
 
 
+def test_a_connection_through_a_proxy_is_made_anew_by_itself() -> None:
+    assert own._ProxiedSlot("http://127.0.0.1:9", own._usual_authorities()).is_reusable()
+
+
 def test_clients_share_the_authorities() -> None:
     assert own._usual_authorities() is own._usual_authorities()
 

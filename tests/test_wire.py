@@ -832,6 +832,25 @@ def test_results_are_matched_by_position_else_by_number(
     assert all(result is None or (result.error is None) == result.ok for result in found)
 
 
+@pytest.mark.parametrize(
+    ("row", "ok"),
+    [
+        ({"errors": ["#001"]}, False),
+        ({"errors": ["#004"]}, None),
+        ({"errors": [1]}, None),
+        ({"result": "pending", "errors": ["#001"]}, None),
+        ({"result": "success", "errors": ["#001 invalid"]}, False),
+    ],
+)
+def test_a_contact_without_a_result_is_refused_by_a_code_that_keeps_it_out(
+    row: dict[str, Any], ok: bool | None
+) -> None:
+    """And costs no other its result."""
+    good = {"phone_number": NUMBERS[1], "result": "success"}
+    found = read_contacts(CONTACTS, encoded([{"phone_number": NUMBERS[0]} | row, good]))
+    assert [result and result.ok for result in found] == [ok, True]
+
+
 def test_a_contact_that_was_refused_says_why() -> None:
     (vector,) = (
         each

@@ -83,6 +83,7 @@ def test_a_wrapper_may_say_no(answer: object) -> None:
     "wrapper",
     [
         {"envoi": 1},
+        {"status": {"code": 500}},
         {"Success": True, "errors": [], "ERROR": "none"},
         {"status": 200, "data": 0},
         {},

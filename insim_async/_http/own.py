@@ -247,7 +247,7 @@ class _Answering(httpx.AsyncByteStream):
 
     def __init__(self, stream: object, slot: _AnySlot, idle: _Idle) -> None:
         self._stream = cast(httpx.AsyncByteStream, stream)
-        self._slot: _AnySlot | None = slot
+        self._slot = slot
         self._idle = idle
         self._whole = False
 
@@ -267,18 +267,15 @@ class _Answering(httpx.AsyncByteStream):
             raise _of_httpx(error) from error
 
     async def aclose(self) -> None:
-        slot, self._slot = self._slot, None
-        if slot is None:
-            return
         whole = False
         try:
             await self._stream.aclose()
             whole = self._whole
         finally:
             if whole:
-                self._idle.append((time.monotonic(), slot))
+                self._idle.append((time.monotonic(), self._slot))
             else:
-                await _close(slot)
+                await _close(self._slot)
 
 
 _OF_HTTPCORE = (

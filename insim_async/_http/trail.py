@@ -51,7 +51,7 @@ class Trail:
             what the server had said too much before. Where the loop is trio's, nobody can tell.
     """
 
-    __slots__ = ("_failure", "_last", "_socket", "_tunnelling", "_turn", "fate", "guard", "stale")
+    __slots__ = ("_failure", "_last", "_socket", "_turn", "fate", "guard", "stale")
 
     def __init__(self) -> None:
         self.fate = Fate.WAITING
@@ -59,7 +59,6 @@ class Trail:
         self.stale = False
         self._last: tuple[str, ...] = ()
         self._failure: BaseException | None = None
-        self._tunnelling = False
         self._turn: Turn | None = None
         self._socket: Any = None
 
@@ -83,16 +82,14 @@ class Trail:
     def _start(self, step: str, info: Mapping[str, Any]) -> None:
         if step not in _CLOSING:
             self._failure = None  # it goes on
-        if step == "send_request_headers.started":
-            self._tunnelling = info["request"].method == b"CONNECT"
-            if not self._tunnelling:
-                self._advance(Fate.LEFT)
+        if step == "send_request_headers.started" and info["request"].method != b"CONNECT":
+            self._advance(Fate.LEFT)
         elif step == "receive_response_headers.started" and self.guard is not None:
             self._turn = Turn()
 
     def begin(self) -> None:
         """Begin an attempt."""
-        self._last, self._failure, self._tunnelling, self.stale = (), None, False, False
+        self._last, self._failure, self.stale = (), None, False
         self._advance(Fate.TRYING)
 
     def end(self, *, unsent: bool) -> None:
@@ -110,8 +107,6 @@ class Trail:
         if error is None:
             # A step that was cut off has failed with what cuts off, which is no Exception.
             return bool(self._last) and not isinstance(self._failure, Exception)
-        if self._tunnelling and any(cls.__name__ == "ProxyError" for cls in type(error).__mro__):
-            return True
         return self._failure is not None and any(
             each is self._failure for each in _causes_of(error)
         )

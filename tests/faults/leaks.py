@@ -31,8 +31,7 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
         yield error
         yield from chain(error.__cause__)
         yield from chain(error.__context__)
-        for each in getattr(error, "exceptions", ()):
-            yield from chain(each)
+        yield from (inner for each in getattr(error, "exceptions", ()) for inner in chain(each))
 
 
 def locals_of(error: BaseException) -> Iterator[tuple[str, Any]]:
