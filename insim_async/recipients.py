@@ -59,11 +59,11 @@ _LINE_BREAK = re.compile(r"[\r\n]")
 _FEWEST_DIGITS = 7
 _may_be_a_number = re.compile(r"\W*(?:\d\W*){7,}").fullmatch
 
-_EMPTY = "the row is empty"
+_EMPTY_ROW = "the row is empty"
 _NO_MAPPING = "the row must be a mapping"
 _NO_NUMBER = "the row ends before its phone number"
 _QUOTES = "the quotes of the row do not add up: one is missing, or stands where none belongs"
-_TOO_LONG = "a cell of the row has more than 131,072 characters, or a quote is missing"
+_LONG_CELL = "a cell of the row has more than 131,072 characters, or a quote is missing"
 _ROWS_IN_A_CELL = (
     "a cell in quotes holds lines that look like rows, "
     "as where a quote is missing: all up to line {}"
@@ -308,7 +308,7 @@ def _record(lines: Sequence[str], delimiter: str, begin: int, shape: _Shape | No
         cells = next(reader)
     except csv.Error as error:
         return _Record(
-            begin + 1, [lines[begin]], begin + 1, _TOO_LONG if "limit" in str(error) else _QUOTES
+            begin + 1, [lines[begin]], begin + 1, _LONG_CELL if "limit" in str(error) else _QUOTES
         )
     end = begin + reader.line_num
     if shape is not None and any(map(shape.fits, _inner_rows(cells, delimiter))):
@@ -438,7 +438,7 @@ def _contact(
 ) -> Contact | str:
     """Return the contact that the row is, or the reason why it is none."""
     if all(_stripped(cell) == "" for cell in cells.values()):
-        return _EMPTY
+        return _EMPTY_ROW
     if columns["phone_number"] not in cells:
         return _NO_NUMBER
     values = {field: _stripped(cells.get(label)) for field, label in columns.items()}

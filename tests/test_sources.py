@@ -305,7 +305,7 @@ class TestAnInputThatIsLeftInTheMiddle:
     def test_may_not_clean_up_for_ever(
         self, backend: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(sources, "CLOSING_GRACE", 0.0)
+        monkeypatch.setattr(sources, "CLEANUP_GRACE", 0.0)
 
         async def scenario(insim: AsyncInSim) -> None:
             reading = Reading()

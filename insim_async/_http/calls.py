@@ -38,10 +38,10 @@ __all__ = [
     "Again",
     "Call",
     "Failure",
+    "classes_of",
     "decide",
     "judge",
     "loss",
-    "names_of",
     "proves_itself",
     "words_of",
 ]
@@ -253,7 +253,7 @@ def _chain(error: BaseException | None) -> list[BaseException]:
     return found
 
 
-def names_of(error: BaseException) -> str:
+def classes_of(error: BaseException) -> str:
     """Name the classes of an exception and of what caused it: no word of theirs, no value."""
     classes = map(type, _chain(error))
     return " < ".join(f"{each.__module__}.{each.__qualname__}" for each in classes)

@@ -20,10 +20,10 @@ from insim_async._http.calls import (
     Again,
     Call,
     Failure,
+    classes_of,
     decide,
     judge,
     loss,
-    names_of,
     proves_itself,
     words_of,
 )
@@ -196,7 +196,7 @@ class Connection:
                 raise
             if (found := answer_in(error, request)) is not None:
                 return judge(found, call, self._clock)
-            logger.debug("an attempt ended without an answer: %s", names_of(error))
+            logger.debug("an attempt ended without an answer: %s", classes_of(error))
             bare = trail.fate is Fate.TRYING and proves_itself(error, request)
             unsent = bare or trail.is_unsent(error)
             return loss(error, call, self._transport.base_url, unsent=unsent)

@@ -125,7 +125,7 @@ class Bulk:
         on_progress: Callable[[Progress], object] | None,
     ) -> BulkReport:
         """Send all and report, in the order of the input."""
-        if on_progress is not None and (not callable(on_progress) or _is_async(on_progress)):
+        if on_progress is not None and (not callable(on_progress) or _makes_awaitable(on_progress)):
             raise ConfigurationError(
                 "on_progress: expected a plain function, neither async nor anything else"
             )
@@ -261,7 +261,7 @@ def _refusal(stopped: E, source: Source[Any]) -> E:
     return refusal
 
 
-def _is_async(function: Callable[..., object]) -> bool:
+def _makes_awaitable(function: Callable[..., object]) -> bool:
     """Say whether calling it makes something to be awaited or iterated, as far as can be seen."""
     while isinstance(function, partial):
         function = function.func

@@ -30,7 +30,7 @@ __all__ = ["Arriving", "AtHand", "Source"]
 T = TypeVar("T")
 logger = logging.getLogger("insim_async")
 
-CLOSING_GRACE = 5.0
+CLEANUP_GRACE = 5.0
 """How long an async generator may take to clean up, in seconds, whatever is cancelled meanwhile."""
 
 
@@ -169,7 +169,7 @@ class Arriving(Generic[T]):
 
     async def _close(self, items: AsyncGenerator[T, None]) -> None:
         self._reading.shield = True
-        self._reading.deadline = anyio.current_time() + CLOSING_GRACE
+        self._reading.deadline = anyio.current_time() + CLEANUP_GRACE
         try:
             await items.aclose()
         except anyio.get_cancelled_exc_class():

@@ -32,7 +32,7 @@ OUTCOMES = frozenset({"result", "success"})
 """Fields by which a row may say that it failed, besides those of its kind; so spelled only."""
 _VERDICTS = _all_spellings("envoi", "is_success", "ok", "result", "sent", "status", "success")
 _STATUSES = _all_spellings("code", "status", "status_code")
-_SENT = _all_spellings("envoi")
+_ENVOI = _all_spellings("envoi")
 _DATA = _all_spellings("data")
 _FAILED = 400
 """The HTTP status from which on one says no."""
@@ -118,7 +118,7 @@ def says_no(around: Row) -> bool:
 
 def says_sent(around: Row) -> bool:
     """Say whether what is around the rows says that something was sent."""
-    return any(_is_yes(around[name]) for name in _SENT & around.keys())
+    return any(_is_yes(around[name]) for name in _ENVOI & around.keys())
 
 
 def says_failed(row: Row) -> bool:
