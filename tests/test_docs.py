@@ -259,6 +259,7 @@ def test_an_app_without_its_secret_says_how_to_make_one(
     app: str, sandbox: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("INSIM_WEBHOOK_SECRET", raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(EXAMPLES))
     command = ["-c", hooks()[0]] if app == "README.md" else [str(EXAMPLES / app)]
     run = subprocess.run([sys.executable, *command], capture_output=True, text=True)
     assert run.returncode == 1

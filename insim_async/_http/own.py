@@ -195,7 +195,7 @@ class _Slot(httpx.AsyncBaseTransport):
         )
 
     def is_reusable(self) -> bool:
-        """Whether it is open yet, as far as can be seen."""
+        """Whether it is still open, as far as can be seen."""
         return self._connection.is_idle() and not self._connection.has_expired()
 
     async def aclose(self) -> None:
