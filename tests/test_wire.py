@@ -373,6 +373,14 @@ def test_what_is_no_answer_is_refused_as_a_whole(decode: Any, body: bytes) -> No
         decode(body)
 
 
+@pytest.mark.parametrize("more", [{}, {"operator": "Exemple"}], ids=["plain", "more"])
+def test_an_answer_with_a_byte_that_is_no_utf8_is_not_read_fast(more: dict[str, str]) -> None:
+    body = encoded([row(0, **more)])
+    assert fast.documented(body) is not None
+    for place in range(len(body)):
+        assert fast.documented(body[:place] + b"\xff" + body[place + 1 :]) is None, place
+
+
 def test_a_row_that_says_nothing_leaves_the_others_readable() -> None:
     receipts = receipt_rows(encoded([row(0), {"id_sms_api": "id1"}, 7])).receipts
     assert [receipt and receipt.sms_id for receipt in receipts] == ["id0", None, None]

@@ -57,7 +57,8 @@ class Delivery:
     async def send(self, batch: list[Sms]) -> list[Outcome]:
         """Send a batch; return an outcome for each of its messages, in order."""
         self._count += 1
-        fresh = [f"{self._prefix}.{self._count}.{place}" for place in range(len(batch))]
+        start = f"{self._prefix}.{self._count}."
+        fresh = [f"{start}{place}" for place in range(len(batch))]
         plain = plain_messages(batch, self._rules, fresh)
         if plain is not None:
             return await self._deliver(batch, plain)

@@ -82,8 +82,6 @@ def all_sent(messages: Sequence[Message], body: bytes) -> Sequence[SmsReceipt] |
 
 def documented(body: bytes) -> Sequence[SmsReceipt] | None:
     """Read receipts as documented, with or without fields that have no name here."""
-    if not (body.isascii() or _is_utf8(body)):
-        return None
     for decode in (_to_the_letter.decode, _with_more):
         try:
             return decode(body)
@@ -93,18 +91,10 @@ def documented(body: bytes) -> Sequence[SmsReceipt] | None:
 
 
 def _with_more(body: bytes) -> Sequence[SmsReceipt]:
+    body.decode()  # msgspec does not look at the text of fields that have no name here
     receipts = _with_more_decoder.decode(body)
     any(map(force_setattr, receipts, repeat("_more"), repeat(_Unread(body))))  # in C; None says yes
     return receipts
-
-
-def _is_utf8(body: bytes) -> bool:
-    """Say whether it is, also where msgspec does not look: in fields that have no name here."""
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def are_all_sent(messages: Sequence[Message], receipts: Sequence[SmsReceipt]) -> bool:
