@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import httpcore
 
@@ -19,7 +19,7 @@ class WatchedBackend(httpcore.AsyncNetworkBackend):
     """Opens the stream of one connection, and watches it."""
 
     def __init__(self) -> None:
-        self._inner = httpcore.AnyIOBackend()
+        self._inner = cast(httpcore.AsyncNetworkBackend, httpcore.AnyIOBackend())
         self.has_read = True
 
     async def connect_tcp(
