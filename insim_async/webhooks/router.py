@@ -63,7 +63,7 @@ class WebhookRouter:
         self._handlers: list[
             tuple[tuple[type[Event], ...], Callable[[Any], Coroutine[Any, Any, object]]]
         ] = []
-        self.counts = Counts()
+        self.counts: Counts = Counts()
 
     @overload
     def on(self, kind: type[A], /) -> Callable[[Handler[A, R]], Handler[A, R]]: ...
