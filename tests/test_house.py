@@ -91,7 +91,7 @@ folders with a face."""
 LAZY = {"insim_async._http.own.own_transport"}
 """What stays out of a face, since it is slow to import and not always needed."""
 ONLY_FOR = {
-    "httpx": {"_http/own"},
+    "httpx": {"_http/own", "_http/slots"},
     "httpx2": set(),
     "phonenumbers": {"numbers"},
     "starlette": {"sandbox"},

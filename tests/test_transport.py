@@ -15,7 +15,8 @@ import pytest
 
 from insim_async import AsyncInSim, ConfigurationError
 from insim_async._http import own
-from insim_async._http.own import KEEPALIVE, SlotTransport, own_transport, proxy_for
+from insim_async._http.own import SlotTransport, own_transport
+from insim_async._http.slots import KEEPALIVE, ProxiedSlot, proxy_for
 from insim_async._http.trail import Trail
 
 
@@ -117,7 +118,7 @@ def slots(monkeypatch: pytest.MonkeyPatch) -> list[Slot]:
         made.append(Slot())
         return made[-1]
 
-    monkeypatch.setattr(own, "_slots", lambda *_: make)
+    monkeypatch.setattr(own, "slot_maker", lambda *_: make)
     return made
 
 
@@ -163,7 +164,7 @@ async def test_an_answer_that_is_not_read_to_its_end_costs_its_connection(
 
 
 def test_a_connection_through_a_proxy_is_made_anew_by_itself() -> None:
-    assert own._ProxiedSlot("http://127.0.0.1:9", own._usual_authorities()).is_reusable()
+    assert ProxiedSlot("http://127.0.0.1:9", own._usual_authorities()).is_reusable()
 
 
 def test_clients_share_the_authorities() -> None:

@@ -79,7 +79,7 @@ def refused_account(body: bytes) -> AuthenticationFailed | None:
 def read_contacts(contacts: Sequence[Contact], body: bytes) -> list[ContactResult | None]:
     """Read the answer to a request to add these contacts; None for one that has no result in it.
 
-    None stands for a contact that has no result in it. Where the answer has as many results as
+    Where the answer has as many results as
     there are contacts, and their numbers are in order as far as they say anything, each contact has
     the one in its place; else each has the one with its number.
 
