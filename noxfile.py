@@ -104,9 +104,8 @@ def typing(session: nox.Session) -> None:
     install(session, EXTRAS, *group("tests", "examples", "peers", "typing"))
     session.run("mypy")
     session.run("pyright", "insim_async", "docs/examples")
-    with session.chdir(
-        session.create_tmp()
-    ):  # away from the sources: the installed package is judged
+    # Away from the sources: the installed package is judged.
+    with session.chdir(session.create_tmp()):
         session.run("pyright", "--verifytypes", "insim_async", "--ignoreexternal")
 
 

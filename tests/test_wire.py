@@ -331,10 +331,11 @@ class TestJson:
                 documented = {"sent": True, "sent_time": "2025-10-29T10:16:10.541000Z"}
                 assert json.loads(written) == row(int(receipt.sms_id[-1])) | documented | more
                 assert msgspec.json.decode(written, type=SmsReceipt) == receipt
+                # The second time it has been looked at before.
                 assert set(receipt.extra) == set(changes) - {
                     "sent",
                     "sent_time",
-                }  # and it has been looked at
+                }
 
     def test_says_why_it_was_not_sent(self) -> None:
         (receipt,) = receipt_rows(encoded([row(sent=0, error=["#003"])])).receipts

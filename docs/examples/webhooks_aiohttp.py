@@ -21,9 +21,8 @@ async def run_handlers(_: web.Application) -> AsyncIterator[None]:
         yield
 
 
-app = web.Application(
-    handler_args={"max_line_size": 65_536}
-)  # by default 8,190 bytes: too few for a long SMS
+# By default 8,190 bytes: too few for a long SMS.
+app = web.Application(handler_args={"max_line_size": 65_536})
 app.cleanup_ctx.append(run_handlers)
 app.router.add_get("/insim/{secret}", webhook_handler(router, inbox=inbox))
 

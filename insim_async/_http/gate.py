@@ -53,14 +53,12 @@ class Gate:
         After a pause callers spread over ``jitter`` seconds: no herd.
         """
         if self._pace is not None:
-            async with (
-                self._turn
-            ):  # who is cancelled in it has taken no room from those who come after
+            # Who is cancelled in it has taken no room from those who come after.
+            async with self._turn:
                 start = self._pace.start(self._clock.now())
                 while (delay := max(start - self._clock.now(), self.closed_for())) > 0:
-                    start = max(
-                        start, self._open_at
-                    )  # room is not saved up in a pause, to be used at once after it
+                    # Room is not saved up in a pause, to be used at once after it.
+                    start = max(start, self._open_at)
                     await self._clock.sleep(delay)
                 self._pace.book(start, count)
         while (delay := self.closed_for()) > 0:

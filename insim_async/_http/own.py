@@ -172,9 +172,10 @@ class _Answering(httpx.AsyncByteStream):
         self._chunks = aiter(self._stream)
         return self
 
+    # No generator, which would be left half-way where reading is cut off.
     async def __anext__(
         self,
-    ) -> bytes:  # no generator, which would be left half-way where reading is cut off
+    ) -> bytes:
         try:
             return await anext(self._chunks)
         except StopAsyncIteration:

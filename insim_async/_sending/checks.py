@@ -231,8 +231,7 @@ def _new(given: object, ids: Ids) -> str | None:
 def _date(given: object, rules: Rules) -> str | UnsetType:
     if given is None:
         return UNSET
-    if not isinstance(given, datetime) or (
-        type(given) is not datetime and given != given
-    ):  # as pandas' NaT
+    # The NaT of pandas is a datetime that does not equal itself.
+    if not isinstance(given, datetime) or (type(given) is not datetime and given != given):
         raise _Unfit(f"expected a datetime, got {type(given).__name__}")
     return local_date(given, rules.timezone, rules.clock.wall())

@@ -32,9 +32,8 @@ def local_date(date: datetime, zone: tzinfo | None, now: float) -> str:
     Raises:
         UnfitDate: It cannot be written, or is a mistake.
     """
-    moment = datetime.combine(
-        date.date(), date.timetz()
-    )  # a subclass may do anything with all that follows
+    # A subclass may do anything with all that follows.
+    moment = datetime.combine(date.date(), date.timetz())
     if moment.tzinfo is not None:
         moment = _converted(_standard(moment), zone, now)
     elif zone is not None:

@@ -155,9 +155,8 @@ class Pipeline(Generic[T, R]):
                     group.start_soon(self._source.fill)
                     for _ in range(self._workers):
                         group.start_soon(self._work)
-                self._finished = (
-                    not group.cancel_scope.cancel_called
-                )  # as it is where one of them was cancelled
+                # It is cancelled as a whole where one of its tasks was.
+                self._finished = not group.cancel_scope.cancel_called
         except anyio.get_cancelled_exc_class():
             raise
         except BaseException as error:  # noqa: BLE001 - raised where somebody awaits it

@@ -79,9 +79,8 @@ class AtHand(Generic[T]):
         if self._ended:
             return batch
         try:
-            batch.extend(
-                islice(self._items, self._size)
-            )  # what came before an exception stays in the list
+            # What came before an exception stays in the list.
+            batch.extend(islice(self._items, self._size))
         except BaseException as error:  # noqa: BLE001 - it is the caller's, and may raise anything
             self.error = _as_error(error)
         self._ended = len(batch) < self._size
@@ -124,9 +123,8 @@ class Arriving(Generic[T]):
                 await self._read()
         except BaseException as error:  # noqa: BLE001 - it is the caller's, and may raise anything
             if not isinstance(error, Exception):
-                await (
-                    checkpoint_if_cancelled()
-                )  # goes on if not this was cancelled, but what the input waits for
+                # This goes on if not the call was cancelled, but what the input waits for.
+                await checkpoint_if_cancelled()
             self._fail(_as_error(error))
         finally:
             self._end()

@@ -255,9 +255,8 @@ def _repeats_a_key(document: bytes) -> bool:
             document,
             object_pairs_hook=lambda pairs: repeated.append(len(dict(pairs)) != len(pairs)),
         )
-    except (
-        RecursionError
-    ):  # it is not as deep as that, but for what stood under a key before it was repeated
+    except RecursionError:
+        # What was kept is not as deep as that: it stood under a key that was repeated.
         return True
     return any(repeated)
 

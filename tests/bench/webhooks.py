@@ -28,10 +28,11 @@ from .webhook_apps import PARAMETERS, PATH
 
 CONNECTIONS = 16
 SECONDS = 0.15
+# How fast the same server is differs from one start to the next, by a tenth and more.
 GENERATIONS, ROUNDS = (
     6,
     4,
-)  # how fast the same server is differs from one start to the next, by a tenth and more
+)
 _SERVER_CORE = max(os.sched_getaffinity(0))  # looked at before this process takes its own core
 _PUBLISHED = Path(__file__).parent.parent / "data" / "webhooks.json"
 _DOCUMENTED = (

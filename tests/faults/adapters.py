@@ -148,10 +148,9 @@ def served(adapter: str, router: WebhookRouter, inbox: Inbox | None = None) -> I
     """Serve webhooks while this lasts."""
     made = socket.create_server(("127.0.0.1", 0), backlog=64)
     port: int = made.getsockname()[1]
+    # Made anew, the socket knows that it speaks TCP; else asyncio sets no TCP_NODELAY.
     with (
-        socket.socket(
-            fileno=made.detach()
-        ) as listener,  # knows that it speaks TCP, else asyncio sets no TCP_NODELAY
+        socket.socket(fileno=made.detach()) as listener,
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(ADAPTERS[adapter](router, inbox, listener)),
     ):

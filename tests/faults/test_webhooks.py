@@ -174,14 +174,13 @@ ANY_JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
     max_leaves=5,
 )
+# Hypothesis reads the sources, and finds it.
 PAYLOADS = st.builds(
     lambda more, **known: more | known,
     st.dictionaries(ANY_TEXT, ANY_JSON, max_size=3),
     title=st.sampled_from(["incoming_sms", "clicked link", "missed_call", "news"]),
     message=ANY_TEXT,
-).filter(
-    lambda payload: SELFTEST_FIELD not in payload
-)  # hypothesis reads the sources, and finds it
+).filter(lambda payload: SELFTEST_FIELD not in payload)
 NAMES = st.sampled_from(["message", "calls", "clics", "status", "news"])
 AROUND = st.sampled_from(["{}", "a=1&{}", "{}&b=%7Dx", "token=t?{}", "&{}&"])
 

@@ -33,9 +33,8 @@ def over_network(timeout: float = VENDOR_TIMEOUT) -> Exchange:
     opener = urllib.request.build_opener(
         _AsItCame, urllib.request.HTTPSHandler(context=ssl.create_default_context())
     )
-    opener.addheaders = [
-        ("User-Agent", "insim_async webhooks check")
-    ]  # some hosts turn Python's own name away
+    # Some hosts turn Python's own name away.
+    opener.addheaders = [("User-Agent", "insim_async webhooks check")]
 
     def exchange(url: str) -> Reply | NoReply:
         replies: SimpleQueue[Reply | NoReply] = SimpleQueue()
