@@ -21,7 +21,11 @@ __all__ = ["Turn", "ends_the_program", "is_to_be_passed_on", "start", "wait_what
 _running: set[asyncio.Task[None]] = set()
 
 
-def start(function: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[], object]) -> None:
+def start(
+    function: Callable[[], Coroutine[Any, Any, None]],
+    ended: Callable[[], object],
+    context: contextvars.Context | None = None,
+) -> None:
     """Start ``function`` as a background task, and call ``ended`` when it has ended.
 
     ``ended`` is called even if the task was cancelled before it began.
@@ -29,6 +33,7 @@ def start(function: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[],
     Args:
         function: Raises nothing.
         ended: Does not wait.
+        context: What the task runs in; by default a copy of the caller's context.
     """
     import asyncio  # costs as much as the rest of the package, and whoever gets here has it already
 
@@ -40,10 +45,9 @@ def start(function: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[],
 
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_task():
-        # asyncio copies the context by itself.
-        trio.lowlevel.spawn_system_task(run, context=contextvars.copy_context())
+        trio.lowlevel.spawn_system_task(run, context=context or contextvars.copy_context())
         return
-    task = asyncio.get_running_loop().create_task(function())
+    task = asyncio.get_running_loop().create_task(function(), context=context)
     _running.add(task)
     task.add_done_callback(_running.discard)
     # Not by ``run``: a task that is cancelled early enough runs no line of its function.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from datetime import datetime, tzinfo
 from types import TracebackType
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Self, cast
 import anyio
 
 from insim_async import _wire, numbers
-from insim_async._http import Call, Connection, Gate, HttpClient, Transport
-from insim_async._sending import Bulk, Rules
+from insim_async._http import Call, Connection, Gate, HttpClient, Rank, Transport
+from insim_async._sending import Bulk, Loads, Messages, Room, Rules
 from insim_async._settings import Settings, account_of, base_url_of, zone_of
 from insim_async.errors import ConfigurationError, InSimError, InvalidMessage
 from insim_async.models import (
@@ -122,13 +123,17 @@ class AsyncInSim:
             retry=told.retry,
             clock=told.clock,
         )
+        room = Room(told.batch_size, math.inf if told.max_rate is None else told.max_rate)
+        self._loads = Loads(
+            self._connection, Messages(account, self._rules), room, clock=told.clock
+        )
         self._bulk = Bulk(
             self._connection,
-            self._account,
+            account,
             self._rules,
-            batch_size=batch_size if max_rate is None else max(1, min(batch_size, int(max_rate))),
-            workers=max_concurrency,
-            clock=clock,
+            room,
+            workers=told.max_concurrency,
+            clock=told.clock,
         )
 
     @property
@@ -170,6 +175,7 @@ class AsyncInSim:
         except anyio.get_cancelled_exc_class():
             await self._bulk.aclose()
             raise
+        await self._loads.aclose()
         await self._bulk.aclose()
 
     async def send_sms(
@@ -200,7 +206,7 @@ class AsyncInSim:
         """
         sms = Sms(phone_number, message, url=url, priority=priority, send_at=send_at, sms_id=sms_id)
         del phone_number, message, url  # a traceback with locals would show them; an Sms does not
-        outcome = await self._bulk.send_one(sms)
+        outcome = await self._loads.send(sms)
         if outcome.error is not None:
             raise outcome.error
         return cast(SmsReceipt, outcome.receipt)
@@ -290,10 +296,17 @@ class AsyncInSim:
             raise number
         call = Call(path=_wire.CALL, body=self._account.call(number), decode=_wire.read_call)
         del number
-        result = await self._connection.post(call)
+        ticket = self._connection.join(Rank.SINGLE, paced=False)
+        if isinstance(ticket, InSimError):
+            raise ticket
+
+        async def make() -> Call[CallResult]:
+            return call
+
+        result = await self._connection.post(make, ticket)
         if isinstance(result, InSimError):
             raise result
-        return result
+        return cast(CallResult, result)
 
 
 def _transport(told: Settings) -> Transport:

@@ -170,7 +170,7 @@ ANSWERS: dict[str, tuple[Any, Status, int]] = {
     "refused": (httpx.Response(400), Status.UNKNOWN, 1),
     "refused by a firewall": (httpx.Response(403), Status.UNKNOWN, 1),
     "done, and the result elsewhere": (httpx.Response(303), Status.UNKNOWN, 1),
-    "too large": (httpx.Response(413), Status.REFUSED, 19),
+    "too large": (httpx.Response(413), Status.REFUSED, 13),
     "not authenticated": (httpx.Response(401), Status.REFUSED, 1),
     "wrong address": (httpx.Response(404), Status.NOT_SENT, 1),
     "broken": (httpx.Response(502), Status.UNKNOWN, 1),
@@ -192,16 +192,21 @@ async def test_a_request_that_fails_ends_all_its_messages_alike(
     assert report.sent + report.refused + report.not_sent + report.unknown == 10
 
 
-async def test_a_request_that_is_too_large_is_sent_in_halves_each_once(
+async def test_a_request_that_is_too_large_is_sent_in_smaller_ones_each_once(
     insim: AsyncInSim, gateway: Gateway
 ) -> None:
+    """Halves, until it fits; after each that fits it tries twice as many."""
+
     def answer(messages: list[dict[str, Any]]) -> httpx.Response:
         return httpx.Response(413) if len(messages) > 30 else gateway.take(messages)
 
-    gateway.answers = [answer] * 7
+    gateway.answers = [answer] * 8
     report = await insim.send_many(texts(100))
     assert gateway.batches == [100, 50, 25, 25, 50, 25, 25]
     assert (report.sent, set(gateway.processed.values())) == (100, {1})
+    assert [outcome.sms.message for outcome in report.outcomes] == [
+        f"Message {number}" for number in range(100)
+    ]
 
 
 async def test_what_is_refused_among_others_may_have_been_taken(
@@ -824,7 +829,7 @@ class TestContacts:
             (400, 1, Refused, 1),
             (400, 5, OutcomeUnknown, 1),
             (413, 1, Refused, 1),
-            (413, 4, Refused, 7),
+            (413, 4, Refused, 6),
             (429, 5, RateLimited, 3),
             (500, 5, OutcomeUnknown, 3),
             (303, 5, OutcomeUnknown, 3),
@@ -901,6 +906,7 @@ async def test_a_client_that_closes_ends_what_waits(hours: Hours, router: respx.
 
     async with anyio.create_task_group() as group, client(hours, max_concurrency=1) as insim:
         group.start_soon(send, insim)
+        await anyio.wait_all_tasks_blocked()
         group.start_soon(send, insim)
         await anyio.wait_all_tasks_blocked()
         group.start_soon(insim.aclose)

@@ -629,9 +629,14 @@ class TestAnInputThatRaises:
         "error", [KeyboardInterrupt(), BaseExceptionGroup("", [SystemExit(3)])], ids=repr
     )
     def test_ends_the_program_where_that_is_meant(self, backend: str, error: BaseException) -> None:
+        at_hand = sources.AtHand(OddIterator(str, error))
+
+        async def take() -> None:
+            at_hand.take(100)
+
         async def scenario() -> None:
             for way in (
-                sources.AtHand(OddIterator(str, error), 100).take,
+                take,
                 sources.Arriving(odd_async_generator(str, error), 100).fill,
             ):
                 with pytest.raises(type(error)) as caught:

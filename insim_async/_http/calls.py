@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC
 from typing import Generic, TypeVar
 
@@ -66,21 +66,21 @@ class Call(Unshown, Generic[T], frozen=True, kw_only=True):
         body: JSON, with the access key in it.
         decode: Makes the value of a 2xx answer; raises ValueError where the answer is not what it
             should be.
-        count: How many messages it carries, for the pace.
+        parts: How many parts of SMS it carries, for the pace.
         repeatable: Whether doing it twice does no harm, so that it is tried again whatever
             happened.
         refusal_in: Finds in a body whose status says no that the account was refused.
-        waits_are_free: Whether waiting for a slot, the pace or a pause is no part of the deadline,
-            which then holds for each attempt: what bulk calls need, where waiting is the point.
+        put_back: Awaited where what it carried is free again: another attempt follows, or one was
+            cancelled that is proven unsent. No cancellation reaches it.
     """
 
     path: str
     body: bytes
     decode: Callable[[bytes], T]
-    count: int = 0
+    parts: int = 0
     repeatable: bool = False
     refusal_in: Callable[[bytes], InSimError | None] = lambda _: None
-    waits_are_free: bool = False
+    put_back: Callable[[], Awaitable[None]] | None = None
 
 
 class Again(enum.Enum):

@@ -1,4 +1,4 @@
-"""One POST: slot, deadline and attempts.
+"""One POST: its turn, deadline and attempts.
 
 Nothing here raises for what happened on the network: ``post`` returns the answer or the error as a
 value, so that no traceback runs through a frame that holds a body, and with it the access key. What
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import anyio
@@ -28,6 +29,7 @@ from insim_async._http.calls import (
     words_of,
 )
 from insim_async._http.gate import Gate
+from insim_async._http.schedule import Rank, Ticket
 from insim_async._http.trail import Fate, Trail
 from insim_async._http.transport import Transport, answer_in
 from insim_async._tasks import is_to_be_passed_on
@@ -51,13 +53,16 @@ class Connection:
         gate: Slots, pace and pause.
         retry: How often, and how long between.
         clock: Time and chance.
+
+    Attributes:
+        timeout: As given.
     """
 
     def __init__(
         self, transport: Transport, *, timeout: float, gate: Gate, retry: Retry, clock: Clock
     ) -> None:
         self._transport = transport
-        self._timeout = timeout
+        self.timeout = timeout
         self._gate = gate
         self._retry = retry
         self._clock = clock
@@ -99,27 +104,60 @@ class Connection:
             self._home[0] != os.getpid() or self._home[1] != current_token()
         )
 
-    async def post(self, call: Call[T]) -> T | InSimError:
-        """Wait for a slot, send the call, and return its value or its error.
+    def join(self, rank: Rank, *, paced: bool) -> Ticket | ConfigurationError:
+        """Take a place in the line for one request, or say why nothing can be sent from here.
 
-        Cancellation passes through at once; a slot, and the connection unless its answer was read,
-        are given back.
+        A ticket must come to ``post``, or be given back by ``leave``.
+
+        Args:
+            rank: Who goes first. What is ``BULK`` may wait as long as it takes, and has the whole
+                of the time limit for each attempt; anything else has one limit for all, and
+                begins no attempt in the second half of it.
+            paced: Whether it carries messages, and so waits for the pace.
         """
         if (misuse := self.misuse()) is not None:
             return misuse
-        until = self._clock.now() + self._timeout
+        ticket = self._gate.join(rank, paced=paced)
+        ticket.began = anyio.current_time()
+        return ticket
+
+    def leave(self, ticket: Ticket) -> None:
+        """Give up a place in the line, or the slot that came with its turn."""
+        self._gate.leave(ticket)
+
+    async def post(
+        self, make: Callable[[], Awaitable[Call[T] | None]], ticket: Ticket
+    ) -> T | InSimError | None:
+        """Wait for the turn of a ticket, send what ``make`` makes then, and return how it ended.
+
+        Only when the request may leave at once is it decided what it carries. An attempt that is
+        proven unsent gives back its slot, and the call (``Call.put_back``); the next one makes
+        another. Cancellation passes through at once; a slot, and the connection unless its answer
+        was read, are given back.
+
+        Args:
+            make: Reads, checks and claims what is to be sent; None if there is nothing any more.
+                Whoever waits for the pace waits for it, too.
+            ticket: From ``join``. After a call it can be used for another, in the same place.
+
+        Returns:
+            The value of the call, or its error; None where ``make`` had nothing.
+        """
         trail = Trail()
         with anyio.CancelScope() as scope:
             self._under_way[trail] = scope
-            if not call.waits_are_free:
-                scope.deadline = anyio.current_time() + self._timeout
+            if ticket.rank is not Rank.BULK:
+                scope.deadline = ticket.began + self.timeout
             try:
-                async with self._gate.slots:
-                    return await self._attempts(call, trail, until)
+                if (misuse := self.misuse()) is not None:
+                    return misuse
+                self._gate.rejoin(ticket)
+                return await self._attempts(make, ticket, trail)
             except BaseException as error:
                 _forget(error)
                 raise
             finally:
+                self._gate.leave(ticket)
                 self._leave(trail)
         return self._cut_short(trail).error
 
@@ -146,31 +184,71 @@ class Connection:
                 await self._transport.aclose()
             self._closed = True
 
-    async def _attempts(self, call: Call[T], trail: Trail, until: float) -> T | InSimError:
-        attempt = 0
-        while True:
-            attempt += 1
-            pause = self._gate.closed_for()
-            if pause and self._too_late(call, pause, until):
-                return RateLimited("the server asked for a pause", retry_after=pause)
-            await self._gate.wait(call.count, self._retry.base)
-            result = await self._attempt(call, trail)
+    async def _attempts(
+        self,
+        make: Callable[[], Awaitable[Call[T] | None]],
+        ticket: Ticket,
+        trail: Trail,
+    ) -> T | InSimError | None:
+        failures, passes = 0, self._gate.passes
+        error: InSimError | None = None
+        while await self._has_turn(ticket):
+            call = await make()
+            self._gate.book(ticket, call.parts if call is not None else 0)
+            if call is None:
+                return None
+            result = await self._attempt(call, ticket, trail)
             if not isinstance(result, Failure):
+                self._gate.passed()
                 return result
-            wait = decide(result, attempt, call, self._retry, self._clock.random())
-            if isinstance(result.error, RateLimited):
-                self._gate.close_for(max(result.error.retry_after or 0.0, wait or self._retry.base))
-                wait = None if wait is None else 0.0  # the gate makes it wait, like everyone else
-            if wait is None or self._too_late(call, max(wait, self._gate.closed_for()), until):
-                return result.error
-            logger.info("attempt %d failed, trying again: %s", attempt, result.error)
+            error = result.error
+            # Being put off is no failure as long as others get through.
+            is_put_off = isinstance(error, RateLimited)
+            failures += not (is_put_off and self._gate.passes > passes)
+            passes = self._gate.passes
+            wait = decide(result, failures, call, self._retry, self._clock.random())
+            if is_put_off:
+                wait = self._put_off(error, wait)
+            self._gate.leave(ticket)
+            if wait is None or self._is_too_late(ticket, max(wait, self._gate.closed_for())):
+                return error
+            logger.info("an attempt failed, trying again: %s", error)
+            await _put_back(call)
             if wait:
                 await self._clock.sleep(wait)
+            self._gate.rejoin(ticket)
+        return error or self._no_turn()
 
-    def _too_late(self, call: Call[T], wait: float, until: float) -> bool:
-        return not call.waits_are_free and self._clock.now() + wait > until
+    def _put_off(self, error: InSimError, wait: float | None) -> float | None:
+        """Make everyone wait as the server asked, and not all come back at once."""
+        asked = cast(RateLimited, error).retry_after or 0.0
+        spread = self._retry.base * self._clock.random()
+        self._gate.put_off(max(asked, wait or self._retry.base) + spread)
+        return None if wait is None else 0.0  # the gate makes it wait
 
-    async def _attempt(self, call: Call[T], trail: Trail) -> T | Failure:
+    async def _has_turn(self, ticket: Ticket) -> bool:
+        """Wait for the turn of a ticket; return whether it came in time."""
+        too_late = partial(self._is_too_late, ticket)
+        if ticket.has_turn or ticket.rank is Rank.BULK:
+            return await self._gate.turn(ticket, too_late)
+        with anyio.CancelScope(deadline=ticket.began + self.timeout / 2):
+            return not too_late(self._gate.closed_for()) and await self._gate.turn(ticket, too_late)
+        return False
+
+    def _is_too_late(self, ticket: Ticket, wait: float) -> bool:
+        """Say whether after so long a wait no attempt would begin that could well finish."""
+        latest = ticket.since + self.timeout / 2
+        return ticket.rank is not Rank.BULK and self._clock.now() + wait > latest
+
+    def _no_turn(self) -> InSimError:
+        if pause := self._gate.closed_for():
+            return RateLimited("the server asked for a pause", retry_after=pause)
+        return NotSent(
+            f"nothing was sent: no slot, or no room in the pace, in {self.timeout / 2:g} s, "
+            "which is half the timeout"
+        )
+
+    async def _attempt(self, call: Call[T], ticket: Ticket, trail: Trail) -> T | Failure:
         trail.begin()
         try:
             request = self._transport.request(call.path, call.body, trail)
@@ -178,10 +256,15 @@ class Connection:
             words = f"base_url and http_client make no request: {words_of(error, call)}"
             return Failure(ConfigurationError(words), Again.NEVER)
         result: T | Failure | None = None
-        with anyio.CancelScope() as scope:
-            if call.waits_are_free:
-                scope.deadline = anyio.current_time() + self._timeout
-            result = await self._exchange(request, call, trail)
+        try:
+            with anyio.CancelScope() as scope:
+                if ticket.rank is Rank.BULK:
+                    scope.deadline = anyio.current_time() + self.timeout
+                result = await self._exchange(request, call, trail)
+        except BaseException:
+            if trail.is_unsent():
+                await _put_back(call)
+            raise
         if scope.cancelled_caught:
             result = self._cut_short(trail)
         if isinstance(result, Failure):
@@ -205,11 +288,11 @@ class Connection:
         return judge(answer, call, self._clock)
 
     def _cut_short(self, trail: Trail) -> Failure:
-        why = (
-            "the client was closed"
-            if self._closing
-            else f"there was no answer within {self._timeout:g} s"
-        )
+        why = f"there was no answer within {self.timeout:g} s"
+        if self._closing:
+            why = "the client was closed"
+        elif trail.fate is Fate.WAITING:
+            why = f"no attempt could be made within {self.timeout:g} s"
         if trail.is_unsent():
             return Failure(NotSent(f"{why}, and nothing was sent"), Again.SAFE)
         return Failure(OutcomeUnknown(f"{why}; it may have been sent"), Again.IF_REPEATABLE)
@@ -227,6 +310,12 @@ class Connection:
         if self._under_way:
             self._none_left = self._none_left or anyio.Event()  # two may be closing
             await self._none_left.wait()
+
+
+async def _put_back(call: Call[Any]) -> None:
+    if call.put_back is not None:
+        with anyio.CancelScope(shield=True):
+            await call.put_back()
 
 
 def _forget(error: BaseException) -> None:

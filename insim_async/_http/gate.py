@@ -1,65 +1,118 @@
-"""Who may send, and when: slots first come first served, a pace, and a pause after 429."""
+"""The gate that every request passes: it waits here for its turn, which the schedule gives.
+
+Nothing runs in the background. Whoever is first in the line and held back by the time alone sleeps
+until then; all others wait to be told.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import anyio
 
+from insim_async._http.schedule import Rank, Schedule, Ticket
 from insim_async.timing import Clock
 
-__all__ = ["Gate", "Pace"]
+__all__ = ["Gate"]
 
 PAUSE_CAP = 60.0
 """However long a server asks everyone to wait, in seconds, nobody waits longer than this at a time.
 """
 
 
-class Pace:
-    """So many messages a second, without bursts (GCRA with a tolerance of zero)."""
-
-    def __init__(self, rate: float) -> None:
-        self._spacing = 1 / rate
-        self._free_at = float("-inf")
-
-    def start(self, now: float) -> float:
-        """Return from when the next message may go."""
-        return max(now, self._free_at)
-
-    def book(self, start: float, count: int) -> None:
-        """Take the room that ``count`` messages need from then on."""
-        self._free_at = start + count * self._spacing
-
-
 class Gate:
-    """What a request has to pass before it may go out; one for all callers of a client."""
+    """What a request has to pass before it may go out; one for all callers of a client.
+
+    Args:
+        slots: Requests under way at a time, at most.
+        rate: Parts a second; None for no limit.
+        clock: Time, and how to wait.
+
+    Attributes:
+        slots: One for each request that may be under way.
+        passes: How many requests the server has taken.
+    """
 
     def __init__(self, slots: int, rate: float | None, clock: Clock) -> None:
         self.slots: anyio.Semaphore = anyio.Semaphore(slots, fast_acquire=True)
-        self._pace = None if rate is None else Pace(rate)
-        self._turn = anyio.Lock(fast_acquire=True)
+        self.passes = 0
+        self._schedule = Schedule(slots, rate)
         self._clock = clock
-        self._open_at = float("-inf")
+        self._news: dict[Ticket, anyio.Event] = {}
 
-    def close_for(self, seconds: float) -> None:
-        """Let nobody pass for so long (at most a minute)."""
-        self._open_at = max(self._open_at, self._clock.now() + min(seconds, PAUSE_CAP))
+    def join(self, rank: Rank, *, paced: bool) -> Ticket:
+        """Take a place in the line; its turn may have come at once (``has_turn``)."""
+        ticket = self._schedule.join(rank, paced=paced, now=self._clock.now())
+        self._give_turns()
+        return ticket
+
+    def rejoin(self, ticket: Ticket) -> None:
+        """Stand in the line, if it has left it, ahead of all who came later."""
+        if not (ticket.is_waiting or ticket.has_turn):
+            self._schedule.rejoin(ticket)
+            self._give_turns()
+
+    def leave(self, ticket: Ticket) -> None:
+        """Give up the place, or the turn with its slot; a second time does nothing."""
+        if ticket.has_turn:
+            self.slots.release()
+        if ticket.has_turn or ticket.is_waiting:
+            self._schedule.leave(ticket)
+            self._give_turns()
+
+    async def turn(self, ticket: Ticket, is_too_late: Callable[[float], bool]) -> bool:
+        """Wait for the turn of a ticket; return whether it has come.
+
+        It holds a slot from then on, until it leaves. Cancelled, it keeps its place.
+
+        Args:
+            ticket: Stands in the line.
+            is_too_late: Says of so many seconds whether they are too long to be waited for.
+        """
+        while not ticket.has_turn:
+            news = self._news[ticket] = anyio.Event()
+            try:
+                seconds = dict(self._held_by_time()).get(ticket)
+                if seconds is None:
+                    await news.wait()
+                elif is_too_late(seconds):
+                    return False
+                else:
+                    await self._clock.sleep(seconds)
+                    self._give_turns()
+            finally:
+                del self._news[ticket]
+        return True
+
+    def book(self, ticket: Ticket, parts: int) -> None:
+        """Say how many parts go out on a turn."""
+        self._schedule.book(ticket, parts, self._clock.now())
+        self._give_turns()
+
+    def put_off(self, seconds: float) -> None:
+        """Let nobody pass for so long (at most a minute), and fewer at a time after that."""
+        self._schedule.pause(self._clock.now() + min(seconds, PAUSE_CAP))
+        self._schedule.put_off()
+
+    def passed(self) -> None:
+        """The server has taken a request."""
+        self.passes += 1
+        self._schedule.passed()
 
     def closed_for(self) -> float:
-        """Return the seconds until the gate opens; 0 if it is open."""
-        return max(0.0, self._open_at - self._clock.now())
+        """Return the seconds until a pause ends; 0 if there is none."""
+        return self._schedule.pause_left(self._clock.now())
 
-    async def wait(self, count: int, jitter: float) -> None:
-        """Wait until ``count`` messages may go.
+    def _give_turns(self) -> None:
+        while (ticket := self._schedule.next(self._clock.now())) is not None:
+            self.slots.acquire_nowait()
+            self._tell(ticket)
+        for ticket, _ in self._held_by_time():
+            self._tell(ticket)
 
-        After a pause callers spread over ``jitter`` seconds: no herd.
-        """
-        if self._pace is not None:
-            # Who is cancelled in it has taken no room from those who come after.
-            async with self._turn:
-                start = self._pace.start(self._clock.now())
-                while (delay := max(start - self._clock.now(), self.closed_for())) > 0:
-                    # Room is not saved up in a pause, to be used at once after it.
-                    start = max(start, self._open_at)
-                    await self._clock.sleep(delay)
-                self._pace.book(start, count)
-        while (delay := self.closed_for()) > 0:
-            await self._clock.sleep(delay + jitter * self._clock.random())
+    def _held_by_time(self) -> list[tuple[Ticket, float]]:
+        return self._schedule.held_by_time(self._clock.now())
+
+    def _tell(self, ticket: Ticket) -> None:
+        if (news := self._news.get(ticket)) is not None:
+            news.set()

@@ -1,6 +1,14 @@
-"""Sending: what may be sent, many messages at a time, and how each of them ended."""
+"""Sending: what may be sent, one message or many, and how each of them ended.
 
+``Delivery`` is the seam for whatever sends messages from a place of its own, such as a campaign
+from its file: it is a ``Supply``, asked for a ``Batch`` at the moment when a request may leave.
+"""
+
+from insim_async._sending.batches import Batch, Ending, Room, Supply
 from insim_async._sending.bulk import Bulk
 from insim_async._sending.checks import Rules
+from insim_async._sending.delivery import Delivery
+from insim_async._sending.loads import Loads
+from insim_async._sending.messages import Messages
 
-__all__ = ["Bulk", "Rules"]
+__all__ = ["Batch", "Bulk", "Delivery", "Ending", "Loads", "Messages", "Room", "Rules", "Supply"]

@@ -1,7 +1,8 @@
 """Many messages: split, send, say how each one ended.
 
-The batches of the input go through a pipeline of workers (``pipeline``), each of which hands them
-to the delivery (``delivery``); here is what the caller gives and gets.
+The input goes through a pipeline of workers (``pipeline``), each of which takes from it what a
+request carries (``feed``) and hands it to the delivery (``delivery``); here is what the caller
+gives and gets.
 """
 
 from __future__ import annotations
@@ -27,21 +28,33 @@ from typing import Any, TypeVar, cast
 import anyio
 
 from insim_async._http import Connection
+from insim_async._sending.batches import Cargo, Room
 from insim_async._sending.checks import Rules
 from insim_async._sending.contacts import Contacts
 from insim_async._sending.delivery import Delivery
+from insim_async._sending.feed import Feed
+from insim_async._sending.messages import Messages
 from insim_async._sending.pipeline import Pipeline
 from insim_async._sending.sources import Arriving, AtHand, Source
 from insim_async._tasks import ends_the_program
 from insim_async._wire import Account
-from insim_async.errors import BulkInterrupted, ConfigurationError, afresh
+from insim_async.errors import (
+    AuthenticationFailed,
+    BulkInterrupted,
+    ConfigurationError,
+    InSimError,
+    afresh,
+)
 from insim_async.models import BulkReport, Contact, ContactResult, Outcome, Progress, Sms, Status
 from insim_async.timing import Clock
 
 __all__ = ["Bulk"]
 
 T = TypeVar("T")
-E = TypeVar("E", bound=Exception)
+S = TypeVar("S")
+M = TypeVar("M")
+R = TypeVar("R")
+E = TypeVar("E", bound=InSimError)
 logger: logging.Logger = logging.getLogger("insim_async")
 
 _CODE_OF_WRAPPED = getattr(types.coroutine(cast(Any, print)), "__code__", None)
@@ -55,9 +68,9 @@ class Bulk:
         connection: Open, or refusing by itself.
         account: Makes the requests.
         rules: What may be sent.
-        batch_size: Messages or contacts in a request, at most.
+        room: What fits into a request.
         workers: Requests under way at a time.
-        clock: For the rate in ``Progress``.
+        clock: For the rate in ``Progress``, and for waits.
     """
 
     def __init__(
@@ -65,18 +78,18 @@ class Bulk:
         connection: Connection,
         account: Account,
         rules: Rules,
+        room: Room,
         *,
-        batch_size: int,
         workers: int,
         clock: Clock,
     ) -> None:
         self._connection = connection
         self._account = account
         self._rules = rules
-        self._batch_size = batch_size
+        self._room = room
         self._workers = workers
         self._clock = clock
-        self._running: set[Pipeline[Any, Any]] = set()
+        self._running: set[Pipeline[Any]] = set()
 
     async def aclose(self) -> None:
         """End the calls that still run; none of their tasks is left.
@@ -88,11 +101,6 @@ class Bulk:
             for pipeline in self._running:
                 group.start_soon(pipeline.close, ConfigurationError(why))
 
-    async def send_one(self, sms: Sms) -> Outcome:
-        """Send one message, within the deadline of one call."""
-        (outcome,) = await self._delivery(waits_are_free=False).send([sms])
-        return outcome
-
     async def stream(
         self, messages: Iterable[Sms] | AsyncIterable[Sms]
     ) -> AsyncGenerator[Outcome, None]:
@@ -100,24 +108,17 @@ class Bulk:
 
         That is what stopped the sending, caused by what stopped the reading; or the latter alone.
         """
-        source, delivery = self._source(messages), self._delivery()
-
-        async def send(batch: list[Sms]) -> list[Outcome]:
-            outcomes = await delivery.send(batch)
-            if delivery.stopped is not None:
-                source.stop()  # it may be endless
-            return outcomes
-
-        pipeline = Pipeline(source, send, self._workers, self._running, leisurely=True)
+        feed = self._feed(messages, Messages(self._account, self._rules), reads_on=False)
+        pipeline = self._pipeline(feed, leisurely=True)
         async with aclosing(pipeline.run()) as batches:
             async for _, outcomes in batches:
                 outcomes.reverse()
                 while outcomes:  # each can be forgotten as soon as the caller is done with it
                     yield outcomes.pop()
-        if delivery.stopped is not None:
-            raise _refusal(delivery.stopped, source)
-        if source.error is not None:
-            raise source.error
+        if feed.stopped is not None:
+            raise _stop_of(feed.stopped, feed.source)
+        if feed.source.error is not None:
+            raise feed.source.error
 
     async def send_many(
         self,
@@ -129,17 +130,16 @@ class Bulk:
             raise ConfigurationError(
                 "on_progress: expected a plain function, neither async nor anything else"
             )
-        source = self._source(messages)
+        feed = self._feed(messages, Messages(self._account, self._rules), reads_on=True)
         tally = _Tally(_length_of(messages), self._clock, on_progress)
         ended: dict[int, list[Outcome]] = {}
-        pipeline = Pipeline(source, self._delivery().send, self._workers, self._running)
-        async with aclosing(pipeline.run()) as batches:
-            async for number, outcomes in batches:
-                ended[number] = outcomes
+        async with aclosing(self._pipeline(feed).run()) as batches:
+            async for start, outcomes in batches:
+                ended[start] = outcomes
                 tally.add(outcomes)
-        report = tally.report([outcome for number in sorted(ended) for outcome in ended[number]])
-        if source.error is not None:
-            raise BulkInterrupted(_INTERRUPTED, report=report) from source.error
+        report = tally.report([outcome for start in sorted(ended) for outcome in ended[start]])
+        if feed.source.error is not None:
+            raise BulkInterrupted(_INTERRUPTED, report=report) from feed.source.error
         return report
 
     async def add_contacts(
@@ -149,44 +149,47 @@ class Bulk:
 
         It raises if the account is refused.
         """
-        source = self._source(contacts)
-        adding = Contacts(self._connection, self._account, self._rules)
+        feed = self._feed(contacts, Contacts(self._account, self._rules), reads_on=False)
         ended: dict[int, list[ContactResult]] = {}
-
-        async def add(batch: list[Contact]) -> list[ContactResult]:
-            results = await adding.add(batch)
-            if adding.stopped is not None:
-                source.stop()
-            return results
-
-        async with aclosing(Pipeline(source, add, self._workers, self._running).run()) as batches:
-            async for number, some in batches:
-                ended[number] = some  # noqa: PERF403 - an async comprehension would not read better
-        results = [result for number in sorted(ended) for result in ended[number]]
-        if adding.stopped is not None:
-            refusal = _refusal(adding.stopped, source)
+        async with aclosing(self._pipeline(feed).run()) as batches:
+            async for start, some in batches:
+                ended[start] = some  # noqa: PERF403 - an async comprehension would not read better
+        results = [result for start in sorted(ended) for result in ended[start]]
+        if isinstance(feed.stopped, AuthenticationFailed | ConfigurationError):
+            refusal = _stop_of(feed.stopped, feed.source)
             refusal.results = results
             raise refusal
-        if source.error is not None:
+        if feed.source.error is not None:
             raise BulkInterrupted(
                 _INTERRUPTED, report=BulkReport([]), results=results
-            ) from source.error
+            ) from feed.source.error
         return results
 
     def _source(self, items: Iterable[T] | AsyncIterable[T]) -> Source[T]:
         if (misuse := self._connection.misuse()) is not None:
             raise misuse
         if isinstance(items, AsyncIterable):
-            return Arriving(items, self._batch_size)
+            return Arriving(items, self._room.messages)
         if isinstance(items, Iterable) and not isinstance(items, str | bytes | Mapping):
-            return AtHand(items, self._batch_size)
+            return AtHand(items)
         raise ConfigurationError(
             f"expected a list, generator or other iterable, got {type(items).__name__}: "
             "put a single one into a list"
         )
 
-    def _delivery(self, *, waits_are_free: bool = True) -> Delivery:
-        return Delivery(self._connection, self._account, self._rules, waits_are_free=waits_are_free)
+    def _feed(
+        self,
+        items: Iterable[S] | AsyncIterable[S],
+        cargo: Cargo[S, M, R],
+        *,
+        reads_on: bool,
+    ) -> Feed[S, M, R]:
+        delivery = Delivery(self._connection, cargo, self._room)
+        source = self._source(items)
+        return Feed(source, cargo, delivery, self._connection, reads_on=reads_on, clock=self._clock)
+
+    def _pipeline(self, feed: Feed[Any, Any, R], *, leisurely: bool = False) -> Pipeline[R]:
+        return Pipeline(feed, self._workers, self._running, leisurely=leisurely)
 
 
 class _Tally:
@@ -250,15 +253,15 @@ def _length_of(messages: object) -> int | None:
         return None
 
 
-def _refusal(stopped: E, source: Source[Any]) -> E:
-    """Return the refusal that ended a call, to be raised; outcomes and results have it, too.
+def _stop_of(stopped: E, source: Source[Any]) -> E:
+    """Return what stopped a call, to be raised; outcomes and results have it, too.
 
     What the input raised as well is its cause, lest it be lost.
     """
-    refusal = afresh(stopped)
+    error = afresh(stopped)
     if source.error is not None:
-        refusal.__cause__ = source.error
-    return refusal
+        error.__cause__ = source.error
+    return error
 
 
 def _makes_awaitable(function: Callable[..., object]) -> bool:

@@ -74,14 +74,16 @@ class Ids:
         return True
 
 
-def check_sms(sms: object, rules: Rules, fresh_id: str, ids: Ids) -> Message | InvalidMessage:
+def check_sms(
+    sms: object, rules: Rules, fresh_id: str, ids: Ids | None
+) -> Message | InvalidMessage:
     """Return the message as it goes out, or what is wrong with it.
 
     Args:
         sms: Whatever the caller gave.
         rules: What the client was told.
         fresh_id: For a message that brings none.
-        ids: Those that were brought before, by messages of the same call.
+        ids: Those that were brought before, by messages of the same call; None if there are none.
     """
     field = "message"
     try:
@@ -217,13 +219,13 @@ def _priority(given: object) -> int | UnsetType:
     raise _Unfit("expected Priority.LOW, NORMAL or HIGH")
 
 
-def _new(given: object, ids: Ids) -> str | None:
+def _new(given: object, ids: Ids | None) -> str | None:
     sms_id = _as_str(given)
     if sms_id is None:
         return None
     if not (isinstance(sms_id, str) and _ID(sms_id)):
         raise _Unfit("expected 1 to 128 characters of A-Z a-z 0-9 . _ ~ : / @ + = -")
-    if not ids.add(sms_id):
+    if ids is not None and not ids.add(sms_id):
         raise _Unfit("an earlier message of the same call has it, and receipts go by it")
     return sms_id
 

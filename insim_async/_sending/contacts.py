@@ -1,90 +1,81 @@
-"""Contacts on their way: checked, posted, and matched with what the answer says of them."""
+"""Contacts as a cargo: checked, written, and matched with what the answer says of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
 from insim_async import _wire
-from insim_async._http import Call, Connection
+from insim_async._http import Call
+from insim_async._sending.batches import Batch, Ending
 from insim_async._sending.checks import Rules, check_contact
-from insim_async._sending.delivery import BODY_CAP, is_too_large, not_sent_after, of_several
+from insim_async._sending.delivery import of_several
 from insim_async._tasks import ends_the_program
 from insim_async._wire import Account
-from insim_async.errors import (
-    AuthenticationFailed,
-    ConfigurationError,
-    InSimError,
-    InvalidMessage,
-    NotSent,
-)
+from insim_async.errors import ConfigurationError, InSimError, InvalidMessage, NotSent
 from insim_async.models import Contact, ContactResult
 
 __all__ = ["Contacts"]
 
 
 class Contacts:
-    """Adds the contacts of one call, batch by batch.
+    """The contacts of one caller. To add one is safe to repeat.
 
-    Each gets its result, whatever becomes of the others.
-
-    Attributes:
-        stopped: What every later request would end in as well; None as long as there is hope.
+    Args:
+        account: Writes the requests.
+        rules: What may be sent.
     """
 
-    def __init__(self, connection: Connection, account: Account, rules: Rules) -> None:
-        self.stopped: AuthenticationFailed | ConfigurationError | None = None
-        self._connection = connection
+    is_paced = False
+
+    def __init__(self, account: Account, rules: Rules) -> None:
         self._account = account
         self._rules = rules
+        self._known: dict[int, ContactResult] = {}
 
-    async def add(self, batch: list[Contact]) -> list[ContactResult]:
-        """Add a batch; return a result for each of its contacts, in order."""
-        checked = [check_contact(contact, self._rules) for contact in batch]
+    def check(self, given: Sequence[Contact], start: int) -> Batch[Contact, Contact]:
+        """Check contacts."""
+        checked = [check_contact(contact, self._rules) for contact in given]
         good = [contact for contact in checked if isinstance(contact, Contact)]
-        results = iter(await self._post(good) if good else [])
-        return [
+        return Batch(start, given, checked, good)
+
+    def parts_of(self, _: Contact) -> int:
+        """Count none: a contact takes no part of an SMS."""
+        return 0
+
+    def call(self, good: list[Contact], **more: Any) -> Call[list[ContactResult]]:
+        """Make the request to add them."""
+        return Call(
+            path=_wire.CONTACTS,
+            body=self._account.contacts(good),
+            decode=partial(self._decode, good),
+            repeatable=True,
+            **more,
+        )
+
+    def _decode(self, contacts: list[Contact], body: bytes) -> list[ContactResult]:
+        """Keep what each attempt says: the next one may say less."""
+        for contact, result in zip(contacts, _wire.read_contacts(contacts, body), strict=True):
+            if result is not None:
+                self._known[id(contact)] = result
+        results = [self._known.get(id(contact)) for contact in contacts]
+        if None in results:
+            raise ValueError("no result for one of the contacts")
+        return [result for result in results if result is not None]
+
+    def ending(
+        self, batch: Batch[Contact, Contact], result: object
+    ) -> Ending[Contact, Contact, ContactResult]:
+        """Say how each contact ended."""
+        error = of_several(result, len(batch.good)) if isinstance(result, InSimError) else None
+        told = [
             _invalid_result(given, contact)
             if isinstance(contact, InvalidMessage)
-            else next(results)
-            for given, contact in zip(batch, checked, strict=True)
+            else self._known.pop(id(contact), _failed_result(contact, error))
+            for given, contact in zip(batch.given, batch.checked, strict=True)
         ]
-
-    async def _post(self, contacts: list[Contact]) -> list[ContactResult]:
-        if self.stopped is not None:
-            return [_failed_result(contact, not_sent_after(self.stopped)) for contact in contacts]
-        found: list[ContactResult | None] = [None] * len(contacts)
-
-        def decode(body: bytes) -> list[ContactResult]:
-            """Keep what each attempt says: the next one may say less."""
-            for place, result in enumerate(_wire.read_contacts(contacts, body)):
-                found[place] = result or found[place]
-            if None in found:
-                raise ValueError("no result for one of the contacts")
-            return [result for result in found if result is not None]
-
-        call = Call(
-            path=_wire.CONTACTS,
-            body=self._account.contacts(contacts),
-            decode=decode,
-            repeatable=True,
-            waits_are_free=True,
-        )
-        if len(call.body) > BODY_CAP and len(contacts) > 1:
-            return await self._in_halves(contacts)
-        result = await self._connection.post(call)
-        if not isinstance(result, InSimError):
-            return result
-        if is_too_large(result) and len(contacts) > 1:
-            return await self._in_halves(contacts)
-        error = of_several(result, len(contacts))
-        if isinstance(error, AuthenticationFailed | ConfigurationError):
-            self.stopped = self.stopped or error
-        return [
-            known or _failed_result(contact, error)
-            for contact, known in zip(contacts, found, strict=True)
-        ]
-
-    async def _in_halves(self, contacts: list[Contact]) -> list[ContactResult]:
-        middle = len(contacts) // 2
-        return await self._post(contacts[:middle]) + await self._post(contacts[middle:])
+        return Ending(batch, told, None if error is None else [error] * len(batch.good))
 
 
 def _invalid_result(contact: object, fault: InvalidMessage) -> ContactResult:
@@ -110,7 +101,7 @@ def _text_of(contact: object, name: str) -> str:
     return value if type(value) is str else ""
 
 
-def _failed_result(contact: Contact, error: InSimError) -> ContactResult:
+def _failed_result(contact: Contact, error: InSimError | None) -> ContactResult:
     if isinstance(error, ConfigurationError):
         error = NotSent(str(error))
     return ContactResult(

@@ -1,121 +1,143 @@
-"""Messages on their way: checked, numbered, posted, and matched with what the answer says of them.
+"""One delivery for all that is sent: taken when it can go, posted, and told how it ended.
 
-One batch is one request, unless its body would be too long. Messages that fail their checks never
-enter a request. Each of the others ends by what the answer says of it, or all by the same error.
-Once the account was refused, or the address turned out to be wrong, nothing more is sent and the
-rest is ``NOT_SENT``.
+``send_sms``, ``send_many``, ``stream`` and ``add_contacts`` go this way, and a campaign does: each
+is a supply, from which is taken what a request carries at the moment when it may leave.
 """
 
 from __future__ import annotations
 
-import functools
-from itertools import repeat
+import math
+from typing import Any, Generic, TypeVar
 
-from insim_async import _wire
-from insim_async._http import Call, Connection
-from insim_async._sending.checks import Ids, Rules, check_sms
-from insim_async._sending.fast import plain_messages
-from insim_async._wire import Account, Message
+import anyio
+
+from insim_async._http import Call, Connection, Ticket
+from insim_async._sending.batches import Batch, Cargo, Ending, Room, Supply
 from insim_async.errors import (
     AuthenticationFailed,
-    ConfigurationError,
     InSimError,
-    InvalidMessage,
     NotSent,
     OutcomeUnknown,
     Refused,
 )
-from insim_async.models import Outcome, Sms
 
-__all__ = ["BODY_CAP", "Delivery", "is_too_large", "not_sent_after", "of_several"]
+__all__ = ["BODY_CAP", "Delivery", "not_sent_after", "of_several"]
+
+S = TypeVar("S")
+M = TypeVar("M")
+R = TypeVar("R")
 
 BODY_CAP = 512 * 1024
 """Bytes of one request, at most; nginx takes twice as much unless told otherwise."""
 
 
-class Delivery:
-    """One call's messages on their way: the ids given, and whether more may be sent.
+class Delivery(Generic[S, M, R]):
+    """Sends what a supply has, one request at a time.
+
+    A request that is too large, by our own measure or by the server's (413), is sent in smaller
+    ones: half as many go into each, until it is one, and after each that was taken twice as many.
+
+    Args:
+        connection: Open, or refusing by itself.
+        cargo: Whether messages or contacts, and how they are written.
+        room: What fits into a request: a second's worth of parts, at most.
 
     Attributes:
-        stopped: What every later request would end in as well; None as long as there is hope.
+        room: What fits into the next one.
     """
 
     def __init__(
-        self, connection: Connection, account: Account, rules: Rules, *, waits_are_free: bool
+        self,
+        connection: Connection,
+        cargo: Cargo[S, M, R],
+        room: Room,
     ) -> None:
-        self.stopped: InSimError | None = None
         self._connection = connection
-        self._account = account
-        self._rules = rules
-        self._waits_are_free = waits_are_free
-        import secrets  # slow to import
+        self._cargo = cargo
+        parts = room.parts if cargo.is_paced else math.inf
+        self._most = max(1, int(min(room.messages, parts)))
+        self.room = Room(self._most, parts)
 
-        self._prefix = secrets.token_urlsafe(16)
-        self._count = 0
-        self._ids = Ids()
+    async def send(
+        self, supply: Supply[S, M], ticket: Ticket
+    ) -> Ending[S, M, R] | InSimError | None:
+        """Send one request's worth, when the turn of the ticket has come.
 
-    async def send(self, batch: list[Sms]) -> list[Outcome]:
-        """Send a batch; return an outcome for each of its messages, in order."""
-        self._count += 1
-        start = f"{self._prefix}.{self._count}."
-        fresh = [f"{start}{place}" for place in range(len(batch))]
-        plain = plain_messages(batch, self._rules, fresh)
-        if plain is not None:
-            return await self._deliver(batch, plain)
-        checked = [
-            check_sms(sms, self._rules, new, self._ids)
-            for sms, new in zip(batch, fresh, strict=True)
-        ]
-        messages = [message for message in checked if type(message) is Message]
-        sent = [
-            sms for sms, message in zip(batch, checked, strict=True) if type(message) is Message
-        ]
-        outcomes = iter(await self._deliver(sent, messages) if sent else [])
-        return [
-            Outcome(sms, None, message) if isinstance(message, InvalidMessage) else next(outcomes)
-            for sms, message in zip(batch, checked, strict=True)
-        ]
+        Cancelled, what was taken from the supply is put back if it is proven that nothing was sent;
+        else it may have been.
 
-    async def _deliver(self, batch: list[Sms], messages: list[Message]) -> list[Outcome]:
-        if self.stopped is not None:
-            return [Outcome(sms, None, not_sent_after(self.stopped)) for sms in batch]
-        call = Call(
-            path=_wire.MESSAGES,
-            body=self._account.messages(messages),
-            decode=functools.partial(_wire.read_receipts, messages),
-            refusal_in=_wire.refused_account,
-            count=len(messages),
-            waits_are_free=self._waits_are_free,
+        Returns:
+            How it ended; or why nothing was taken, or was put back for good; or None where the
+            supply had nothing.
+        """
+        while True:
+            request = _Request(self, supply)
+            result = await self._connection.post(request.make, ticket)
+            batch = request.batch
+            if batch is None:
+                return result if isinstance(result, InSimError) else None
+            if not (_is_too_large(result) and len(batch.good) > 1):
+                if not isinstance(result, InSimError):
+                    self._grow()
+                return self._cargo.ending(batch, result)
+            self.shrink(batch)
+            with anyio.CancelScope(shield=True):
+                await supply.put_back(batch)
+
+    def call(self, batch: Batch[S, M], **more: Any) -> Call[Any]:
+        """Make the request for a batch."""
+        parts = sum(map(self._cargo.parts_of, batch.good)) if self.room.parts < math.inf else 0
+        return self._cargo.call(batch.good, parts=parts, **more)
+
+    def shrink(self, batch: Batch[S, M]) -> None:
+        """Let no request be larger than half of one that was too large."""
+        self.room = self.room._replace(
+            messages=max(1, min(self.room.messages, len(batch.good) // 2))
         )
-        if len(call.body) > BODY_CAP and len(batch) > 1:
-            return await self._in_halves(batch, messages)
-        result = await self._connection.post(call)
-        if isinstance(result, InSimError):
-            if is_too_large(result) and len(batch) > 1:
-                return await self._in_halves(batch, messages)
-            error = of_several(result, len(batch))
-            self._stop_for(error)
-            return [Outcome(sms, None, error) for sms in batch]
-        for reason in filter(None, result.errors or ()):
-            self._stop_for(reason)
-        return list(map(Outcome, batch, result.receipts, result.errors or repeat(None)))
 
-    async def _in_halves(self, batch: list[Sms], messages: list[Message]) -> list[Outcome]:
-        middle = len(batch) // 2
-        first = await self._deliver(batch[:middle], messages[:middle])
-        return first + await self._deliver(batch[middle:], messages[middle:])
-
-    def _stop_for(self, error: InSimError) -> None:
-        if self.stopped is None and isinstance(error, AuthenticationFailed | ConfigurationError):
-            self.stopped = error
+    def _grow(self) -> None:
+        if self.room.messages < self._most:
+            self.room = self.room._replace(messages=min(self._most, 2 * self.room.messages))
 
 
-def is_too_large(error: InSimError) -> bool:
+class _Request(Generic[S, M, R]):
+    """One request: what was taken for it from the supply.
+
+    Attributes:
+        batch: What it carries; None where nothing was taken, or all was put back.
+    """
+
+    def __init__(self, delivery: Delivery[S, M, R], supply: Supply[S, M]) -> None:
+        self.batch: Batch[S, M] | None = None
+        self._delivery = delivery
+        self._supply = supply
+
+    async def make(self) -> Call[Any] | None:
+        """Take what goes, and make the call; None where nothing does."""
+        while (batch := await self._supply.take(self._delivery.room)) is not None:
+            self.batch = batch
+            if not batch.good:
+                return None
+            call = self._delivery.call(batch, put_back=self.put_back)
+            if len(call.body) <= BODY_CAP or len(batch.good) == 1:
+                return call
+            self._delivery.shrink(batch)
+            await self.put_back()
+        return None
+
+    async def put_back(self) -> None:
+        """Give back what was taken."""
+        batch, self.batch = self.batch, None
+        if batch is not None:
+            await self._supply.put_back(batch)
+
+
+def _is_too_large(result: object) -> bool:
     """Say whether a request was refused for its size, so that nothing was done.
 
     What stands in front of the application refuses it, before that has seen it.
     """
-    return isinstance(error, Refused) and error.status_code == 413
+    return isinstance(result, Refused) and result.status_code == 413
 
 
 def of_several(error: InSimError, count: int) -> InSimError:
@@ -132,7 +154,7 @@ def of_several(error: InSimError, count: int) -> InSimError:
 def not_sent_after(stopped: InSimError) -> InSimError:
     """Return the error of all that was to be sent after what stopped the call.
 
-    Login or access key were refused, or the address was found wrong.
+    Login or access key were refused, the address was found wrong, or no answer was of any use.
     """
     if not isinstance(stopped, AuthenticationFailed):
         return stopped

@@ -1,8 +1,7 @@
-"""Batches of an input through workers: what is read, what is under way, what comes out of it.
+"""The workers of a bulk call, and what comes out of them.
 
-A *source* (``sources``) hands out batches of whatever the caller gave. *Workers*, as many as there
-are slots, each take a batch, send it, and hand over what became of it before they take the next:
-nothing is read ahead of what can be sent, and a caller who is slow to take outcomes slows down the
+*Workers*, as many as there are slots, each send one request's worth of the input (``feed``), and
+hand over what became of it before they go on: a caller who is slow to take outcomes slows down the
 reading. The *caller's loop* takes results from the workers.
 
 The workers live in a task of their own, the keeper, and not in the generator that the caller loops
@@ -15,14 +14,13 @@ they have, for a caller's loop that may come back for it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextvars import ContextVar
-from itertools import count
 from typing import Any, Generic, TypeVar
 
 import anyio
 
-from insim_async._sending.sources import Source
+from insim_async._sending.feed import Feed, Worker
 from insim_async._tasks import start, wait_whatever_comes
 from insim_async.errors import OutcomeUnknown
 
@@ -79,13 +77,12 @@ class _Handover(Generic[T]):
         self._news.set()
 
 
-class Pipeline(Generic[T, R]):
+class Pipeline(Generic[R]):
     """The workers of one call, the task that keeps them, and what comes out of them.
 
     Args:
-        source: Hands out the batches.
-        handle: Makes something of each; it raises nothing.
-        workers: How many batches at a time.
+        feed: Sends the input, one request's worth at a time.
+        workers: How many requests at a time.
         running: Where it enters itself while it runs.
         leisurely: Whether whoever loops over it may pause between two results for as long as it
             likes.
@@ -93,19 +90,17 @@ class Pipeline(Generic[T, R]):
 
     def __init__(
         self,
-        source: Source[T],
-        handle: Callable[[list[T]], Awaitable[list[R]]],
+        feed: Feed[Any, Any, R],
         workers: int,
-        running: set[Pipeline[Any, Any]],
+        running: set[Pipeline[Any]],
         *,
         leisurely: bool = False,
     ) -> None:
-        self._source = source
-        self._handle = handle
+        self._feed = feed
+        self._source = feed.source
         self._workers = workers
         self._running = running
         self._leisurely = leisurely
-        self._numbers = count()
         self._results = _Handover[tuple[int, list[R]]]()
         self._failures: list[BaseException] = []
         self._scope = anyio.CancelScope()
@@ -113,7 +108,7 @@ class Pipeline(Generic[T, R]):
         self._end = anyio.Event()
 
     async def run(self) -> AsyncGenerator[tuple[int, list[R]], None]:
-        """Yield what becomes of each batch as it ends, with the batch's number.
+        """Yield what becomes of each request's worth, with how much of the input came before it.
 
         Closing it cancels what is under way, and waits for that.
         """
@@ -143,6 +138,7 @@ class Pipeline(Generic[T, R]):
         if to_be_stopped:
             self._source.stop(why)
             self._results.release()
+        self._feed.hurry()
         if self in _inside.get():
             return  # it would wait for itself
         await (wait_whatever_comes(self._end) if to_be_stopped else self._end.wait())
@@ -163,9 +159,9 @@ class Pipeline(Generic[T, R]):
             self._failures.append(error)
 
     async def _work(self) -> None:
-        while batch := await self._source.take():
-            number = next(self._numbers)
-            await self._results.give((number, await self._handle(batch)))
+        worker = Worker(self._feed)
+        while (result := await worker.send()) is not None:
+            await self._results.give(result)
 
     def _ended(self) -> None:
         self._running.discard(self)

@@ -1,6 +1,6 @@
-"""The batches of a bulk call: read from what the caller gave, when they are wanted.
+"""The input of a bulk call: read from what the caller gave, when it can be sent.
 
-What was given is left as it should be. An iterable is read when a batch is wanted; an async
+What was given is left as it should be. An iterable is read when a request can leave; an async
 iterable by a task of its own, so that a slow one delays nothing that it has yielded already. A
 generator that is not wanted any more is closed, where it was read, and not left to the garbage
 collector; what else was given (a file, a channel, a list) stays the caller's.
@@ -18,6 +18,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator
 from itertools import islice
+from operator import length_hint
 from typing import Generic, Protocol, TypeVar
 
 import anyio
@@ -35,7 +36,7 @@ CLEANUP_GRACE = 5.0
 
 
 class Source(Protocol[T]):
-    """Where batches come from."""
+    """Where the input comes from."""
 
     waits: bool
     """Whether it may take for ever to learn what comes next."""
@@ -47,8 +48,12 @@ class Source(Protocol[T]):
         """Read ahead, if need be, until there is no more."""
         ...
 
-    async def take(self) -> list[T]:
-        """Return the next batch; an empty one is the end."""
+    async def is_ready(self) -> bool:
+        """Wait until there may be something to take; return False at the end."""
+        ...
+
+    def take(self, count: int) -> list[T]:
+        """Return the next so many, or as many as there are."""
         ...
 
     def stop(self, why: Exception | None = None) -> None:
@@ -57,14 +62,14 @@ class Source(Protocol[T]):
 
 
 class AtHand(Generic[T]):
-    """Batches of an iterable, read when they are wanted."""
+    """What an iterable yields, read when it is wanted."""
 
     waits = False
 
-    def __init__(self, items: Iterable[T], size: int) -> None:
+    def __init__(self, items: Iterable[T]) -> None:
         self.error: Exception | None = None
         self._items: Iterator[T] = iter(())
-        self._size = size
+        self._tells_its_end = type(items) in {list, tuple}
         try:
             self._items = iter(items)
         except BaseException as error:  # noqa: BLE001 - it is the caller's, and may raise anything
@@ -74,17 +79,22 @@ class AtHand(Generic[T]):
     async def fill(self) -> None:
         pass
 
-    async def take(self) -> list[T]:
-        batch: list[T] = []
+    async def is_ready(self) -> bool:
+        # Of a list it is known when it has been read; nobody need wait for a turn to find out.
+        is_read = self._tells_its_end and not length_hint(self._items)
+        return not (self._ended or is_read)
+
+    def take(self, count: int) -> list[T]:
+        found: list[T] = []
         if self._ended:
-            return batch
+            return found
         try:
             # What came before an exception stays in the list.
-            batch.extend(islice(self._items, self._size))
+            found.extend(islice(self._items, count))
         except BaseException as error:  # noqa: BLE001 - it is the caller's, and may raise anything
             self.error = _as_error(error)
-        self._ended = len(batch) < self._size
-        return batch
+        self._ended = len(found) < count
+        return found
 
     def stop(self, why: Exception | None = None) -> None:
         if self._ended:
@@ -98,9 +108,11 @@ class AtHand(Generic[T]):
 
 
 class Arriving(Generic[T]):
-    """Batches of what an async iterable has yielded so far.
+    """What an async iterable has yielded so far: a fast one fills requests, a slow one does not.
 
-    A fast one makes full batches, a slow one small ones.
+    Args:
+        items: As it was given.
+        size: How many are read ahead.
     """
 
     waits = True
@@ -129,14 +141,17 @@ class Arriving(Generic[T]):
         finally:
             self._end()
 
-    async def take(self) -> list[T]:
+    async def is_ready(self) -> bool:
         while not self._waiting and not self._ended:
             if self._news.is_set():
                 self._news = anyio.Event()
             await self._news.wait()
-        batch = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
+        return bool(self._waiting)
+
+    def take(self, count: int) -> list[T]:
+        found = [self._waiting.popleft() for _ in range(min(count, len(self._waiting)))]
         self._room.set()
-        return batch
+        return found
 
     def stop(self, why: Exception | None = None) -> None:
         if self._stopped or self._ended:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from insim_async._privacy import Unshown
-from insim_async.models import Contact
+from insim_async.models import Contact, Priority
 
 __all__ = ["CALL", "CONTACTS", "MESSAGES", "PLACEHOLDER", "Account", "Message"]
 
@@ -28,6 +28,11 @@ class Message(Unshown, frozen=True, gc=False):
     url: str | UnsetType = UNSET
     priorite: int | UnsetType = UNSET
     date_to_send: str | UnsetType = UNSET
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether it goes before all that is not."""
+        return self.priorite == Priority.HIGH
 
 
 class _Contact(Unshown, frozen=True, omit_defaults=True, gc=False):

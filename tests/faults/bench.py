@@ -120,11 +120,11 @@ def timeout_of(insim: AsyncInSim, seconds: float) -> Iterator[None]:
     What comes before and behind may take its time.
     """
     connection = insim._connection
-    before, connection._timeout = connection._timeout, seconds
+    before, connection.timeout = connection.timeout, seconds
     try:
         yield
     finally:
-        connection._timeout = before
+        connection.timeout = before
 
 
 async def until(condition: Callable[[], bool]) -> None:
