@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
+from typing import Any
 
 import anyio
 import pytest
@@ -12,6 +13,8 @@ from insim_async import Clock
 from insim_async._http import Gate, Rank, Ticket
 from insim_async._http.gate import PAUSE_CAP
 from tests.conftest import Hours
+
+Going = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Stage:
@@ -50,7 +53,7 @@ class Stage:
         parts: int = 1,
         holds: anyio.Event | None = None,
         too_late: Callable[[float], bool] = lambda _: False,
-    ) -> Callable[[], object]:
+    ) -> Going:
         """Join the line; return what waits for the turn."""
         ticket = self.gate.join(rank, paced=paced)
         return partial(self.go, name, ticket, parts, holds, too_late)
@@ -109,9 +112,9 @@ async def test_an_urgent_one_overtakes_whoever_sleeps() -> None:
 async def test_who_is_cancelled_while_it_sleeps_leaves_the_watch_to_the_next() -> None:
     stage, patience = Stage(rate=1.0), anyio.CancelScope()
 
-    async def impatient(go: Callable[[], object]) -> None:
+    async def impatient(go: Going) -> None:
         with patience:
-            await go()  # type: ignore[misc]
+            await go()
 
     async with anyio.create_task_group() as group:
         group.start_soon(stage.comer("a", parts=5))
