@@ -16,7 +16,14 @@ import anyio
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["Turn", "ends_the_program", "is_to_be_passed_on", "start", "wait_whatever_comes"]
+__all__ = [
+    "Turn",
+    "current_loop",
+    "ends_the_program",
+    "is_to_be_passed_on",
+    "start",
+    "wait_whatever_comes",
+]
 
 _running: set[asyncio.Task[None]] = set()
 
@@ -102,6 +109,16 @@ def _is_cancelled() -> bool:
     task = asyncio.current_task()
     by_scope = anyio.current_effective_deadline() == -math.inf
     return by_scope or (task is not None and task.cancelling() > 0)
+
+
+def current_loop() -> object:
+    """Return what stands for the event loop that runs this: the same as long as it runs."""
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_task():
+        return trio.lowlevel.current_trio_token()
+    import asyncio
+
+    return asyncio.get_running_loop()
 
 
 def _in_trio() -> bool:

@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 import anyio
-from anyio.lowlevel import current_token
 
 from insim_async._http.calls import (
     STALE,
@@ -32,7 +31,7 @@ from insim_async._http.gate import Gate
 from insim_async._http.schedule import Rank, Ticket
 from insim_async._http.trail import Fate, Trail
 from insim_async._http.transport import Transport, answer_in
-from insim_async._tasks import is_to_be_passed_on
+from insim_async._tasks import current_loop, is_to_be_passed_on
 from insim_async.errors import ConfigurationError, InSimError, NotSent, OutcomeUnknown, RateLimited
 from insim_async.timing import Clock, Retry
 
@@ -76,7 +75,7 @@ class Connection:
         """Bind the connection to this process and event loop."""
         if self._home is not None:
             raise ConfigurationError("the client has been opened before: make a new one")
-        self._home = os.getpid(), current_token()
+        self._home = os.getpid(), current_loop()
 
     def misuse(self) -> ConfigurationError | None:
         """Say why nothing can be sent from here, if so."""
@@ -101,7 +100,7 @@ class Connection:
         one.
         """
         return self._home is not None and (
-            self._home[0] != os.getpid() or self._home[1] != current_token()
+            self._home[0] != os.getpid() or self._home[1] != current_loop()
         )
 
     def join(self, rank: Rank, *, paced: bool) -> Ticket | ConfigurationError:
@@ -228,8 +227,10 @@ class Connection:
 
     async def _has_turn(self, ticket: Ticket) -> bool:
         """Wait for the turn of a ticket; return whether it came in time."""
+        if ticket.has_turn:
+            return True
         too_late = partial(self._is_too_late, ticket)
-        if ticket.has_turn or ticket.rank is Rank.BULK:
+        if ticket.rank is Rank.BULK:
             return await self._gate.turn(ticket, too_late)
         with anyio.CancelScope(deadline=ticket.began + self.timeout / 2):
             return not too_late(self._gate.closed_for()) and await self._gate.turn(ticket, too_late)

@@ -104,6 +104,8 @@ class Gate:
         return self._schedule.pause_left(self._clock.now())
 
     def _give_turns(self) -> None:
+        if not self._schedule.waiting:
+            return
         while (ticket := self._schedule.next(self._clock.now())) is not None:
             self.slots.acquire_nowait()
             self._tell(ticket)

@@ -75,6 +75,10 @@ class Schedule:
     Args:
         slots: Requests under way at a time, at most.
         rate: Parts a second; None for no limit.
+
+    Attributes:
+        waiting: How many stand in the line.
+        under_way: How many have a turn.
     """
 
     def __init__(self, slots: int, rate: float | None) -> None:
@@ -84,7 +88,7 @@ class Schedule:
         self._pace_at = self._pause_until = float("-inf")
         self._composing: Ticket | None = None
         self._lines = {(rank, paced): _Line() for rank in Rank for paced in (True, False)}
-        self._tickets = self._turns = self._waiting = 0
+        self._tickets = self._turns = self.waiting = 0
 
     # The line
 
@@ -113,7 +117,7 @@ class Schedule:
 
     def next(self, now: float) -> Ticket | None:
         """Give a turn to whoever it is due to, if anybody may go now."""
-        if not self._waiting or self.under_way >= self._limit or now < self._pause_until:
+        if not self.waiting or self.under_way >= self._limit or now < self._pause_until:
             return None
         firsts = self._firsts(paced=now >= self._pace_at and self._composing is None)
         if not firsts:
@@ -139,7 +143,7 @@ class Schedule:
         Whoever waits for a slot, or for what goes out by the pace just now, is told when that is
         over: no time needs to be watched for it.
         """
-        if not self._waiting or self.under_way >= self._limit:
+        if not self.waiting or self.under_way >= self._limit:
             return []
         pause, pace = self._pause_until - now, self._pace_at - now
         held = []
@@ -156,7 +160,7 @@ class Schedule:
         return [ticket for ticket in firsts if ticket is not None]
 
     def _set_waiting(self, ticket: Ticket, is_waiting: bool) -> None:
-        self._waiting += is_waiting - ticket.is_waiting
+        self.waiting += is_waiting - ticket.is_waiting
         ticket.is_waiting = is_waiting
 
     def _end_composing(self, ticket: Ticket) -> None:

@@ -29,7 +29,14 @@ from insim_async._sending.delivery import Delivery
 from insim_async._sending.messages import Messages
 from insim_async._tasks import start, wait_whatever_comes
 from insim_async._wire import Message
-from insim_async.errors import InSimError, InvalidMessage, NotSent, OutcomeUnknown, afresh
+from insim_async.errors import (
+    ConfigurationError,
+    InSimError,
+    InvalidMessage,
+    NotSent,
+    OutcomeUnknown,
+    afresh,
+)
 from insim_async.models import Outcome, Sms
 from insim_async.timing import Clock
 
@@ -57,7 +64,7 @@ class Loads:
     ) -> None:
         self._connection = connection
         self._messages = messages
-        self._room = room
+        self._delivery = Delivery(connection, messages, room)
         self._clock = clock
         self._last: dict[Rank, _Load] = {}
         self._running: set[_Load] = set()
@@ -71,26 +78,26 @@ class Loads:
         message = self._messages.check_one(sms)
         if isinstance(message, InvalidMessage):
             return Outcome(sms, None, message)
-        if (misuse := self._connection.misuse()) is not None:
-            return Outcome(sms, None, misuse)
-        parts = self._messages.parts_of(message) if self._room.parts < math.inf else 0
-        rank = Rank.URGENT if message.is_urgent else Rank.SINGLE
-        load = self._last.get(rank)
-        if load is None or self._is_old(load) or not load.has_room_for(message, parts):
-            ticket = self._connection.join(rank, paced=True)
-            if isinstance(ticket, InSimError):
-                return Outcome(sms, None, ticket)
-            load = self._last[rank] = self._opened(ticket)
+        parts = self._messages.parts_of(message) if self._delivery.room.parts < math.inf else 0
+        load = self._load_for(message, parts)
+        if isinstance(load, ConfigurationError):
+            return Outcome(sms, None, load)
         return await load.send(sms, message, parts)
 
     async def aclose(self) -> None:
         """Wait until no load is left; the connection behind them is closed already."""
         for load in list(self._running):
-            await load.ended.wait()
+            await load.end()
 
-    def _opened(self, ticket: Ticket) -> _Load:
-        delivery = Delivery(self._connection, self._messages, self._room)
-        load = _Load(self._connection, delivery, ticket, self._running)
+    def _load_for(self, message: Message, parts: int) -> _Load | ConfigurationError:
+        rank = Rank.URGENT if message.is_urgent else Rank.SINGLE
+        load = self._last.get(rank)
+        if load is not None and load.has_room_for(message, parts) and not self._is_old(load):
+            return self._connection.misuse() or load
+        ticket = self._connection.join(rank, paced=True)
+        if isinstance(ticket, ConfigurationError):
+            return ticket
+        load = self._last[rank] = _Load(self._connection, self._delivery, ticket, self._running)
         self._running.add(load)
         return load
 
@@ -109,7 +116,6 @@ class _Load:
 
     Attributes:
         ticket: As given.
-        ended: Set when there is an outcome for each.
     """
 
     def __init__(
@@ -120,11 +126,12 @@ class _Load:
         running: set[_Load],
     ) -> None:
         self.ticket = ticket
-        self.ended = anyio.Event()
         self._connection = connection
         self._delivery = delivery
         self._running = running
         self._scope: anyio.CancelScope | None = None
+        self._news: anyio.Event | None = None
+        self._has_ended = False
         self._is_open = True
         self._sms: list[Sms] = []
         self._messages: list[Message] = []
@@ -156,14 +163,22 @@ class _Load:
         try:
             if place == 0:
                 await self._lead()
-            if not self.ended.is_set():
-                await self.ended.wait()
+            await self.end()
         except BaseException:
             await self._leave(place)
             raise
         if self._failure is not None:
             raise afresh(self._failure)
         return self._outcomes[place]
+
+    async def end(self) -> None:
+        """Wait until there is an outcome for each."""
+        if not self._has_ended:
+            await self._event().wait()
+
+    def _event(self) -> anyio.Event:
+        self._news = self._news or anyio.Event()  # a lone message needs none
+        return self._news
 
     async def _lead(self) -> None:
         """Wait for one turn of the event loop; then go alone, or leave it to a task.
@@ -242,7 +257,7 @@ class _Load:
             self._end()
         else:
             self._scope.cancel()
-            await wait_whatever_comes(self.ended)
+            await wait_whatever_comes(self._event())
 
     def _end(self) -> None:
         """End it, however that came about: its task may have been cancelled from outside."""
@@ -254,4 +269,6 @@ class _Load:
                 error = OutcomeUnknown(f"{_CANCELLED}; it may have been sent")
             self._outcomes[place] = Outcome(self._sms[place], None, error)
         self._running.discard(self)
-        self.ended.set()
+        self._has_ended = True
+        if self._news is not None:
+            self._news.set()

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import bulk, calls, codec, startup, webhooks
+from . import beside, bulk, calls, codec, startup, together, webhooks
 from .calls import Bench
 from .npm import Npm
 from .server import running
@@ -40,6 +40,15 @@ SUBJECTS: dict[str, Subject] = {
     "G14": webhooks.g14,
     "G15": startup.g15,
     "G16": startup.g16,
+    "G17": together.g17,
+    "G18": together.g18,
+    "G19": together.g19,
+    "G20": together.g20,
+    "G20A": together.g20a,
+    "G20B": together.g20b,
+    "G20C": beside.g20c,
+    "G20D": together.g20d,
+    "G24": beside.g24,
 }
 
 

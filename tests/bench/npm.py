@@ -41,7 +41,10 @@ class Npm:
         return self._missing
 
     async def lap(self, url: str, **order: Any) -> Lap:
-        """Send for ``seconds`` with ``tasks``, or ``count`` messages in batches of ``size``."""
+        """Send for ``seconds`` with ``tasks``, or as many messages as an order says.
+
+        That is ``each`` by each of ``tasks``, or ``count`` in batches of ``size``.
+        """
         assert self._process is not None
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -12,11 +12,14 @@ import importlib.util
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 import httpx
 import msgspec
+
+if TYPE_CHECKING:
+    from insim_async import AsyncInSim
 
 LOGIN, ACCESS_KEY = "bench@example.org", "key"
 HEADER = {"login": LOGIN, "accessKey": ACCESS_KEY}
@@ -68,11 +71,15 @@ decode_receipts = msgspec.json.Decoder(list[Receipt]).decode
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """A peer's name, how it is opened, and the modules it needs."""
+    """A peer's name, how it is opened, and the modules it needs.
+
+    It has ``slots`` connections at most, or as many as there are tasks.
+    """
 
     name: str
     open: Callable[[str, int], AbstractAsyncContextManager[Caller]]
     needs: tuple[str, ...] = ()
+    slots: int | None = None
 
     @property
     def missing(self) -> str:
@@ -92,11 +99,22 @@ async def _ours(url: str, slots: int) -> AsyncIterator[Caller]:
     from insim_async import AsyncInSim
 
     async with AsyncInSim(LOGIN, ACCESS_KEY, base_url=url, max_concurrency=slots) as insim:
+        yield _ours_caller(insim)
 
-        async def send(number: str, text: str) -> bool:
-            return (await insim.send_sms(number, text)).sent
 
-        yield send
+@asynccontextmanager
+async def _ours_by_default(url: str, _slots: int) -> AsyncIterator[Caller]:
+    from insim_async import AsyncInSim
+
+    async with AsyncInSim(LOGIN, ACCESS_KEY, base_url=url) as insim:
+        yield _ours_caller(insim)
+
+
+def _ours_caller(insim: AsyncInSim) -> Caller:
+    async def send(number: str, text: str) -> bool:
+        return (await insim.send_sms(number, text)).sent
+
+    return send
 
 
 @asynccontextmanager
@@ -238,9 +256,12 @@ async def lines(url: str, slots: int) -> AsyncIterator[list[Line]]:
 
 
 OURS = Peer("insim_async", _ours)
+OURS_BY_DEFAULT = Peer("insim_async, defaults", _ours_by_default)
 HTTPX = Peer("httpx", _httpx)
 HTTPX_MATCHING = Peer("httpx, pool of the same size", _httpx_matching)
+HTTPX_ON_8 = Peer("httpx, 8 connections", _httpx_matching, slots=8)
 AIOHTTP = Peer("aiohttp + orjson", _aiohttp, ("aiohttp", "orjson"))
+AIOHTTP_ON_8 = Peer("aiohttp + orjson, 8 connections", _aiohttp, ("aiohttp", "orjson"), slots=8)
 REQUESTS = Peer("requests, the vendor's example", _requests, ("requests",))
 INSIM_CLI = Peer("insim-cli", _insim_cli, ("cli_anything", "requests"))
 BARE_PROTOCOL = Peer("asyncio.Protocol + msgspec", _bare_protocol)

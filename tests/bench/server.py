@@ -1,7 +1,8 @@
 """The gateway of the benchmarks: its own process on its own core, as fast as asyncio lets it be.
 
-It answers each message with one receipt that repeats id, number and text. Three ports: one answers
-at once, one after 25 to 75 ms, and one tells how many connections and requests there were.
+It answers each message with one receipt that repeats id, number and text. Four ports: one answers
+at once, one after 25 to 75 ms, one as far away takes 5 ms more for each message in a request, and
+one tells how many connections and requests there were.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 import msgspec
 
 NEAREST, FARTHEST = 0.025, 0.075
+FOR_EACH_MESSAGE = 0.005
 _END_OF_HEAD = b"\r\n\r\n"
 _LENGTH = b"content-length:"
 
@@ -49,6 +52,7 @@ class Request(msgspec.Struct, gc=False):
 class Ports(msgspec.Struct, frozen=True):
     near: int
     far: int
+    slow: int
     counts: int
 
 
@@ -64,23 +68,23 @@ _decode = msgspec.json.Decoder(Request).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def _answer(head: bytes, body: bytes) -> bytes:
+def _answer(head: bytes, body: bytes) -> tuple[bytes, int]:
+    """Return the answer to a request, and how many messages were in it."""
     messages = _decode(body).messages
     receipts = _encode(messages)
     if b"/api/v2/" in head:
         receipts = b'{"success":true,"sent_count":%d,"result":%b}' % (len(messages), receipts)
-    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
-        len(receipts),
-        receipts,
-    )
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    return head % len(receipts) + receipts, len(messages)
 
 
 class Gateway(asyncio.Protocol):
     """Reads requests, pipelined ones too, and answers each."""
 
-    def __init__(self, counts: Counts, *, far: bool) -> None:
+    def __init__(self, counts: Counts, *, far: bool = False, for_each: float = 0.0) -> None:
         self.counts = counts
         self.far = far
+        self.for_each = for_each
         self.received = bytearray()
         self.wanted = 0
 
@@ -99,12 +103,13 @@ class Gateway(asyncio.Protocol):
             )
             if len(received) < self.wanted:
                 return
-            answer = _answer(head[: head.index(b"\r\n")], bytes(received[start : self.wanted]))
+            body = bytes(received[start : self.wanted])
+            answer, messages = _answer(head[: head.index(b"\r\n")], body)
             del received[: self.wanted]
             self.wanted = 0
             self.counts.requests += 1
             if self.far:
-                delay = random.uniform(NEAREST, FARTHEST)
+                delay = random.uniform(NEAREST, FARTHEST) + messages * self.for_each
                 asyncio.get_running_loop().call_later(delay, self.send, answer)
             else:
                 self.send(answer)
@@ -131,12 +136,16 @@ async def serve(core: int) -> None:
     os.sched_setaffinity(0, {core})
     counts = Counts()
     loop = asyncio.get_running_loop()
-    near = await loop.create_server(
-        lambda: Gateway(counts, far=False), "127.0.0.1", 0, backlog=8192
-    )
-    far = await loop.create_server(lambda: Gateway(counts, far=True), "127.0.0.1", 0, backlog=8192)
-    clerk = await loop.create_server(lambda: Clerk(counts), "127.0.0.1", 0)
-    ports = Ports(*(server.sockets[0].getsockname()[1] for server in (near, far, clerk)))
+    servers = [
+        await loop.create_server(make, "127.0.0.1", 0, backlog=8192)
+        for make in (
+            partial(Gateway, counts),
+            partial(Gateway, counts, far=True),
+            partial(Gateway, counts, far=True, for_each=FOR_EACH_MESSAGE),
+            partial(Clerk, counts),
+        )
+    ]
+    ports = Ports(*(server.sockets[0].getsockname()[1] for server in servers))
     print(_encode(ports).decode(), flush=True)
     done = asyncio.Event()
     loop.add_reader(sys.stdin.fileno(), done.set)
@@ -151,6 +160,7 @@ class Server:
     def __init__(self, ports: Ports) -> None:
         self.near = f"http://127.0.0.1:{ports.near}"
         self.far = f"http://127.0.0.1:{ports.far}"
+        self.slow = f"http://127.0.0.1:{ports.slow}"
         self._ports = ports
 
     def counts(self) -> Counts:
@@ -168,7 +178,7 @@ class Server:
             len(body),
             body,
         )
-        answer = len(_answer(b"/api/v1/", body))
+        answer = len(_answer(b"/api/v1/", body)[0])
         requests = request * (per_burst := max(1, 64 // size))
         with socket.create_connection(("127.0.0.1", self._ports.near)) as connection:
             connection.sendall(requests)

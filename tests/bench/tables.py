@@ -2,40 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from statistics import median
 
 import msgspec
 
-from .timing import Laps, cpu_ratio, speed_ratio
+from .timing import Lap, Laps, cpu_ratio, speed_ratio
 
-_HEADINGS = ("peer", "median", "ours : peer", "goal", "", "CPU", "by CPU")
+_HEADINGS = (
+    "peer",
+    "median",
+    "ours : peer",
+    "goal",
+    "",
+    "CPU",
+    "by CPU",
+    "p50",
+    "p99",
+    "connections",
+)
 
 
 class Goal(msgspec.Struct, frozen=True):
     """A bound on how fast we are beside a peer.
 
-    ``at_least`` is of our speed as a multiple of its, ``at_most`` of our time as a multiple of its.
+    ``at_least`` is of our speed as a multiple of its, ``at_most`` of our time as a multiple of its,
+    ``cpu_at_most`` of our processor time as a multiple of its.
     """
 
     at_least: float | None = None
     at_most: float | None = None
+    cpu_at_most: float | None = None
 
     def __str__(self) -> str:
-        return (
+        speed = (
             f"≥ {self.at_least:g}×"
             if self.at_least is not None
             else f"≤ {self.at_most:g}× its time"
         )
+        cpu = "" if self.cpu_at_most is None else f" at ≤ {self.cpu_at_most:g} of its CPU"
+        return speed + cpu
 
     def ratio(self, speed: float) -> float:
         """Return the speed ratio in the goal's own terms."""
         return speed if self.at_least is not None else 1 / speed
 
-    def is_met(self, speed: float) -> bool:
+    def is_met(self, speed: float, by_cpu: float = 1.0) -> bool:
+        if self.cpu_at_most is not None and 1 / by_cpu > self.cpu_at_most:
+            return False
         if self.at_least is not None:
             return speed >= self.at_least
         return self.at_most is None or 1 / speed <= self.at_most
+
+
+class Within(msgspec.Struct, frozen=True):
+    """What our own row may take, whoever else is there: ``p99`` in seconds."""
+
+    p99: float | None = None
+    connections: int | None = None
+
+    def __str__(self) -> str:
+        p99 = [] if self.p99 is None else [f"p99 ≤ {_time(self.p99)}"]
+        few = [] if self.connections is None else [f"≤ {self.connections} connections"]
+        return ", ".join(p99 + few)
+
+    def is_met(self, laps: list[Lap]) -> bool:
+        slow = self.p99 is not None and median(lap.p99 for lap in laps) > self.p99
+        many = self.connections is not None and _connections(laps) > self.connections
+        return not (slow or many)
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -46,10 +80,14 @@ class Row(msgspec.Struct, kw_only=True):
     met: bool | None = None
     cpu: str = ""
     by_cpu: str = ""
+    p50: str = ""
+    p99: str = ""
+    connections: str = ""
 
     def cells(self) -> tuple[str, ...]:
         verdict = "" if self.met is None else "ok" if self.met else "MISSED"
-        return self.peer, self.median, self.ratio, self.goal, verdict, self.cpu, self.by_cpu
+        race = self.peer, self.median, self.ratio, self.goal, verdict
+        return *race, self.cpu, self.by_cpu, self.p50, self.p99, self.connections
 
 
 class Table(msgspec.Struct):
@@ -57,11 +95,12 @@ class Table(msgspec.Struct):
     rows: list[Row] = []
 
     def __str__(self) -> str:
-        lines = [_HEADINGS, *(row.cells() for row in self.rows)]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
+        cells = [row.cells() for row in self.rows]
+        used = [column for column in zip(_HEADINGS, *cells, strict=True) if any(column[1:])]
+        widths = [max(map(len, column)) for column in used]
         printed = [
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-            for line in lines
+            for line in zip(*used, strict=True)
         ]
         return "\n".join([self.title, *(f"  {line}" for line in printed), ""])
 
@@ -78,6 +117,7 @@ def compare(
     unit: str = "messages",
     absent: Mapping[str, str] | None = None,
     limit: str = "",
+    within: Within | None = None,
 ) -> Table:
     """Make the table of interleaved laps; the first peer is ours.
 
@@ -89,33 +129,48 @@ def compare(
         absent: Who could not be had, and why.
         limit: The peer that does nothing but the work: where not even it reaches a goal, the table
             says so.
+        within: What our own row may take.
     """
     ours = next(iter(laps.values()))
     rows = []
     for peer, theirs in laps.items():
         goal = goals.get(peer)
-        speed = speed_ratio(ours, theirs)
+        speed, by_cpu = speed_ratio(ours, theirs), cpu_ratio(ours, theirs)
         best = speed_ratio(laps[limit], theirs) if limit else float("inf")
         capped = goal is not None and goal.at_least is not None and best < goal.at_least
         shown = goal or Goal(at_least=0)
-        ratio = "" if theirs is ours else f"{shown.ratio(speed):.2f}×"
-        rows.append(
-            Row(
-                peer=peer,
-                median=_rate_or_time(median(lap.rate for lap in theirs), unit),
-                ratio=ratio,
-                goal=f"{goal or ''}" + f" (the limit: {best:.2f}×)" * capped,
-                met=goal.is_met(speed) if goal else None,
-                cpu=_time(median(lap.cpu_per_message for lap in theirs)),
-                by_cpu="" if theirs is ours else f"{shown.ratio(cpu_ratio(ours, theirs)):.2f}×",
-            )
+        row = Row(
+            peer=peer,
+            median=_rate_or_time(median(lap.rate for lap in theirs), unit),
+            cpu=_time(median(lap.cpu_per_message for lap in theirs)),
+            p50=_measured(lap.p50 for lap in theirs),
+            p99=_measured(lap.p99 for lap in theirs),
+            connections=str(_connections(theirs) or ""),
         )
+        if theirs is not ours:
+            row.ratio = f"{shown.ratio(speed):.2f}×"
+            row.by_cpu = f"{shown.ratio(by_cpu):.2f}×"
+            row.goal = f"{goal or ''}" + f" (the limit: {best:.2f}×)" * capped
+            row.met = goal.is_met(speed, by_cpu) if goal else None
+        elif within is not None:
+            row.goal, row.met = str(within), within.is_met(ours)
+        rows.append(row)
     rows += [Row(peer=peer, median=f"not measured: {why}") for peer, why in (absent or {}).items()]
     return Table(title, rows)
 
 
 def _rate_or_time(rate: float, unit: str) -> str:
     return f"{rate:,.0f} {unit}/s" if unit else _time(1 / rate)
+
+
+def _connections(laps: list[Lap]) -> int:
+    """Return the most that were opened in any round."""
+    return max(lap.connections for lap in laps)
+
+
+def _measured(times: Iterable[float]) -> str:
+    middle = median(times)
+    return _time(middle) if middle else ""
 
 
 def _time(seconds: float) -> str:

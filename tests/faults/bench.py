@@ -282,7 +282,10 @@ class Bench:
         self.leaks += leaks_of_error(error)
 
     async def probe(self, insim: AsyncInSim, listener: Listener, slots: int = SLOTS) -> None:
-        """Send one message through each slot at once; none is answered before all are there."""
+        """Send one message through each slot at once; none is answered before all are there.
+
+        Each begins when the one before has arrived: those of one moment would share a request.
+        """
         names = [f"sms-{next(self.numbers)}" for _ in range(slots)]
         listener.script(otherwise=[HEAD, BODY, PROCESS, ["meet", names], RECEIPTS])
         endings: list[object] = []
@@ -290,9 +293,11 @@ class Bench:
         async def one(sms_id: str) -> None:
             endings.append(await self.send(insim, sms_id))
 
+        before = listener.report().requests
         async with anyio.create_task_group() as group:
-            for name in names:
+            for count, name in enumerate(names, 1):
                 group.start_soon(one, name)
+                await until(lambda there=before + count: listener.report().requests >= there)
         assert [status_of(ending) for ending in endings] == [Status.SENT] * slots, endings
         with anyio.fail_after(SETTLING):
             await until(lambda: listener.report().open <= slots)

@@ -18,7 +18,7 @@ def asking(*headers: str) -> Script:
     return [HEAD, BODY, ["reply", 429, "slow down", *headers]]
 
 
-@pytest.mark.parametrize("seconds", [1, 6, 20])
+@pytest.mark.parametrize("seconds", [1, 6, 14])
 def test_seconds_are_waited(bench: Bench, seconds: int) -> None:
     """Then the message goes out."""
 
@@ -97,8 +97,8 @@ def test_a_long_wait_is_capped(bench: Bench, header: str) -> None:
     bench.run(scenario)
 
 
-@pytest.mark.parametrize("header", ["31", "3600", "1000000000"])
-def test_a_wait_beyond_the_deadline_is_not_begun(bench: Bench, header: str) -> None:
+@pytest.mark.parametrize("header", ["16", "3600", "1000000000"])
+def test_a_wait_beyond_half_the_time_is_not_begun(bench: Bench, header: str) -> None:
     """The caller learns at once, and how long to wait."""
 
     async def scenario() -> None:
@@ -108,10 +108,11 @@ def test_a_wait_beyond_the_deadline_is_not_begun(bench: Bench, header: str) -> N
             ending = await bench.send(insim)
             assert type(ending) is RateLimited, ending
             assert ending.retry_after is not None
-            assert ending.retry_after >= 31
+            assert ending.retry_after >= 16
             assert fake.pauses == []
             assert listener.report().requests == 1
             fake.time += 61
+            await bench.probe(insim, listener, 1)  # fewer at a time, until one was taken
             await bench.probe(insim, listener)
 
     bench.run(scenario)
@@ -153,7 +154,10 @@ class HeldClock(FakeClock):
 
 
 def test_everybody_waits_and_nobody_stampedes(bench: Bench) -> None:
-    """One 429 stops all callers of the client; behind the pause they come back spread out."""
+    """One 429 stops all callers of the client; behind the pause one goes, and then more and more.
+
+    Only one of them watches the time.
+    """
     slots, callers = 8, 40
 
     async def scenario() -> None:
@@ -162,9 +166,13 @@ def test_everybody_waits_and_nobody_stampedes(bench: Bench) -> None:
             *[asking("Retry-After: 6")] * slots, otherwise=[*TAKE, ["hold"], RECEIPTS]
         )
         endings: list[Status] = []
-        retry = Retry(attempts=3, base=0.5, cap=30)
         async with bench.client(
-            listener.url, clock=held.clock, timeout=60, max_concurrency=slots, retry=retry
+            listener.url,
+            clock=held.clock,
+            timeout=60,
+            max_concurrency=slots,
+            batch_size=1,
+            retry=Retry(attempts=3, base=0.5, cap=30),
         ) as insim:
 
             async def one() -> None:
@@ -173,19 +181,35 @@ def test_everybody_waits_and_nobody_stampedes(bench: Bench) -> None:
             async with anyio.create_task_group() as group:
                 for _ in range(callers):
                     group.start_soon(one)
-                await until(lambda: held.asleep == slots)
+                await until(lambda: listener.report().requests == slots and held.asleep == 1)
                 held.time += 5.9
                 await anyio.sleep(0.05)
                 assert listener.report().requests == slots
-                held.time += 0.2
+                held.time += 0.7
                 await until(lambda: listener.report().requests > slots)
                 await anyio.sleep(0.05)
-                assert listener.report().requests <= slots + slots / 2
-                held.time += 0.5
-                await until(lambda: listener.report().requests == 2 * slots)
+                assert listener.report().requests == slots + 1
                 listener.release()
             assert endings == [Status.SENT] * callers
             await bench.probe(insim, listener, slots)
+
+    bench.run(scenario)
+
+
+def test_a_server_that_lets_few_requests_pass_gets_them_all(bench: Bench) -> None:
+    """Being put off is no failed attempt as long as anything gets through."""
+
+    async def scenario() -> None:
+        fake = FakeClock(chance=0.5)
+        put_off = [asking("Retry-After: 1")] * 4
+        listener = bench.listen(*[script for _ in range(25) for script in [*put_off, BEHAVE]])
+        async with bench.client(
+            listener.url, clock=fake.clock, max_concurrency=8, batch_size=10
+        ) as insim:
+            report = await insim.send_many(bench.messages(200))
+            assert bench.file(report) == [Status.SENT] * 200
+            fake.time += 61
+            await bench.probe(insim, listener, 1)
 
     bench.run(scenario)
 

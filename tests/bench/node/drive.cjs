@@ -1,4 +1,5 @@
 // Drives the npm package: one order a line on standard input, one measurement a line on standard output.
+const http = require("http");
 const readline = require("readline");
 const { sendSMS } = require(process.argv[2]);
 
@@ -11,16 +12,21 @@ const message = (i) => ({
 });
 
 let sent = 0;
+let times = [];
 
 async function send(messages) {
   const receipts = await sendSMS(config, messages);
   sent += receipts.filter((receipt) => receipt.sent === 1).length;
 }
 
-async function calls({ tasks, seconds }) {
+async function calls({ tasks, seconds = Infinity, each = Infinity }) {
   const end = performance.now() + seconds * 1000;
   const worker = async () => {
-    while (performance.now() < end) await send([message(sent)]);
+    for (let i = 0; i < each && performance.now() < end; i++) {
+      const started = performance.now();
+      await send([message(sent)]);
+      times.push(performance.now() - started);
+    }
   };
   await Promise.all(Array.from({ length: tasks }, worker));
 }
@@ -33,17 +39,24 @@ async function bulk({ tasks, size, messages }) {
   await Promise.all(Array.from({ length: tasks }, worker));
 }
 
+const percentile = (percent) => (times[Math.floor((times.length * percent) / 100)] ?? 0) / 1000;
+
 async function obey(order) {
   process.env.BENCH_PORT = order.port;
+  http.globalAgent.destroy(); // each order opens connections of its own
   if (order.count) order.messages = Array.from({ length: order.count }, (_, i) => message(i));
-  if (order.seconds) await calls({ ...order, seconds: 0.05 });
+  if (!order.count) await calls({ tasks: order.tasks, each: 1 });
   sent = 0;
-  const cpu = process.cpuUsage();
+  times = [];
+  const before = process.cpuUsage();
   const started = performance.now();
   await (order.count ? bulk(order) : calls(order));
   const seconds = (performance.now() - started) / 1000;
-  const used = process.cpuUsage(cpu);
-  console.log(JSON.stringify({ messages: sent, seconds, cpu: (used.user + used.system) / 1e6 }));
+  const used = process.cpuUsage(before);
+  times.sort((a, b) => a - b);
+  const cpu = (used.user + used.system) / 1e6;
+  const lap = { messages: sent, seconds, cpu, p50: percentile(50), p99: percentile(99) };
+  console.log(JSON.stringify(lap));
 }
 
 (async () => {
