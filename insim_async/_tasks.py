@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextvars
 import math
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -22,6 +22,7 @@ __all__ = [
     "ends_the_program",
     "is_to_be_passed_on",
     "start",
+    "to_its_end",
     "wait_whatever_comes",
 ]
 
@@ -76,6 +77,26 @@ async def wait_whatever_comes(event: anyio.Event) -> None:
                 cancelled = error
     if cancelled is not None:
         raise cancelled
+
+
+async def to_its_end(function: Callable[[], Awaitable[None]]) -> None:
+    """Run ``function`` to its end, even if cancelled meanwhile; then pass the cancellation on.
+
+    Raises:
+        Exception: What it raised.
+    """
+    ended, failures = anyio.Event(), list[Exception]()
+
+    async def run() -> None:
+        try:
+            await function()
+        except Exception as error:  # noqa: BLE001 - raised where somebody awaits it
+            failures.append(error)
+
+    start(run, ended.set)
+    await wait_whatever_comes(ended)
+    if failures:
+        raise failures[0]
 
 
 def ends_the_program(error: BaseException) -> bool:

@@ -53,13 +53,15 @@ class AsyncInSim:
             close. By default the client has a connection for each of its slots, and honours the
             usual proxy variables.
         ssl_context: For the client's own connections; certificates are checked in any case.
-        timeout: Seconds for a whole call: its wait for a slot, all attempts and the waits between.
-            A bulk call's clock runs for each attempt at a batch, from when it has a slot.
-        batch_size: Messages or contacts in one request of a bulk call, at most. A million at most.
-        max_concurrency: Requests under way at a time, for all callers together, first come first
-            served. A million at most.
-        max_rate: Messages a second, for all callers together, without bursts; a batch then holds no
-            more than a second's worth. None for no limit.
+        timeout: Seconds for a whole call: its wait for a turn, all attempts and the waits between.
+            No attempt begins in the second half of it. In a bulk call it is for each attempt, from
+            when that may leave.
+        batch_size: Messages or contacts in one request, at most: of a bulk call, or of single
+            messages that travel together. 1 gives each a request of its own. A million at most.
+        max_concurrency: Requests under way at a time, for all callers together; fewer for a while
+            after a 429. A million at most.
+        max_rate: SMS parts a second, for all callers together, without bursts; a request then holds
+            no more than a second's worth. Contacts and calls do not wait for it. None for no limit.
         retry: How often to try again where it is proven that nothing was sent.
         max_parts: SMS parts that one text may take, at most; each costs as much as an SMS. A text
             that needs more is refused before anything is sent. 255 is the most that the standard
@@ -191,16 +193,20 @@ class AsyncInSim:
         """Send one SMS; return the server's receipt for it.
 
         It is handed to the server at most once, unless it is proven that nothing was sent before.
-        Cancelled (or under a caller's own time-out), it may have been sent.
+        Calls that begin in the same turn of the event loop, or wait for a slot, share one request
+        (group commit), and each gets its own receipt or error. A lone one goes alone, at once.
 
-        Args: as for ``Sms``.
+        Cancelled (or under a caller's own time-out) while it waits, it is never sent. Under way it
+        may have been, and those that it travels with go on.
+
+        Args: as for ``Sms``. ``Priority.HIGH`` goes first here, too.
 
         Raises:
             InvalidMessage: It cannot be sent as it is; nothing was sent.
-            NotSent: It never left, after all attempts; ``RateLimited`` where the server asked to
-                wait too long.
+            NotSent: It never left: no attempt got through, or its turn did not come within half the
+                ``timeout``; ``RateLimited`` where the server asked to wait too long.
             Refused: The server said no; ``AuthenticationFailed`` to login or access key.
-            OutcomeUnknown: It left and nobody knows; it is not tried again.
+            OutcomeUnknown: It left, maybe with others, and nobody knows; it is not tried again.
             ConfigurationError: The client is not usable here, or ``base_url`` is wrong; nothing was
                 sent.
         """
@@ -212,23 +218,29 @@ class AsyncInSim:
         return cast(SmsReceipt, outcome.receipt)
 
     def stream(self, messages: Iterable[Sms] | AsyncIterable[Sms]) -> AsyncGenerator[Outcome, None]:
-        """Send all messages, yielding an outcome for each as its batch ends.
+        """Send all messages, yielding an outcome for each as its request ends.
 
-        Memory is constant: nothing is read ahead of what can be sent. Leaving the loop, or
-        cancelling it, cancels what is under way: those messages may have been sent, and are not
-        reported. An id may not be given twice (among the last 100,000).
+        Memory is constant: an iterable is read when a request can leave, and no further. Leaving
+        the loop, or cancelling it, cancels what is under way: those messages may have been sent,
+        and are not reported. An id may not be given twice (among the last 100,000).
+
+        After three requests in a row of which nothing is known (a captive portal, a dying server)
+        only single messages go, as probes after 1, 5 and 25 seconds, until one is answered. If none
+        is, the sending ends (circuit breaker).
 
         Args:
-            messages: Any iterable or async iterable, even an endless one. What it yields is sent as
-                it comes: a slow one gets smaller batches. A generator is closed when the stream
-                ends, however it ends. An async one that is suspended at a ``yield`` has five
-                seconds to clean up. One that waits for something is cancelled there, as anyio
-                cancels: what its ``finally`` awaits is cancelled too, unless it stands in an
+            messages: Any iterable or async iterable, even an endless one. What an async one yields
+                is sent as it comes, a slow one's in smaller requests; while it cannot be sent, up
+                to ``batch_size`` are read ahead. A generator is closed when the stream ends,
+                however it ends. An async one that is suspended at a ``yield`` has five seconds to
+                clean up. One that waits for something is cancelled there, as anyio cancels: what
+                its ``finally`` awaits is cancelled too, unless it stands in an
                 ``anyio.CancelScope(shield=True)``.
 
         Raises:
             AuthenticationFailed: Login or access key were refused, after the outcomes of all that
                 was read. If ``messages`` raised as well, that is its ``__cause__``.
+            NotSent: The circuit breaker gave up, after those outcomes.
             ConfigurationError: The client is not usable here; or, after those outcomes,
                 ``base_url`` is wrong or the client was closed. For a message nothing is ever
                 raised.
@@ -245,6 +257,7 @@ class AsyncInSim:
     ) -> BulkReport:
         """Send all messages; return how each ended, in the order of the input.
 
+        Where no more would pass (see what ``stream`` raises), all the rest is reported as not sent.
         Cancelled, the outcomes so far are lost: where that matters, loop over ``stream``.
 
         Args:
@@ -268,7 +281,8 @@ class AsyncInSim:
 
         Adding is safe to repeat, so requests that fail are tried again whatever became of them, and
         so may you, after an error or a cancellation. A contact whose request failed for good has
-        that as its ``error``.
+        that as its ``error``; where the circuit breaker of ``stream`` gave up, that is ``NotSent``
+        for all the rest.
 
         Args:
             contacts: As the messages for ``send_many``.

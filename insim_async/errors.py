@@ -2,16 +2,17 @@
 
 ::
 
-    InSimError ├── ConfigurationError      misuse; nothing was sent: mend the program or its
-    settings ├── InvalidMessage          bad input (also a ValueError); nothing was sent: mend the
-    input ├── NotSent                 proven: nothing left; sending again is safe │   └──
-    RateLimited         the server asked for patience: wait ``retry_after`` seconds ├── Refused
-    the server said no: read ``codes`` and ``status_code`` │   └── AuthenticationFailed  login or
-    access key: nothing else will pass either ├── OutcomeUnknown          it may have been sent:
-    look before sending again ├── BulkInterrupted         the input of a bulk call failed: read
-    ``report`` or ``results``, mend the input ├── InvalidWebhook          a request that is not an
-    event of inSIM └── InboxUnavailable        the inbox's file is full, locked or damaged: nothing
-    was stored, let it come again
+    InSimError
+    ├── ConfigurationError        misuse; nothing was sent: mend the program or its settings
+    ├── InvalidMessage            bad input (also a ValueError); nothing was sent: mend the input
+    ├── NotSent                   proven: nothing was sent; sending again is safe
+    │   └── RateLimited           the server asked for patience: wait ``retry_after`` seconds
+    ├── Refused                   the server said no: read ``codes`` and ``status_code``
+    │   └── AuthenticationFailed  login or access key: nothing else will pass either
+    ├── OutcomeUnknown            it may have been sent: look before sending again
+    ├── BulkInterrupted           a bulk call's input failed: read ``report`` or ``results``
+    ├── InvalidWebhook            a request that is not an event of inSIM
+    └── InboxUnavailable          the inbox's file is full, locked or damaged: nothing was stored
 
 No error holds the access key, a phone number or a text.
 """
@@ -80,10 +81,11 @@ class NotSent(InSimError):
 
 
 class RateLimited(NotSent):
-    """The server answered 429 until the attempts or the time ran out.
+    """The server asked for patience (429) until the attempts, or the time to wait, ran out.
 
     Attributes:
-        retry_after: How long the server last asked to wait, in seconds; None where it did not say.
+        retry_after: How long it last asked to wait, or what was left of that, in seconds; None
+            where it did not say.
     """
 
     def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:

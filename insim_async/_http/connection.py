@@ -31,7 +31,7 @@ from insim_async._http.gate import Gate
 from insim_async._http.schedule import Rank, Ticket
 from insim_async._http.trail import Fate, Trail
 from insim_async._http.transport import Transport, answer_in
-from insim_async._tasks import current_loop, is_to_be_passed_on
+from insim_async._tasks import current_loop, is_to_be_passed_on, to_its_end
 from insim_async.errors import ConfigurationError, InSimError, NotSent, OutcomeUnknown, RateLimited
 from insim_async.timing import Clock, Retry
 
@@ -315,8 +315,7 @@ class Connection:
 
 async def _put_back(call: Call[Any]) -> None:
     if call.put_back is not None:
-        with anyio.CancelScope(shield=True):
-            await call.put_back()
+        await to_its_end(call.put_back)
 
 
 def _forget(error: BaseException) -> None:

@@ -29,7 +29,7 @@ import anyio
 
 from insim_async._http import Connection
 from insim_async._sending.batches import Cargo, Room
-from insim_async._sending.checks import Rules
+from insim_async._sending.checks import Ids, Rules
 from insim_async._sending.contacts import Contacts
 from insim_async._sending.delivery import Delivery
 from insim_async._sending.feed import Feed
@@ -58,6 +58,7 @@ E = TypeVar("E", bound=InSimError)
 logger: logging.Logger = logging.getLogger("insim_async")
 
 _CODE_OF_WRAPPED = getattr(types.coroutine(cast(Any, print)), "__code__", None)
+_OF_ALL_CONTACTS = (AuthenticationFailed, ConfigurationError)
 _INTERRUPTED = "the input was not read to its end; what became of all up to there is kept here"
 
 
@@ -108,7 +109,9 @@ class Bulk:
 
         That is what stopped the sending, caused by what stopped the reading; or the latter alone.
         """
-        feed = self._feed(messages, Messages(self._account, self._rules), reads_on=False)
+        feed = self._feed(
+            messages, Messages(self._account, self._rules, Ids()), raises=(InSimError,)
+        )
         pipeline = self._pipeline(feed, leisurely=True)
         async with aclosing(pipeline.run()) as batches:
             async for _, outcomes in batches:
@@ -130,7 +133,7 @@ class Bulk:
             raise ConfigurationError(
                 "on_progress: expected a plain function, neither async nor anything else"
             )
-        feed = self._feed(messages, Messages(self._account, self._rules), reads_on=True)
+        feed = self._feed(messages, Messages(self._account, self._rules, Ids()), raises=())
         tally = _Tally(_length_of(messages), self._clock, on_progress)
         ended: dict[int, list[Outcome]] = {}
         async with aclosing(self._pipeline(feed).run()) as batches:
@@ -149,13 +152,13 @@ class Bulk:
 
         It raises if the account is refused.
         """
-        feed = self._feed(contacts, Contacts(self._account, self._rules), reads_on=False)
+        feed = self._feed(contacts, Contacts(self._account, self._rules), raises=_OF_ALL_CONTACTS)
         ended: dict[int, list[ContactResult]] = {}
         async with aclosing(self._pipeline(feed).run()) as batches:
             async for start, some in batches:
                 ended[start] = some  # noqa: PERF403 - an async comprehension would not read better
         results = [result for start in sorted(ended) for result in ended[start]]
-        if isinstance(feed.stopped, AuthenticationFailed | ConfigurationError):
+        if isinstance(feed.stopped, _OF_ALL_CONTACTS):
             refusal = _stop_of(feed.stopped, feed.source)
             refusal.results = results
             raise refusal
@@ -182,11 +185,11 @@ class Bulk:
         items: Iterable[S] | AsyncIterable[S],
         cargo: Cargo[S, M, R],
         *,
-        reads_on: bool,
+        raises: tuple[type[InSimError], ...],
     ) -> Feed[S, M, R]:
         delivery = Delivery(self._connection, cargo, self._room)
         source = self._source(items)
-        return Feed(source, cargo, delivery, self._connection, reads_on=reads_on, clock=self._clock)
+        return Feed(source, cargo, delivery, self._connection, raises=raises, clock=self._clock)
 
     def _pipeline(self, feed: Feed[Any, Any, R], *, leisurely: bool = False) -> Pipeline[R]:
         return Pipeline(feed, self._workers, self._running, leisurely=leisurely)

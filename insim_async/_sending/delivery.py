@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from typing import Any, Generic, TypeVar
 
-import anyio
-
 from insim_async._http import Call, Connection, Ticket
 from insim_async._sending.batches import Batch, Cargo, Ending, Room, Supply
+from insim_async._tasks import to_its_end
 from insim_async.errors import (
     AuthenticationFailed,
     InSimError,
@@ -81,8 +80,7 @@ class Delivery(Generic[S, M, R]):
                     self._grow()
                 return self._cargo.ending(batch, result)
             self.shrink(batch)
-            with anyio.CancelScope(shield=True):
-                await supply.put_back(batch)
+            await to_its_end(request.put_back)
 
     def call(self, batch: Batch[S, M], **more: Any) -> Call[Any]:
         """Make the request for a batch."""

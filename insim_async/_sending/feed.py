@@ -44,7 +44,8 @@ class Feed(Generic[S, M, R]):
         cargo: What it is.
         delivery: Sends it.
         connection: Takes the requests.
-        reads_on: Whether the rest of the input is read after that, to be told of.
+        raises: What the call will raise: then the rest of the input is left unread. After anything
+            else it is read, since its caller is told of each.
         clock: For the waits of the breaker.
 
     Attributes:
@@ -64,7 +65,7 @@ class Feed(Generic[S, M, R]):
         delivery: Delivery[S, M, R],
         connection: Connection,
         *,
-        reads_on: bool,
+        raises: tuple[type[InSimError], ...],
         clock: Clock,
     ) -> None:
         self.source = source
@@ -74,7 +75,7 @@ class Feed(Generic[S, M, R]):
         self.breaker = Breaker()
         self.reading = anyio.Lock(fast_acquire=True)
         self.stopped: InSimError | None = None
-        self._reads_on = reads_on
+        self._raises = raises
         self._clock = clock
         self._waiting: deque[Batch[S, M]] = deque()
         self._read = 0
@@ -138,7 +139,7 @@ class Feed(Generic[S, M, R]):
         """Let nothing more be sent, for the first of the reasons that there are."""
         if self.stopped is None:
             self.stopped = error
-            if not self._reads_on:
+            if isinstance(error, self._raises):
                 self.source.stop()  # it may be endless
 
 

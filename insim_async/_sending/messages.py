@@ -21,16 +21,17 @@ __all__ = ["Messages"]
 
 
 class Messages:
-    """The messages of one caller: none has the id of another.
+    """Messages to be sent.
 
     Args:
         account: Writes the requests.
         rules: What may be sent.
+        ids: Those that were given before, for a caller whose messages must not have the same id.
     """
 
     is_paced = True
 
-    def __init__(self, account: Account, rules: Rules) -> None:
+    def __init__(self, account: Account, rules: Rules, ids: Ids | None = None) -> None:
         self._account = account
         self._rules = rules
         import secrets  # slow to import
@@ -38,10 +39,10 @@ class Messages:
         self._new_prefix = partial(secrets.token_urlsafe, 16)
         self._prefix = self._new_prefix()
         self._numbers = count(1)
-        self._ids = Ids()
+        self._ids = ids
 
     def check(self, given: Sequence[Sms], start: int = 0) -> Batch[Sms, Message]:
-        """Check messages, and number those that bring no id; none of a batch has another's id."""
+        """Check messages, and number those that bring no id."""
         first = f"{self._prefix}.{next(self._numbers)}."
         fresh = [f"{first}{place}" for place in range(len(given))]
         if (plain := plain_messages(given, self._rules, fresh)) is not None:

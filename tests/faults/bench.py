@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import importlib.util
 import itertools
@@ -135,6 +136,11 @@ async def until(condition: Callable[[], bool]) -> None:
     with anyio.fail_after(PATIENCE):
         while not condition():  # noqa: ASYNC110 - see above
             await anyio.sleep(0.002)
+
+
+def has_come(listener: Listener, requests: int) -> bool:
+    """Tell whether so many requests have come."""
+    return listener.report().requests >= requests
 
 
 class Surroundings(NamedTuple):
@@ -297,7 +303,7 @@ class Bench:
         async with anyio.create_task_group() as group:
             for count, name in enumerate(names, 1):
                 group.start_soon(one, name)
-                await until(lambda there=before + count: listener.report().requests >= there)
+                await until(functools.partial(has_come, listener, before + count))
         assert [status_of(ending) for ending in endings] == [Status.SENT] * slots, endings
         with anyio.fail_after(SETTLING):
             await until(lambda: listener.report().open <= slots)

@@ -197,9 +197,7 @@ def test_closing_does_not_wait_for_a_pause(bench: Bench, monkeypatch: pytest.Mon
         )
         endings: list[SmsReceipt | InSimError] = []
         held = HeldClock()
-        async with bench.client(
-            listener.url, batch_size=1, clock=held.clock, timeout=30
-        ) as insim:
+        async with bench.client(listener.url, batch_size=1, clock=held.clock, timeout=30) as insim:
 
             async def one() -> None:
                 endings.append(await bench.send(insim))

@@ -1,0 +1,200 @@
+"""The delivery as a campaign will use it: a ledger that claims what goes and has back what did not.
+
+Whatever is cancelled, and whenever: a row that is free was not sent, and one that was claimed and
+not put back may have been.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+from typing import Any
+
+import anyio
+import pytest
+
+from insim_async import AsyncInSim, InSimError, Outcome, Sms, Status
+from insim_async._http import Rank
+from insim_async._sending import Batch, Delivery, Ending, Messages, Room, Supply
+from insim_async._wire import Message
+
+from .bench import Bench, FakeClock, status_of
+from .gateway import BEHAVE, BODY, CLOSE, HEAD, TAKE, Script
+from .leaks import NUMBER, TEXT
+from .test_cancellation import Cancelling, everywhere, look_at
+
+
+class State(enum.Enum):
+    """What the ledger says of a row."""
+
+    FREE = enum.auto()
+    CLAIMED = enum.auto()
+    ENDED = enum.auto()
+
+
+class Ledger(Supply[Sms, Message]):
+    """Rows in a file, as it were: to claim some and to put them back takes a moment."""
+
+    def __init__(self, messages: Messages, names: list[str]) -> None:
+        self.messages = messages
+        self.rows = dict.fromkeys(names, State.FREE)
+        self.statuses: dict[str, Status] = {}
+        self.rooms: list[Room] = []
+
+    async def take(self, room: Room) -> Batch[Sms, Message] | None:
+        """Claim rows; one that is cancelled has claimed none."""
+        self.rooms.append(room)
+        await anyio.lowlevel.checkpoint()
+        free = [name for name, state in self.rows.items() if state is State.FREE]
+        claimed = free[: room.messages]
+        self.rows.update(dict.fromkeys(claimed, State.CLAIMED))
+        given = [Sms(NUMBER, TEXT, sms_id=name) for name in claimed]
+        return self.messages.check(given) if given else None
+
+    async def put_back(self, batch: Batch[Sms, Message]) -> None:
+        """Free rows; it must not be cut off half-way."""
+        await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
+        names = [str(sms.sms_id) for sms in batch.given]
+        assert {self.rows[name] for name in names} == {State.CLAIMED}
+        self.rows.update(dict.fromkeys(names, State.FREE))
+
+    def end(self, ending: Ending[Sms, Message, Outcome]) -> None:
+        """Record how a batch ended."""
+        for outcome in ending.told:
+            name = str(outcome.sms.sms_id)
+            assert self.rows[name] is State.CLAIMED
+            self.rows[name] = State.ENDED
+            self.statuses[name] = outcome.status
+
+
+async def run(insim: AsyncInSim, ledger: Ledger, size: int = 2) -> InSimError | None:
+    """Send what a ledger has, one request after the other."""
+    connection = insim._connection
+    delivery = Delivery(connection, ledger.messages, Room(size))
+    while True:
+        ticket = connection.join(Rank.BULK, paced=True)
+        assert not isinstance(ticket, InSimError)
+        ending = await delivery.send(ledger, ticket)
+        if not isinstance(ending, Ending):
+            return ending
+        ledger.end(ending)
+
+
+def ledger_of(bench: Bench, insim: AsyncInSim, count: int) -> Ledger:
+    names = [f"sms-{next(bench.numbers)}" for _ in range(count)]
+    return Ledger(Messages(insim._account, insim._rules), names)
+
+
+def file(bench: Bench, ledger: Ledger) -> None:
+    """Enter in the book what the ledger says: what is free was not sent."""
+    for name, state in ledger.rows.items():
+        if state is State.FREE:
+            bench.book[name] = Status.NOT_SENT
+        elif state is State.ENDED:
+            bench.book[name] = ledger.statuses[name]
+
+
+PUT_OFF: Script = [HEAD, BODY, ["reply", 429, "", "Retry-After: 3"]]
+TOO_LARGE: Script = [HEAD, BODY, ["reply", 413, "too large"]]
+STORIES: dict[str, list[Script]] = {
+    "all goes well": [],
+    "put off": [PUT_OFF],
+    "too large": [TOO_LARGE],
+    "lost": [[*TAKE, CLOSE]],
+}
+
+
+@everywhere
+@pytest.mark.parametrize("story", STORIES)
+def test_it_is_cancelled_at_each_await(bench: Bench, cancelling: Cancelling, story: str) -> None:
+    """Then what is left is sent, and no message twice."""
+
+    async def scenario() -> None:
+        at, reached = 0, True
+        while reached:
+            at += 1
+            fake = FakeClock(chance=0.5)
+            listener = bench.listen(*STORIES[story])
+            async with bench.client(listener.url, clock=fake.clock) as insim:
+                ledger = ledger_of(bench, insim, 4)
+                ending = await cancelling(at, call=functools.partial(run, insim, ledger))
+                look_at(bench, ending)
+                claimed = [n for n, state in ledger.rows.items() if state is State.CLAIMED]
+                assert len(claimed) <= 2
+                assert not claimed or isinstance(ending.result, BaseException)
+                file(bench, ledger)
+                for name in claimed:
+                    bench.book[name] = Status.UNKNOWN
+                    ledger.rows[name] = State.ENDED
+                    ledger.statuses[name] = Status.UNKNOWN
+                fake.time += 61
+                listener.script(BEHAVE)
+                await run(insim, ledger)
+                file(bench, ledger)
+                await bench.probe(insim, listener)
+            reached = ending.reached
+        assert at > 4
+
+    bench.run(scenario)
+
+
+def test_rows_that_were_put_off_are_claimed_anew(bench: Bench) -> None:
+    """So that what was stopped meanwhile is not sent."""
+
+    async def scenario() -> None:
+        fake = FakeClock()
+        listener = bench.listen(PUT_OFF)
+        async with bench.client(listener.url, clock=fake.clock) as insim:
+            ledger = ledger_of(bench, insim, 3)
+            first = next(iter(ledger.rows))
+            inner = ledger.put_back
+
+            async def put_back(batch: Batch[Sms, Message]) -> None:
+                await inner(batch)
+                ledger.rows[first] = State.ENDED  # somebody said STOP
+                ledger.statuses[first] = Status.NOT_SENT
+
+            ledger.put_back = put_back  # type: ignore[method-assign]
+            assert await run(insim, ledger) is None
+            file(bench, ledger)
+            assert ledger.statuses == {
+                name: Status.NOT_SENT if name == first else Status.SENT for name in ledger.rows
+            }
+            await bench.probe(insim, listener)
+
+    bench.run(scenario)
+
+
+def test_after_a_413_fewer_are_claimed(bench: Bench) -> None:
+    """Half as many, and twice as many again after each request that was taken."""
+
+    async def scenario() -> None:
+        listener = bench.listen(TOO_LARGE, TOO_LARGE)
+        async with bench.client(listener.url) as insim:
+            ledger = ledger_of(bench, insim, 20)
+            assert await run(insim, ledger, size=8) is None
+            file(bench, ledger)
+            assert [room.messages for room in ledger.rooms[:6]] == [8, 4, 2, 4, 8, 8]
+            assert set(ledger.statuses.values()) == {Status.SENT}
+
+    bench.run(scenario)
+
+
+def test_a_client_that_closes_takes_no_row(bench: Bench) -> None:
+    """It says why, and the rows are free."""
+
+    async def scenario() -> None:
+        listener = bench.listen()
+        async with bench.client(listener.url) as insim:
+            ledger = ledger_of(bench, insim, 4)
+            ticket = insim._connection.join(Rank.BULK, paced=True)
+            assert not isinstance(ticket, InSimError)
+            await insim.aclose()
+            delivery = Delivery(insim._connection, ledger.messages, Room(2))
+            ending: Any = await delivery.send(ledger, ticket)
+            assert status_of(ending) is Status.NOT_SENT
+            assert set(ledger.rows.values()) == {State.FREE}
+            file(bench, ledger)
+
+    bench.run(scenario)
