@@ -392,6 +392,21 @@ class TestCancellation:
         assert ends == {who: "cancelled", other: other}
         assert held.texts == [[other]]
 
+    async def test_where_all_leave_before_the_first_step_of_their_task_nothing_is_sent(
+        self, held: Held
+    ) -> None:
+        held.release.set()
+        async with client(max_concurrency=1) as insim:
+            callers = Callers(insim)
+            for name in "ab":
+                callers.tasks[name] = asyncio.create_task(insim.send_sms(NUMBER, name))
+            await asyncio.sleep(0)
+            for task in callers.tasks.values():
+                task.cancel()
+            assert set((await callers.ends()).values()) == {"cancelled"}
+            assert (await insim.send_sms(NUMBER, "the slot is free")).sent
+        assert held.texts == [["the slot is free"]]
+
     async def test_a_lone_one_that_leaves_in_its_first_turn_gives_back_its_slot(
         self, held: Held
     ) -> None:

@@ -49,16 +49,18 @@ class Batch(Generic[S, M]):
         self.good = good
 
     def cut(
-        self, room: Room, parts_of: Callable[[M], int]
+        self, room: Room, parts_of: Callable[[M], int] | None
     ) -> tuple[Batch[S, M], Batch[S, M] | None]:
         """Return what fits into the room, and the rest, if there is one."""
-        if len(self.good) <= room.messages and room.parts == math.inf:
-            return self, None
+        if parts_of is None or room.parts == math.inf:
+            parts_of = _none
+            if len(self.good) <= room.messages:
+                return self, None
         count, parts = 0, 0.0
         for place, message in enumerate(self.checked):
             if isinstance(message, InvalidMessage):
                 continue
-            parts += 0 if room.parts == math.inf else parts_of(message)
+            parts += parts_of(message)
             if count and (count == room.messages or parts > room.parts):
                 return self._part(0, place), self._part(place, len(self.given))
             count += 1
@@ -68,6 +70,10 @@ class Batch(Generic[S, M]):
         checked = self.checked[start:end]
         good = [each for each in checked if not isinstance(each, InvalidMessage)]
         return Batch(self.start + start, self.given[start:end], checked, good)
+
+
+def _none(_: object) -> int:
+    return 0
 
 
 class Ending(NamedTuple, Generic[S, M, R]):
@@ -88,15 +94,13 @@ class Ending(NamedTuple, Generic[S, M, R]):
 class Cargo(Protocol[S, M, R]):
     """What a delivery carries: messages, or contacts."""
 
-    is_paced: bool
-    """Whether it waits for the pace."""
-
     def check(self, given: Sequence[S], start: int) -> Batch[S, M]:
         """Check what was given."""
         ...
 
-    def parts_of(self, good: M, /) -> int:
-        """Count the parts that it takes."""
+    @property
+    def parts_of(self) -> Callable[[M], int] | None:
+        """Counts the parts of SMS that it takes; None for what does not wait for the pace."""
         ...
 
     def call(self, good: list[M], **more: Any) -> Call[Any]:

@@ -27,7 +27,7 @@ class Contacts:
         rules: What may be sent.
     """
 
-    is_paced = False
+    parts_of = None
 
     def __init__(self, account: Account, rules: Rules) -> None:
         self._account = account
@@ -39,10 +39,6 @@ class Contacts:
         checked = [check_contact(contact, self._rules) for contact in given]
         good = [contact for contact in checked if isinstance(contact, Contact)]
         return Batch(start, given, checked, good)
-
-    def parts_of(self, _: Contact) -> int:
-        """Count none: a contact takes no part of an SMS."""
-        return 0
 
     def call(self, good: list[Contact], **more: Any) -> Call[list[ContactResult]]:
         """Make the request to add them."""

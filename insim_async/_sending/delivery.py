@@ -7,6 +7,7 @@ is a supply, from which is taken what a request carries at the moment when it ma
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from insim_async._http import Call, Connection, Ticket
@@ -53,7 +54,7 @@ class Delivery(Generic[S, M, R]):
     ) -> None:
         self._connection = connection
         self._cargo = cargo
-        parts = room.parts if cargo.is_paced else math.inf
+        parts = math.inf if cargo.parts_of is None else room.parts
         self._most = max(1, int(min(room.messages, parts)))
         self.room = Room(self._most, parts)
 
@@ -80,11 +81,12 @@ class Delivery(Generic[S, M, R]):
                     self._grow()
                 return self._cargo.ending(batch, result)
             self.shrink(batch)
-            await to_its_end(request.put_back)
+            await to_its_end(partial(request.put_back, batch))
 
     def call(self, batch: Batch[S, M], **more: Any) -> Call[Any]:
         """Make the request for a batch."""
-        parts = sum(map(self._cargo.parts_of, batch.good)) if self.room.parts < math.inf else 0
+        parts_of = self._cargo.parts_of if self.room.parts < math.inf else None
+        parts = sum(map(parts_of, batch.good)) if parts_of is not None else 0
         return self._cargo.call(batch.good, parts=parts, **more)
 
     def shrink(self, batch: Batch[S, M]) -> None:
@@ -116,18 +118,17 @@ class _Request(Generic[S, M, R]):
             self.batch = batch
             if not batch.good:
                 return None
-            call = self._delivery.call(batch, put_back=self.put_back)
+            call = self._delivery.call(batch, put_back=partial(self.put_back, batch))
             if len(call.body) <= BODY_CAP or len(batch.good) == 1:
                 return call
             self._delivery.shrink(batch)
-            await self.put_back()
+            await self.put_back(batch)
         return None
 
-    async def put_back(self) -> None:
+    async def put_back(self, batch: Batch[S, M]) -> None:
         """Give back what was taken."""
-        batch, self.batch = self.batch, None
-        if batch is not None:
-            await self._supply.put_back(batch)
+        self.batch = None
+        await self._supply.put_back(batch)
 
 
 def _is_too_large(result: object) -> bool:

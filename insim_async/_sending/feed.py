@@ -198,7 +198,7 @@ class Worker(Generic[S, M, R]):
             await feed.wait_for_probe()
             if feed.stopped is not None or not feed.breaker.is_open:
                 return None
-        ticket = feed.connection.join(Rank.BULK, paced=feed.cargo.is_paced)
+        ticket = feed.connection.join(Rank.BULK, paced=feed.cargo.parts_of is not None)
         if isinstance(ticket, InSimError):
             feed.stop_for(ticket)
             return self._end_unsent(ticket)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextvars
 import math
 from collections.abc import Iterable
+from functools import partial
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -194,12 +195,11 @@ class _Load:
 
     def _start(self) -> None:
         self._scope = anyio.CancelScope()
-        start(self._run, self._end, context=contextvars.Context())
+        start(partial(self._run, self._scope), self._end, context=contextvars.Context())
 
-    async def _run(self) -> None:
-        if self._scope is not None:
-            with self._scope:
-                await self._deliver()
+    async def _run(self, scope: anyio.CancelScope) -> None:
+        with scope:
+            await self._deliver()
 
     async def _deliver(self) -> None:
         try:

@@ -29,8 +29,6 @@ class Messages:
         ids: Those that were given before, for a caller whose messages must not have the same id.
     """
 
-    is_paced = True
-
     def __init__(self, account: Account, rules: Rules, ids: Ids | None = None) -> None:
         self._account = account
         self._rules = rules
@@ -58,7 +56,8 @@ class Messages:
         """Check the message of a caller of its own: its id tells nothing of another's."""
         return check_sms(sms, self._rules, self._new_prefix(), None)
 
-    def parts_of(self, good: Message) -> int:
+    @staticmethod
+    def parts_of(good: Message) -> int:
         """Count the parts that a message takes, as it is written."""
         return segments.count(good.message).parts
 
