@@ -42,6 +42,8 @@ FENCE = re.compile(
 )
 READY = re.compile(r"inSIM sandbox ready at (\S+) login=(\S+) access_key=(\S+)")
 DOCUMENTED = "http://127.0.0.1:8080"
+STARTED = 60.0
+"""Seconds that an app may take to start on a busy machine, before it answers."""
 
 
 class Fenced(NamedTuple):
@@ -249,7 +251,8 @@ async def test_the_readme_serves_its_webhooks(
         )
         with process(*command, "--log-level", "warning", pass_fds=[listener.fileno()]):
             query = build_webhook(IncomingSms(phone_number="+33639980001", message="Bonjour !"))
-            async with httpx.AsyncClient(base_url=f"http://{host}:{port}") as inside:
+            url = f"http://{host}:{port}"
+            async with httpx.AsyncClient(base_url=url, timeout=STARTED) as inside:
                 answer = await inside.get(f"/{os.environ['INSIM_WEBHOOK_SECRET']}?{query}")
     assert answer.status_code == 200
 
@@ -395,7 +398,7 @@ BOOKINGS: list[tuple[dict[str, object], str, int, str]] = [
 
 async def book(url: str, sandbox: Server) -> None:
     """Book at a running app, once for each way in which its SMS may end."""
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=STARTED) as client:
         for fault, phone_number, status, said in BOOKINGS:
             if fault:
                 sandbox.order(**fault)
