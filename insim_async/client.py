@@ -12,7 +12,7 @@ import anyio
 
 from insim_async import _wire, numbers
 from insim_async._http import Call, Connection, Gate, HttpClient, Rank, Transport
-from insim_async._sending import Bulk, Loads, Messages, Room, Rules
+from insim_async._sending import Bulk, Delivery, Loads, Messages, Room, Rules
 from insim_async._settings import Settings, account_of, base_url_of, zone_of
 from insim_async.errors import ConfigurationError, InSimError, InvalidMessage
 from insim_async.models import (
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import ssl  # slow to import
 
     import httpx
+
+    from insim_async._wire import Message
 
 __all__ = ["AsyncInSim"]
 
@@ -179,6 +181,13 @@ class AsyncInSim:
             raise
         await self._loads.aclose()
         await self._bulk.aclose()
+
+    def _delivery(self) -> Delivery[Sms, Message, Outcome]:
+        """Return a delivery over this client, for a campaign or an outbox: the seam for those two.
+
+        They are a ``Supply`` of their own, and nobody else calls this.
+        """
+        return self._bulk.delivery()
 
     async def send_sms(
         self,

@@ -4,11 +4,22 @@
 from its file: it is a ``Supply``, asked for a ``Batch`` at the moment when a request may leave.
 """
 
-from insim_async._sending.batches import Batch, Ending, Room, Supply
+from insim_async._sending.batches import Batch, Cargo, Ending, Room, Supply
 from insim_async._sending.bulk import Bulk
 from insim_async._sending.checks import Rules
 from insim_async._sending.delivery import Delivery
 from insim_async._sending.loads import Loads
 from insim_async._sending.messages import Messages
 
-__all__ = ["Batch", "Bulk", "Delivery", "Ending", "Loads", "Messages", "Room", "Rules", "Supply"]
+__all__ = [
+    "Batch",
+    "Bulk",
+    "Cargo",
+    "Delivery",
+    "Ending",
+    "Loads",
+    "Messages",
+    "Room",
+    "Rules",
+    "Supply",
+]

@@ -37,7 +37,7 @@ from insim_async._sending.messages import Messages
 from insim_async._sending.pipeline import Pipeline
 from insim_async._sending.sources import Arriving, AtHand, Source
 from insim_async._tasks import ends_the_program
-from insim_async._wire import Account
+from insim_async._wire import Account, Message
 from insim_async.errors import (
     AuthenticationFailed,
     BulkInterrupted,
@@ -168,6 +168,10 @@ class Bulk:
             ) from feed.source.error
         return results
 
+    def delivery(self) -> Delivery[Sms, Message, Outcome]:
+        """Return a delivery of messages for whoever keeps them: whose ids are never the same."""
+        return Delivery(self._connection, Messages(self._account, self._rules), self._room)
+
     def _source(self, items: Iterable[T] | AsyncIterable[T]) -> Source[T]:
         if (misuse := self._connection.misuse()) is not None:
             raise misuse
@@ -189,7 +193,7 @@ class Bulk:
     ) -> Feed[S, M, R]:
         delivery = Delivery(self._connection, cargo, self._room)
         source = self._source(items)
-        return Feed(source, cargo, delivery, self._connection, raises=raises, clock=self._clock)
+        return Feed(source, delivery, raises=raises, clock=self._clock)
 
     def _pipeline(self, feed: Feed[Any, Any, R], *, leisurely: bool = False) -> Pipeline[R]:
         return Pipeline(feed, self._workers, self._running, leisurely=leisurely)

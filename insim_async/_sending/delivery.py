@@ -10,7 +10,7 @@ import math
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from insim_async._http import Call, Connection, Ticket
+from insim_async._http import Call, Connection, Rank, Ticket
 from insim_async._sending.batches import Batch, Cargo, Ending, Room, Supply
 from insim_async._tasks import to_its_end
 from insim_async.errors import (
@@ -43,7 +43,8 @@ class Delivery(Generic[S, M, R]):
         room: What fits into a request: a second's worth of parts, at most.
 
     Attributes:
-        room: What fits into the next one.
+        cargo: As given.
+        room: What fits into the next request.
     """
 
     def __init__(
@@ -52,42 +53,49 @@ class Delivery(Generic[S, M, R]):
         cargo: Cargo[S, M, R],
         room: Room,
     ) -> None:
+        self.cargo = cargo
         self._connection = connection
-        self._cargo = cargo
         parts = math.inf if cargo.parts_of is None else room.parts
         self._most = max(1, int(min(room.messages, parts)))
         self.room = Room(self._most, parts)
 
     async def send(
-        self, supply: Supply[S, M], ticket: Ticket
+        self, supply: Supply[S, M], ticket: Ticket | None = None
     ) -> Ending[S, M, R] | InSimError | None:
-        """Send one request's worth, when the turn of the ticket has come.
+        """Send one request's worth, when its turn has come.
 
         Cancelled, what was taken from the supply is put back if it is proven that nothing was sent;
         else it may have been.
+
+        Args:
+            supply: What is sent is taken from it when it may go, and not before.
+            ticket: Its place in the line; by default one at the end, for as long as it takes.
 
         Returns:
             How it ended; or why nothing was taken, or was put back for good; or None where the
             supply had nothing.
         """
+        place = ticket or self._connection.join(Rank.BULK, paced=self.cargo.parts_of is not None)
+        if isinstance(place, InSimError):
+            return place
         while True:
             request = _Request(self, supply)
-            result = await self._connection.post(request.make, ticket)
+            result = await self._connection.post(request.make, place)
             batch = request.batch
             if batch is None:
                 return result if isinstance(result, InSimError) else None
             if not (_is_too_large(result) and len(batch.good) > 1):
                 if not isinstance(result, InSimError):
                     self._grow()
-                return self._cargo.ending(batch, result)
+                return self.cargo.ending(batch, result)
             self.shrink(batch)
             await to_its_end(partial(request.put_back, batch))
 
     def call(self, batch: Batch[S, M], **more: Any) -> Call[Any]:
         """Make the request for a batch."""
-        parts_of = self._cargo.parts_of if self.room.parts < math.inf else None
+        parts_of = self.cargo.parts_of if self.room.parts < math.inf else None
         parts = sum(map(parts_of, batch.good)) if parts_of is not None else 0
-        return self._cargo.call(batch.good, parts=parts, **more)
+        return self.cargo.call(batch.good, parts=parts, **more)
 
     def shrink(self, batch: Batch[S, M]) -> None:
         """Let no request be larger than half of one that was too large."""
@@ -122,7 +130,7 @@ class _Request(Generic[S, M, R]):
             if len(call.body) <= BODY_CAP or len(batch.good) == 1:
                 return call
             self._delivery.shrink(batch)
-            await self.put_back(batch)
+            await to_its_end(partial(self.put_back, batch))
         return None
 
     async def put_back(self, batch: Batch[S, M]) -> None:

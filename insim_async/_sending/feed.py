@@ -12,8 +12,7 @@ from typing import Generic, TypeVar
 
 import anyio
 
-from insim_async._http import Connection, Rank
-from insim_async._sending.batches import Batch, Cargo, Ending, Room
+from insim_async._sending.batches import Batch, Ending, Room
 from insim_async._sending.breaker import Breaker
 from insim_async._sending.delivery import Delivery, not_sent_after
 from insim_async._sending.sources import Source
@@ -41,18 +40,14 @@ class Feed(Generic[S, M, R]):
 
     Args:
         source: Where the input comes from.
-        cargo: What it is.
         delivery: Sends it.
-        connection: Takes the requests.
         raises: What the call will raise: then the rest of the input is left unread. After anything
             else it is read, since its caller is told of each.
         clock: For the waits of the breaker.
 
     Attributes:
         source: As given.
-        cargo: As given.
         delivery: As given.
-        connection: As given.
         breaker: Whether only probes may be sent.
         reading: Held by the worker that reads, or is about to.
         stopped: What every later request would end in as well; None as long as there is hope.
@@ -61,17 +56,13 @@ class Feed(Generic[S, M, R]):
     def __init__(
         self,
         source: Source[S],
-        cargo: Cargo[S, M, R],
         delivery: Delivery[S, M, R],
-        connection: Connection,
         *,
         raises: tuple[type[InSimError], ...],
         clock: Clock,
     ) -> None:
         self.source = source
-        self.cargo = cargo
         self.delivery = delivery
-        self.connection = connection
         self.breaker = Breaker()
         self.reading = anyio.Lock(fast_acquire=True)
         self.stopped: InSimError | None = None
@@ -90,7 +81,7 @@ class Feed(Generic[S, M, R]):
         batch = self._waiting.popleft() if self._waiting else self._next(room.messages)
         if batch is None:
             return None
-        batch, rest = batch.cut(room, self.cargo.parts_of)
+        batch, rest = batch.cut(room, self.delivery.cargo.parts_of)
         if rest is not None:
             self.put_back(rest)
         return batch
@@ -133,7 +124,7 @@ class Feed(Generic[S, M, R]):
         given = self.source.take(count)
         start = self._read
         self._read += len(given)
-        return self.cargo.check(given, start) if given else None
+        return self.delivery.cargo.check(given, start) if given else None
 
     def stop_for(self, error: InSimError) -> None:
         """Let nothing more be sent, for the first of the reasons that there are."""
@@ -198,12 +189,10 @@ class Worker(Generic[S, M, R]):
             await feed.wait_for_probe()
             if feed.stopped is not None or not feed.breaker.is_open:
                 return None
-        ticket = feed.connection.join(Rank.BULK, paced=feed.cargo.parts_of is not None)
-        if isinstance(ticket, InSimError):
-            feed.stop_for(ticket)
-            return self._end_unsent(ticket)
-        result = await feed.delivery.send(self, ticket)
+        result = await feed.delivery.send(self)
         if isinstance(result, InSimError):
+            if isinstance(result, ConfigurationError):
+                feed.stop_for(result)
             return self._end_unsent(result)
         if result is not None:
             feed.note(result, is_probe=self._is_probing)
@@ -213,7 +202,11 @@ class Worker(Generic[S, M, R]):
         """End what would have gone next, for a reason that goes for all of it."""
         self._return_held()
         batch = self._feed.take(self._feed.delivery.room)
-        return None if batch is None else self._feed.cargo.ending(batch, not_sent_after(error))
+        return (
+            None
+            if batch is None
+            else self._feed.delivery.cargo.ending(batch, not_sent_after(error))
+        )
 
     def _return_held(self) -> None:
         if self._held is not None:

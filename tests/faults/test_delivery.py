@@ -15,7 +15,7 @@ import pytest
 
 from insim_async import AsyncInSim, InSimError, Outcome, Sms, Status
 from insim_async._http import Rank
-from insim_async._sending import Batch, Delivery, Ending, Messages, Room, Supply
+from insim_async._sending import Batch, Cargo, Ending, Room, Supply
 from insim_async._wire import Message
 
 from .bench import Bench, FakeClock, status_of
@@ -35,8 +35,8 @@ class State(enum.Enum):
 class Ledger(Supply[Sms, Message]):
     """Rows in a file, as it were: to claim some and to put them back takes a moment."""
 
-    def __init__(self, messages: Messages, names: list[str]) -> None:
-        self.messages = messages
+    def __init__(self, cargo: Cargo[Sms, Message, Outcome], names: list[str]) -> None:
+        self.cargo = cargo
         self.rows = dict.fromkeys(names, State.FREE)
         self.statuses: dict[str, Status] = {}
         self.rooms: list[Room] = []
@@ -49,7 +49,7 @@ class Ledger(Supply[Sms, Message]):
         claimed = free[: room.messages]
         self.rows.update(dict.fromkeys(claimed, State.CLAIMED))
         given = [Sms(NUMBER, TEXT, sms_id=name) for name in claimed]
-        return self.messages.check(given) if given else None
+        return self.cargo.check(given, 0) if given else None
 
     async def put_back(self, batch: Batch[Sms, Message]) -> None:
         """Free rows; it must not be cut off half-way."""
@@ -70,12 +70,10 @@ class Ledger(Supply[Sms, Message]):
 
 async def run(insim: AsyncInSim, ledger: Ledger, size: int = 2) -> InSimError | None:
     """Send what a ledger has, one request after the other."""
-    connection = insim._connection
-    delivery = Delivery(connection, ledger.messages, Room(size))
+    delivery = insim._delivery()
+    delivery.room = Room(size)
     while True:
-        ticket = connection.join(Rank.BULK, paced=True)
-        assert not isinstance(ticket, InSimError)
-        ending = await delivery.send(ledger, ticket)
+        ending = await delivery.send(ledger)
         if not isinstance(ending, Ending):
             return ending
         ledger.end(ending)
@@ -83,7 +81,7 @@ async def run(insim: AsyncInSim, ledger: Ledger, size: int = 2) -> InSimError | 
 
 def ledger_of(bench: Bench, insim: AsyncInSim, count: int) -> Ledger:
     names = [f"sms-{next(bench.numbers)}" for _ in range(count)]
-    return Ledger(Messages(insim._account, insim._rules), names)
+    return Ledger(insim._delivery().cargo, names)
 
 
 def file(bench: Bench, ledger: Ledger) -> None:
@@ -175,7 +173,7 @@ def test_after_a_413_fewer_are_claimed(bench: Bench) -> None:
             ledger = ledger_of(bench, insim, 20)
             assert await run(insim, ledger, size=8) is None
             file(bench, ledger)
-            assert [room.messages for room in ledger.rooms[:6]] == [8, 4, 2, 4, 8, 8]
+            assert [room.messages for room in ledger.rooms[:6]] == [8, 4, 2, 4, 8, 16]
             assert set(ledger.statuses.values()) == {Status.SENT}
 
     bench.run(scenario)
@@ -191,8 +189,7 @@ def test_a_client_that_closes_takes_no_row(bench: Bench) -> None:
             ticket = insim._connection.join(Rank.BULK, paced=True)
             assert not isinstance(ticket, InSimError)
             await insim.aclose()
-            delivery = Delivery(insim._connection, ledger.messages, Room(2))
-            ending: Any = await delivery.send(ledger, ticket)
+            ending: Any = await insim._delivery().send(ledger, ticket)
             assert status_of(ending) is Status.NOT_SENT
             assert set(ledger.rows.values()) == {State.FREE}
             file(bench, ledger)
