@@ -47,7 +47,7 @@ def parts_by_hand(text: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("text", "encoding", "units", "parts", "forcing"),
+    ("text", "encoding", "units", "parts", "non_gsm"),
     [
         ("", "GSM-7", 0, 0, ""),
         ("Hello", "GSM-7", 5, 1, ""),
@@ -64,11 +64,11 @@ def parts_by_hand(text: str) -> int:
         ("\0", "UCS-2", 1, 1, "\0"),
     ],
 )
-def test_a_text_costs(text: str, encoding: str, units: int, parts: int, forcing: str) -> None:
+def test_a_text_costs(text: str, encoding: str, units: int, parts: int, non_gsm: str) -> None:
     """Encoding, units and parts; the characters to blame come in order of appearance."""
     found = count(text)
     assert (found.encoding, found.units, found.parts) == (encoding, units, parts)
-    assert found.forcing == tuple(forcing)
+    assert found.non_gsm == tuple(non_gsm)
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,8 @@ def test_half_a_surrogate_pair_is_no_text(text: str) -> None:
 def judged_by_codec(character: str) -> Segments:
     septets = in_gsm(character)
     if septets is None:
-        return Segments(encoding="UCS-2", units=1, parts=1, forcing=(character,))
-    return Segments(encoding="GSM-7", units=len(septets), parts=1, forcing=())
+        return Segments(encoding="UCS-2", units=1, parts=1, non_gsm=(character,))
+    return Segments(encoding="GSM-7", units=len(septets), parts=1, non_gsm=())
 
 
 def test_every_character_is_judged_as_the_codec_does() -> None:
@@ -136,7 +136,7 @@ def test_encoding_and_units_agree_with_the_codec(text: str) -> None:
     septets, found = in_gsm(text), count(text)
     assert found.encoding == ("UCS-2" if septets is None else "GSM-7")
     assert found.units == (len(text.encode("utf-16-be")) // 2 if septets is None else len(septets))
-    assert found.forcing == tuple(dict.fromkeys(c for c in text if in_gsm(c) is None))
+    assert found.non_gsm == tuple(dict.fromkeys(c for c in text if in_gsm(c) is None))
 
 
 @given(TEXTS | GSM_TEXTS | LONG_TEXTS)
@@ -150,6 +150,6 @@ def test_parts_agree_with_a_count_by_hand(text: str) -> None:
 def test_the_front_of_the_room() -> None:
     """Two names, and a value that prints well and does not change."""
     assert segments.__all__ == ["Segments", "count"]
-    assert count("é€") == Segments(encoding="GSM-7", units=3, parts=1, forcing=())
+    assert count("é€") == Segments(encoding="GSM-7", units=3, parts=1, non_gsm=())
     with pytest.raises(AttributeError, match="immutable"):
         count("a").parts = 2  # type: ignore[misc]  # the very thing that must fail
