@@ -31,13 +31,15 @@ _ESCAPED = str.maketrans({character: _ESCAPE + character for character in _EXTEN
 _EXTENSION = frozenset(_EXTENDED)
 _ALPHABET = frozenset(_BASIC + _EXTENDED)
 
+_REPLACED = "…=... ‥=.. ⁄=/ œ=oe Œ=OE ﬀ=ff ﬁ=fi ﬂ=fl ﬃ=ffi ﬄ=ffl ĳ=ij Ĳ=IJ"
 _TYPOGRAPHY = {
     **dict.fromkeys("‘’‚‛′´`ʼ‹›", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
     **dict.fromkeys("‐‑‒–—―−⁃•", "-"),
-    **{"…": "...", "‥": "..", "⁄": "/", "\t": " ", "\u2028": "\n", "\u2029": "\n"},
-    **{"œ": "oe", "Œ": "OE", "ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl"},
-    **{"ĳ": "ij", "Ĳ": "IJ"},
+    **dict(pair.split("=") for pair in _REPLACED.split()),
+    "\t": " ",
+    "\N{LINE SEPARATOR}": "\n",
+    "\N{PARAGRAPH SEPARATOR}": "\n",
 }
 """What typography has for plain signs; none of it changes a word."""
 

@@ -81,7 +81,7 @@ def _found(content: bytes) -> str:
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if content.startswith(mark):
             return _read(content, encoding)
-    if _oddities(content, "utf-8") == math.inf and not _holds_utf8(content):
+    if not _fits(content, "utf-8") and not _holds_utf8(content):
         return _legacy(content)
     text = _read(content, "utf-8")
     if (place := text.find("\N{REPLACEMENT CHARACTER}")) >= 0:
@@ -120,13 +120,19 @@ def _read(content: bytes, encoding: str, likely: Sequence[str] = ()) -> str:
     raise ConfigurationError(f"{fault}: {_suggested(others)}")
 
 
+def _fits(content: bytes, encoding: str) -> bool:
+    try:
+        content.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _oddities(content: bytes, encoding: str) -> float:
     """Count what no language writes; without end where the encoding does not fit."""
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError:
+    if not _fits(content, encoding):
         return math.inf
-    return sum(1 for _ in _find_odd(text))
+    return sum(1 for _ in _find_odd(content.decode(encoding)))
 
 
 def _first_odd(text: str, encoding: str) -> str:
@@ -138,7 +144,7 @@ def _first_odd(text: str, encoding: str) -> str:
 
 def _once(text: str) -> str:
     """Return a text that was encoded twice as it was meant; any other as it is."""
-    if not _find_twice(text):
+    if not any(sign in text for sign in ("Ã", "Â", "â€")) or not _find_twice(text):
         return text
     try:
         return text.translate(_BYTES).encode("latin-1").decode()

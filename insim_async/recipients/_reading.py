@@ -39,6 +39,9 @@ _find_broken = re.compile(
 ).search
 """A letter that was lost (U+FFFD), Windows-1252 read as Latin-1, or UTF-8 as Windows-1252."""
 
+_SUSPECT = frozenset(["\N{REPLACEMENT CHARACTER}", "Â", "Ã", *map(chr, range(0x80, 0xA0))])
+"""One of these is in all of them."""
+
 _EXACT = 2**53
 """Below it a floating-point number holds every digit."""
 
@@ -160,7 +163,7 @@ class _List:
             value = _first_filled(cells, places)
             if not isinstance(value, str):
                 return f"{field} must be text, not {type(value).__name__}"
-            if not value.isascii() and _find_broken(value):
+            if not (value.isascii() or _SUSPECT.isdisjoint(value)) and _find_broken(value):
                 return _BROKEN.format(field)
             values[field] = value
         return Contact(number, **values)
@@ -227,12 +230,13 @@ def _is_nothing(value: object) -> bool:
 
 def _first_filled(cells: Sequence[object], places: Sequence[int]) -> object:
     """Return the first of the cells that is not empty; a whole number as its digits."""
-    found = next((cells[place] for place in places if not _is_empty(cells[place])), "")
-    return found if isinstance(found, str) else _digits(found)
-
-
-def _is_empty(cell: object) -> bool:
-    return isinstance(cell, str) and not cell
+    for place in places:
+        cell = cells[place]
+        if not isinstance(cell, str):
+            return _digits(cell)
+        if cell:
+            return cell
+    return ""
 
 
 def _is_missing(cells: Sequence[object], place: int) -> bool:
