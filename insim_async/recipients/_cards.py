@@ -88,7 +88,7 @@ def _row(card: Card, *, chosen: bool) -> tuple[dict[str, str], str]:
     """Return the cells of a card by heading, and why it cannot be read."""
     if card.fault:
         return {"unread": card.text}, card.fault
-    cells: dict[str, str] = {}
+    cells: dict[str, str] = {"TEL": ""} if chosen else {}
     phones = [each for each in card.properties if each.name == "TEL"]
     mobile, fault = _mobile(phones) if chosen else (None, "")
     if mobile is not None:

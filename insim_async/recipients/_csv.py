@@ -106,13 +106,17 @@ def _table(
 ) -> Table:
     if header_line is None:
         return _without_headings(lines, delimiter)
-    if header_line is not FOUND and not 0 < header_line <= len(lines):
-        raise ConfigurationError(f"header_line: the list has {len(lines)} lines")
+    if header_line is not FOUND and header_line not in range(1, len(lines) + 1):
+        raise ConfigurationError(
+            f"header_line must be None or a line from 1 to {len(lines)}, not {header_line!r}"
+        )
 
     def heading(delimiter: str) -> Record | None:
         if header_line is FOUND:
             return heading_among([*islice(records(lines, delimiter), _LOOKED_AT)], names)
-        return heading_among([*islice(records(lines, delimiter, header_line - 1), 1)], names)
+        first = next(records(lines, delimiter, header_line - 1), None)
+        is_there = first and first.line == header_line and (first.fault or any(first.cells))
+        return first if is_there else None
 
     delimiter = delimiter or max(_DELIMITERS, key=lambda each: score(heading(each), names))
     record = _checked(heading(delimiter))

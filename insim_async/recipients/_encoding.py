@@ -53,6 +53,8 @@ _BYTES = str.maketrans(
 """The letters of Windows-1252 back to their bytes, which Latin-1 takes as they are, gaps too."""
 
 _FEW = 10
+"""One odd sign among so many in the other encodings is somebody's own spelling."""
+
 _NAME_IT = "name the encoding of the file, such as"
 
 
@@ -95,9 +97,9 @@ def _found(content: bytes) -> str:
 def _legacy(content: bytes) -> str:
     """Read one-byte letters: as Windows-1252 if that gives words, or else as what alone does."""
     odd = {encoding: _oddities(content, encoding) for encoding in _LEGACY}
-    usual, *others = odd.values()
+    usual, dos, mac, _ = odd.values()
     fitting = [encoding for encoding, count in odd.items() if count == 0]
-    if usual == 0 or (not fitting and _FEW * usual < min(others)):
+    if usual == 0 or (not fitting and _FEW * usual < min(dos, mac)):
         return _read(content, _LEGACY[0])
     if len(fitting) == 1:
         return _read(content, fitting[0])

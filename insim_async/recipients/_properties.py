@@ -85,7 +85,7 @@ def _card(begin: int, body: Sequence[str]) -> Card:
         return Card(begin, text, fault=_NO_PROPERTY)
     matches = [match for match in found if match]
     labels = {
-        match["group"]: re.sub(r"\W", "", match["value"]).upper()
+        match["group"]: re.sub(r"[\W_]", "", match["value"]).upper()
         for match in matches
         if match["name"].upper() == _LABEL
     }

@@ -14,7 +14,9 @@ from insim_async.models import Contact
 __all__ = ["Cells", "Recipients", "Refusal", "Row"]
 
 _LINES_SHOWN = 5
-_place_in_reason = re.compile(r"(?<=position )\d+|(?<=as )line \d+|(?<=all up to )line \d+").sub
+_IN_GENERAL = {"position": "position …", "same number as line": "same number as an earlier line"}
+_numbered = re.compile(r"(position|same number as line|all up to line) \d+").sub
+"""What sets reasons of one kind apart."""
 
 
 class Cells(Mapping[str, Any]):
@@ -107,11 +109,10 @@ class Recipients(Struct, frozen=True, kw_only=True, eq=False):
     def __str__(self) -> str:
         lines: defaultdict[str, list[int]] = defaultdict(list)
         for refusal in self.refused:
-            lines[_place_in_reason("…", refusal.reason)].append(refusal.line)
-        counts = (
-            f"{len(self.contacts)} contacts, {len(self.refused)} rows refused, "
-            f"{self.skipped} left out by where"
-        )
+            lines[_in_general(refusal.reason)].append(refusal.line)
+        counts = f"contacts: {len(self.contacts)}, refused: {len(self.refused)}"
+        if self.skipped:
+            counts += f", left out by where: {self.skipped}"
         unused = f"headings not used: {', '.join(self.unused_headings)}"
         reasons = [
             f"{len(found)} × {reason}: {_listed(found)}"
@@ -121,6 +122,10 @@ class Recipients(Struct, frozen=True, kw_only=True, eq=False):
 
     def _compared(self) -> tuple[object, ...]:
         return self.contacts, self.refused, self.skipped, self.unused_headings
+
+
+def _in_general(reason: str) -> str:
+    return _numbered(lambda found: _IN_GENERAL.get(found[1], "all up to a later line"), reason)
 
 
 def _listed(lines: Sequence[int]) -> str:

@@ -121,7 +121,7 @@ def _table(rows: Sequence[Record], header_line: int | Found | None, names: Named
     found = [row for row in rows if header_line in (FOUND, row.line)]
     heading = heading_among(found[:_LOOKED_AT], names)
     if heading is None:
-        raise ConfigurationError("the sheet, or that line of it, holds no headings")
+        raise ConfigurationError("there are no headings: the sheet, or the header_line, is empty")
     return Table(
         labelled(heading.cells), lambda _: [row for row in rows if row.line > heading.line]
     )
