@@ -31,7 +31,7 @@ class TestRows:
     TEXT = f"Tel;Nom;Date RDV;Salle\n{ONE} ; Un ;lundi;NULL\n\n{TWO};Deux\n"
 
     def test_hold_all_cells_by_heading(self) -> None:
-        """As they are meant: stripped, without what says that there is nothing, and none missing."""
+        """As they are meant: stripped, without what says that there is nothing, none missing."""
         first, second = read(self.TEXT).rows
         assert first.cells == {"Tel": ONE, "Nom": "Un", "Date RDV": "lundi", "Salle": ""}
         assert second.cells == {"Tel": TWO, "Nom": "Deux", "Date RDV": "", "Salle": ""}
@@ -70,7 +70,10 @@ class TestRows:
 
 
 class TestWhere:
-    TEXT = f"Tel;Optin;Note\n{ONE};oui;x\n{TWO};non;x\n{ONE};non;x\nabc;oui;x\nabc;non;x\n{THREE};oui\n;;\n"
+    TEXT = (
+        f"Tel;Optin;Note\n{ONE};oui;x\n{TWO};non;x\n{ONE};non;x\nabc;oui;x\nabc;non;x\n"
+        f"{THREE};oui\n;;\n"
+    )
 
     def test_leaves_rows_out_and_counts_them(self) -> None:
         """Whatever else is wrong with them; and they are no duplicates of others."""
@@ -309,10 +312,10 @@ class TestSources:
     def test_of_another_format_name_their_reader(self, content: bytes, message: str) -> None:
         with pytest.raises(ConfigurationError, match=f"^{message}"):
             read_csv(content)
-        with pytest.raises(ConfigurationError, match="^the list is"):
+        with pytest.raises(ConfigurationError, match=r"^the list is"):
             read_csv(io.StringIO("BEGIN:VCARD\n"))
 
     @pytest.mark.parametrize("read", [read_xlsx, read_vcards])
     def test_of_csv_are_for_its_reader(self, read: Any) -> None:
-        with pytest.raises(ConfigurationError, match="^the list is CSV: read it with read_csv$"):
+        with pytest.raises(ConfigurationError, match=r"^the list is CSV: read it with read_csv$"):
             read(LISTS / "null.csv")

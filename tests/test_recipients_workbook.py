@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from xml.sax.saxutils import escape
 
 import pytest
@@ -70,10 +70,10 @@ def workbook(sheets: Mapping[str, Sheet], hidden: Sequence[str] = ()) -> bytes:
 
 
 def sheet_of(rows: Sheet) -> str:
-    written = "".join(
-        f'<row r="{line}">{"".join(map(cell_of, range(len(cells)), [line] * len(cells), cells))}</row>'
-        for line, cells in enumerate(rows, 1)
-    )
+    written = ""
+    for line, cells in enumerate(rows, 1):
+        row = "".join(cell_of(place, line, cell) for place, cell in enumerate(cells))
+        written += f'<row r="{line}">{row}</row>'
     return f'<worksheet xmlns="{MAIN}"><sheetData>{written}</sheetData></worksheet>'
 
 
@@ -136,21 +136,21 @@ def test_the_heading_line_can_be_named_or_be_none() -> None:
     found = read([["Tel", "Nom"], ["x", "y"], ["Nom", "Tel"], ["Un", ONE]], header_line=3)
     assert found.contacts == (Contact(ONE, last_name="Un"),)
     assert numbers(read([["Ana", ONE], ["Bob", TWO]], header_line=None)) == [ONE, TWO]
-    with pytest.raises(ConfigurationError, match="^there are no headings"):
+    with pytest.raises(ConfigurationError, match=r"^there are no headings"):
         read([["Tel"], [], [ONE]], header_line=2)
-    with pytest.raises(ConfigurationError, match="^no column mostly holds phone numbers"):
+    with pytest.raises(ConfigurationError, match=r"^no column mostly holds phone numbers"):
         read([], header_line=None)
 
 
 @pytest.mark.parametrize("rows", [[], [[]], [["", " "]]])
 def test_an_empty_sheet_has_no_headings(rows: Sheet) -> None:
-    with pytest.raises(ConfigurationError, match="^there are no headings"):
+    with pytest.raises(ConfigurationError, match=r"^there are no headings"):
         read(rows)
 
 
 class TestSheets:
-    CLIENTS: Sheet = [["Tel"], [ONE]]
-    OTHERS: Sheet = [["Tel"], [TWO]]
+    CLIENTS: ClassVar[Sheet] = [["Tel"], [ONE]]
+    OTHERS: ClassVar[Sheet] = [["Tel"], [TWO]]
 
     def test_that_are_empty_or_hidden_do_not_count(self) -> None:
         content = workbook({"a": [], "b": self.CLIENTS, "c": self.OTHERS}, hidden=["c"])
@@ -159,7 +159,7 @@ class TestSheets:
     def test_of_which_several_hold_something_must_be_named(self) -> None:
         content = workbook({"a": self.CLIENTS, "b": self.OTHERS})
         with pytest.raises(
-            ConfigurationError, match="^'a', 'b' all hold something: name one, sheet='a'$"
+            ConfigurationError, match=r"^'a', 'b' all hold something: name one, sheet='a'$"
         ):
             read_xlsx(content)
         assert numbers(read_xlsx(content, sheet="b")) == [TWO]
@@ -182,7 +182,7 @@ def test_sources_are_those_of_csv(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"PK\x03\x04broken", workbook({})[:200]])
 def test_a_broken_workbook_is_misuse(content: bytes) -> None:
-    with pytest.raises(ConfigurationError, match="^the workbook cannot be read: "):
+    with pytest.raises(ConfigurationError, match=r"^the workbook cannot be read: "):
         read_xlsx(content)
 
 
@@ -193,7 +193,7 @@ def test_a_password_is_misuse(monkeypatch: pytest.MonkeyPatch) -> None:
         raise python_calamine.PasswordError("password")
 
     monkeypatch.setattr(python_calamine, "load_workbook", load)
-    with pytest.raises(ConfigurationError, match="^the workbook has a password"):
+    with pytest.raises(ConfigurationError, match=r"^the workbook has a password"):
         read_xlsx(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 
 

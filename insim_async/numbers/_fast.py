@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
-from insim_async.numbers._regional import SIBLINGS
+from insim_async.numbers._regional import FICTION, SIBLINGS
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneMetadata, PhoneNumberDesc
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["plain"]
 
 _LONGEST = 100
-_SEPARATORS = str.maketrans(dict.fromkeys(" .-\xa0"))
+_SEPARATORS = str.maketrans(dict.fromkeys(" .-()\xa0"))
 _has_fraction = re.compile(r"[0-9]{5}\.|[./-](?:19|20)[0-9]{2}\b|\b(?:19|20)[0-9]{2}[./-]").search
 """What may be a decimal point or a date."""
 
@@ -31,12 +31,14 @@ def plain(text: str, region: str) -> str:
 
     if len(text) > _LONGEST or _has_fraction(text):
         return ""
-    return _reader(region)(text.translate(_SEPARATORS))
+    number, has_trunk_prefix = _reader(region)(text.translate(_SEPARATORS))
+    # Whether a zero in brackets is dialled is clear only where the trunk prefix stands in them.
+    return number if has_trunk_prefix or "(" not in text else ""
 
 
 @cache
-def _reader(region: str) -> Callable[[str], str]:
-    """Return what reads the plain numbers of a region.
+def _reader(region: str) -> Callable[[str], tuple[str, bool]]:
+    """Return what reads the plain numbers of a region, and says if they had its trunk prefix.
 
     Only where the trunk prefix is 0 and that of calls abroad 00, and where the region is the first
     of those that share its code, whose lengths hold for all of them.
@@ -47,22 +49,23 @@ def _reader(region: str) -> Callable[[str], str]:
     prefixes = (rules.national_prefix_for_parsing, rules.international_prefix)
     is_plain = prefixes == ("0", "00") and not rules.national_prefix_transform_rule
     if not is_plain or library.region_code_for_country_code(code) != region:
-        return lambda _: ""
+        return lambda _: ("", False)
     lengths = [n for n in _shape(rules).possible_length if 7 <= n + len(str(code)) <= 15]
     ways = "|".join(f"[0-9]{{{length - 1}}}" for length in lengths)
-    written = re.compile(rf"(\+{code}|0)([1-9](?:{ways}))").fullmatch
-    # Numbers of the region that begin with a zero themselves, and those that are a sibling's.
-    own = _shape(rules).national_number_pattern
+    written = re.compile(rf"(?:(0)|\+{code}(0?))([1-9](?:{ways}))").fullmatch
     siblings = "|".join(_lines(other) for other in sorted(SIBLINGS.get(region, set()) - {code}))
-    excepted = re.compile(rf"{own}|0(?:{siblings or '(?!)'})").fullmatch
+    is_a_siblings = re.compile(siblings or "(?!)").fullmatch
+    begins_with_zero = re.compile(_shape(rules).national_number_pattern).fullmatch
 
-    def number(text: str) -> str:
+    def read(text: str) -> tuple[str, bool]:
         found = written(text)
-        if found is None or (found[1] == "0" and excepted(text)):
-            return ""
-        return f"+{code}{found[2]}"
+        if found is None or (found[1] and is_a_siblings(found[3])):
+            return "", False
+        prefix = found[1] or found[2]
+        is_own = prefix and begins_with_zero(f"0{found[3]}")
+        return ("", False) if is_own else (f"+{code}{found[3]}", bool(prefix))
 
-    return number
+    return read
 
 
 def _rules(region: str) -> PhoneMetadata:
@@ -85,4 +88,4 @@ def _lines(code: int) -> str:
         for name, shape in sorted(vars(_rules(region)).items())
         if isinstance(shape, PhoneNumberDesc) and name != "general_desc"
     ]
-    return "|".join(filter(None, shapes))
+    return "|".join(filter(None, [*shapes, FICTION.get(code)]))

@@ -21,7 +21,7 @@ from insim_async.numbers._text import (
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
 
-__all__ = ["SIBLINGS", "is_known", "joined", "line_of", "read"]
+__all__ = ["FICTION", "SIBLINGS", "is_known", "joined", "line_of", "read"]
 
 SIBLINGS = {
     region: frozenset({33, 262, 508, 590, 594, 596})
@@ -30,11 +30,13 @@ SIBLINGS = {
 """Codes that share one national plan: a number is dialled the same way in all of them, and only its
 digits say whose it is (France and its overseas departments; ARCEP 2018-0881)."""
 
-_is_fiction = re.compile(r"\+3363998[0-9]{4}").fullmatch
+FICTION = {33: "63998[0-9]{4}"}
 """Mobile numbers that the French regulator keeps for fiction; the list does not know them."""
 
+_is_fiction = re.compile("|".join(rf"\+{code}{shape}" for code, shape in FICTION.items())).fullmatch
+
 _is_plain = re.compile(r"\+?[0-9]+").fullmatch
-_FEWEST_DIGITS = 8
+_FEWEST_DIGITS = 7
 
 _UNKNOWN_COUNTRY = "the number has a country code that does not exist"
 _TOO_SHORT = "the number is too short for its country"

@@ -70,9 +70,7 @@ def heading_among(records: Sequence[Record], names: Named) -> Record | None:
     if not filled or filled[0].fault:
         return filled[0] if filled else None
     candidates = [
-        record
-        for record in filled
-        if not record.fault and not looks_like_data(_texts(record))
+        record for record in filled if not record.fault and not looks_like_data(_texts(record))
     ]
     if filled[0] in candidates and _claims(filled[0], names):
         return filled[0]

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import bulk, calls, codec, startup, webhooks
+from . import bulk, calls, codec, lists, startup, webhooks
 from .calls import Bench
 from .npm import Npm
 from .server import running
@@ -40,6 +40,7 @@ SUBJECTS: dict[str, Subject] = {
     "G14": webhooks.g14,
     "G15": startup.g15,
     "G16": startup.g16,
+    "G25": lists.g25,
 }
 
 
