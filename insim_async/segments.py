@@ -36,7 +36,7 @@ _TYPOGRAPHY = {
     **dict.fromkeys("‘’‚‛′´`ʼ‹›", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
     **dict.fromkeys("‐‑‒–—―−⁃•", "-"),
-    **dict(pair.split("=") for pair in _REPLACED.split()),
+    **{pair[0]: pair[2:] for pair in _REPLACED.split()},
     "\t": " ",
     "\N{LINE SEPARATOR}": "\n",
     "\N{PARAGRAPH SEPARATOR}": "\n",

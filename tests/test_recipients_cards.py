@@ -185,6 +185,9 @@ class TestLines:
         assert found.refused[0].row == {"unread": "TEL:+33639980009"}
         assert numbers(found) == [ONE]
 
+    def test_that_are_blank_do_not_matter(self) -> None:
+        assert numbers(read("\n \n", card("", f"TEL:{ONE}", ""), "\n")) == [ONE]
+
     @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
     def test_may_end_in_any_way(self, end: str) -> None:
         assert numbers(read(IPHONE.replace("\r\n", end))) == [ONE]

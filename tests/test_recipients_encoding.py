@@ -80,6 +80,7 @@ def test_of_what_people_do_write_is_not_doubted(name: str, encoding: str) -> Non
 MAKES_NO_WORD = "line 2 holds letters that make no word in cp1252"
 NAME_IT = "name the encoding of the file, such as"
 DOS_OR_MAC = 'encoding="cp850" or encoding="mac-roman"'
+UNIX_TOO = f'encoding="cp1252" or {DOS_OR_MAC} or encoding="iso-8859-15"'
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ DOS_OR_MAC = 'encoding="cp850" or encoding="mac-roman"'
         ),
         (
             "tel;nom\n+33639980001;Léa\n".encode() + "+33639980002;Léo\n".encode("cp1252"),
-            f'line 3 holds byte 0xe9, which is not utf-8: {NAME_IT} encoding="cp1252" or {DOS_OR_MAC}',
+            f"line 3 holds byte 0xe9, which is not utf-8: {NAME_IT} " + UNIX_TOO,
         ),
         (
             f"tel;nom\n{ONE};a\x8bA\x8eb \xdda\xfde".encode("latin-1"),
@@ -122,8 +123,14 @@ def test_that_is_named_and_gives_no_words_is_misuse() -> None:
 def test_that_is_named_is_believed_if_no_other_gives_words() -> None:
     content = f"tel;nom\n{ONE};aÉ\x81".encode("latin-1")
     assert last_names(read_csv(content, encoding="mac-roman")) == ["a…Å"]
-    content = f"tel;nom\n{ONE};Mac¶Élr‡É".encode("cp1252")
-    assert last_names(read_csv(content, encoding="cp1252")) == ["Mac¶Élr‡É"]
+    content = f"tel;nom\n{ONE};McÉlroy".encode("cp1252")
+    assert last_names(read_csv(content, encoding="cp1252")) == ["McÉlroy"]
+
+
+def test_is_in_doubt_where_one_word_is_odd_and_no_other_encoding_is_better() -> None:
+    content = f"tel;nom\n{ONE};McÉlroy".encode("cp1252")
+    with pytest.raises(ConfigurationError, match=f"^{MAKES_NO_WORD}"):
+        read_csv(content)
 
 
 class TestTwice:
@@ -141,10 +148,36 @@ class TestTwice:
         )
         assert last_names(read_csv(as_windows.encode())) == names
 
+    @pytest.mark.parametrize("wrong", ["mac-roman", "cp850"])
+    def test_by_way_of_others_too(self, wrong: str) -> None:
+        broken = listed(["Hélène", "François", "D’Arc"]).encode().decode(wrong)
+        assert last_names(read_csv(broken.encode())) == ["Hélène", "François", "D’Arc"]
+
+    @pytest.mark.parametrize("mark", [codecs.BOM_UTF8, "ï»¿".encode()])
+    def test_behind_a_byte_order_mark_too(self, mark: bytes) -> None:
+        """Which may have been encoded twice itself."""
+        broken = listed(["Hélène"]).encode().decode("cp1252")
+        assert last_names(read_csv(mark + broken.encode())) == ["Hélène"]
+
     def test_in_one_row_among_others_refuses_that_row(self) -> None:
         found = read_csv(listed(["Léa", "HÃ©lÃ¨ne"]).encode())
         assert last_names(found) == ["Léa"]
         assert [refusal.reason for refusal in found.refused] == [BROKEN]
+
+
+class TestMisread:
+    """A list of MS-DOS or an old Mac that was opened as Windows-1252 and saved as UTF-8."""
+
+    def test_is_read_as_it_was_meant(self) -> None:
+        broken = listed(["Hélène", "Loïc", "François"]).encode("cp850").decode("cp1252")
+        assert last_names(read_csv(broken.encode())) == ["Hélène", "Loïc", "François"]
+        broken = f"tel;nom\n{ONE};René".encode("mac-roman").decode("cp1252")
+        assert last_names(read_csv(broken.encode())) == ["René"]
+
+    @pytest.mark.parametrize("name", ["McÉlroy", "McÉlroy 😀", "René McÉlroy", "aÉ\x81"])
+    def test_is_not_seen_where_nothing_else_makes_words(self, name: str) -> None:
+        found = read_csv(f"tel;note\n{ONE};{name}".encode())
+        assert found.rows[0].cells["note"] == name
 
 
 class TestLostLetters:
@@ -159,7 +192,19 @@ class TestLostLetters:
         assert found.contacts == (Contact(TWO, last_name="Un"),)
         assert [refusal.reason for refusal in found.refused] == [BROKEN]
 
-    @pytest.mark.parametrize("name", ["L\ufffda", "L\x92a", "HÃ©lÃ¨ne", "Ã‰lodie", "Å\x93uvre"])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "L\ufffda",
+            "L\x92a",
+            "HÃ©lÃ¨ne",
+            "Ã‰lodie",
+            "Å\x93uvre",
+            "H√©l√®ne",
+            "H├®l├¿ne",
+            "Dâ€™Arc",
+        ],
+    )
     def test_are_refused_in_mappings_too(self, name: str) -> None:
         found = read_rows([{"tel": ONE, "nom": name}])
         assert [refusal.reason for refusal in found.refused] == [BROKEN]

@@ -199,7 +199,7 @@ class TestHeaderLine:
             "Liste des téléphones\n",
             "\n;;\nTéléphone : 01 99 00 00 01;;\n",
             "Association X;section Y;\n",
-            "ventes@example.com;portable;\n",
+            "ventes@example.com;Tél. 01 99 00 00 01;\n",
         ],
     )
     @pytest.mark.parametrize("heading", ["Nom;Portable", "Nom;Numéro du portable"])
@@ -216,6 +216,10 @@ class TestHeaderLine:
         """Though a cell of it is a word for a phone."""
         found = read(f"Qui;Contact;Type\nAna;{ONE};Mobile\nBob;{TWO};Mobile\n")
         assert found.unused_headings == ("Qui", "Type")
+
+    def test_may_hold_a_date(self) -> None:
+        found = read(f"Tel;Solde au 01092026;Type\n;;Mobile\n{ONE};5;Fixe\n")
+        assert found.rows[0].cells["Type"] == "Fixe"
 
     def test_can_be_named(self) -> None:
         found = read(f"Tel;Nom\nx;y\nPortable;Nom\n{ONE};Un\n", header_line=3)

@@ -101,7 +101,7 @@ class TestWhere:
     def test_that_is_asynchronous_is_misuse(self) -> None:
         """What it returns would always be true."""
 
-        async def where(row: Mapping[str, Any]) -> bool: ...
+        async def where(row: Mapping[str, Any]) -> None: ...
 
         with pytest.raises(ConfigurationError, match=r"^where must be a plain function"):
             read(self.TEXT, where=where)
@@ -273,7 +273,7 @@ class TestSources:
         """As an upload of Starlette is."""
 
         class Upload:
-            async def read(self) -> bytes: ...
+            async def read(self) -> None: ...
 
         with pytest.raises(ConfigurationError, match=r"give the bytes, \(await file.read\(\)\)$"):
             read_csv(Upload())  # type: ignore[arg-type]  # the very mistake

@@ -80,8 +80,6 @@ def sheet_of(rows: Sheet) -> str:
 def cell_of(place: int, line: int, value: object) -> str:
     where = f'r="{chr(ord("A") + place)}{line}"'
     match value:
-        case None:
-            return ""
         case datetime():
             return f'<c {where} s="1"><v>{(value - EPOCH).total_seconds() / 86_400}</v></c>'
         case int() | float():

@@ -55,7 +55,7 @@ def _reader(region: str) -> Callable[[str], tuple[str, bool]]:
     written = re.compile(rf"(?:(0)|\+{code}(0?))([1-9](?:{ways}))").fullmatch
     siblings = "|".join(_lines(other) for other in sorted(SIBLINGS.get(region, set()) - {code}))
     is_a_siblings = re.compile(siblings or "(?!)").fullmatch
-    begins_with_zero = re.compile(_shape(rules).national_number_pattern).fullmatch
+    begins_with_zero = re.compile(_shape(rules).national_number_pattern or "").fullmatch
 
     def read(text: str) -> tuple[str, bool]:
         found = written(text)

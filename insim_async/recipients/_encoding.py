@@ -7,11 +7,11 @@ belong. What no language writes is never passed on in silence.
 from __future__ import annotations
 
 import codecs
-import math
 import re
 from collections.abc import Sequence
 
 from insim_async.errors import ConfigurationError
+from insim_async.recipients._letters import find_odd, gives_words, mended
 
 __all__ = ["decoded"]
 
@@ -31,29 +31,8 @@ _holds_utf8 = re.compile(rb"\xc3[\x80-\xbf]|\xe2\x80[\x80-\xbf]").search
 """Accented letters and typographic signs; in Windows-1252 they would be ``Ã©`` and ``â€™``, which
 nobody writes."""
 
-_UPPER, _LOWER = "À-ÖØ-ÞŒŠŽŸ", "a-zß-öø-ÿœšž"
-_LETTER = f"A-Z{_UPPER}{_LOWER}"
-_find_odd = re.compile(
-    "[\x80-\x84\x86-\x9f]"  # controls that nobody types
-    f"|(?<=[{_LOWER}])[{_UPPER}]"  # a capital behind a small letter
-    f"|(?<=[A-Z{_UPPER}])[{_UPPER}](?=[{_LOWER}])"  # a capital between a capital and a small one
-    f"|(?<=[{_LETTER}])[‡†‰‹›“”•˜¥¦§©«»¬®¯±¶¸¹²³¼½¾¿×÷](?=[{_LETTER}])"  # a sign within a word
-    f"|(?<=[{_LETTER}])[‚„ˆƒ¡¢£¤¨\u2500-\u25ff∞≤≥∂∑∏π∫Ω√≈∆◊ˇ˘˙˚˝˛ı⁄\uf8ff]"  # or behind one
-    f"|[\u2500-\u25ff](?=[{_LETTER}])"
-).finditer
-"""What no language of Western Europe writes, and a wrong encoding makes of its accents."""
-
-_find_twice = re.compile(
-    f"(?:\\b|(?<=[{_LOWER}]))[ÂÃ][\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|â€"
-).search
-_GAPS = (0x81, 0x8D, 0x8F, 0x90, 0x9D)
-_BYTES = str.maketrans(
-    {bytes([code]).decode("cp1252"): chr(code) for code in range(0x80, 0xA0) if code not in _GAPS}
-)
-"""The letters of Windows-1252 back to their bytes, which Latin-1 takes as they are, gaps too."""
-
 _FEW = 10
-"""One odd sign among so many in the other encodings is somebody's own spelling."""
+"""One odd sign among so many accents is somebody's own spelling."""
 
 _NAME_IT = "name the encoding of the file, such as"
 
@@ -72,7 +51,7 @@ def decoded(content: bytes, encoding: str | None) -> str:
         return _found(content)
     text = _read(content, encoding)
     if codecs.lookup(encoding).name in _ONE_BYTE and (fault := _first_odd(text, encoding)):
-        fitting = [other for other in ("utf-8", *_LEGACY) if _oddities(content, other) == 0]
+        fitting = ["utf-8"] * _fits(content, "utf-8") or _fitting(content, text)
         if fitting:
             raise ConfigurationError(f"{fault}: {_suggested(fitting)}")
     return text
@@ -80,33 +59,38 @@ def decoded(content: bytes, encoding: str | None) -> str:
 
 def _found(content: bytes) -> str:
     """Find the encoding; a file that mixes two is UTF-8 with a fault in it, never another."""
-    for mark, encoding in _BYTE_ORDER_MARKS.items():
-        if content.startswith(mark):
-            return _read(content, encoding)
-    if not _fits(content, "utf-8") and not _holds_utf8(content):
+    marked = [name for mark, name in _BYTE_ORDER_MARKS.items() if content.startswith(mark)]
+    if not marked and not _fits(content, "utf-8") and not _holds_utf8(content):
         return _legacy(content)
-    text = _read(content, "utf-8")
+    text = mended(_read(content, *(marked[:1] or ["utf-8"]))).removeprefix("\ufeff")
     if (place := text.find("\N{REPLACEMENT CHARACTER}")) >= 0:
         raise ConfigurationError(
             f"line {_line(text, place)} holds U+FFFD, which stands for a letter that was lost: "
             'export the list again as UTF-8, or say encoding="utf-8" to have such names refused'
         )
-    return _once(text)
+    return text
 
 
 def _legacy(content: bytes) -> str:
     """Read one-byte letters: as Windows-1252 if that gives words, or else as what alone does."""
-    odd = {encoding: _oddities(content, encoding) for encoding in _LEGACY}
-    usual, dos, mac, _ = odd.values()
-    fitting = [encoding for encoding, count in odd.items() if count == 0]
-    if usual == 0 or (not fitting and _FEW * usual < min(dos, mac)):
-        return _read(content, _LEGACY[0])
-    if len(fitting) == 1:
+    usual, *others = _LEGACY
+    text = content.decode(usual, "replace")  # a letter for each byte, read or not
+    odd, accents = sum(1 for _ in find_odd(text)), sum(1 for byte in content if byte > 0x7F)
+    fitting = _fitting(content, text)
+    if len(fitting) == 1 and odd:
         return _read(content, fitting[0])
-    text = _read(content, _LEGACY[0], fitting)
-    raise ConfigurationError(
-        f"{_first_odd(text, _LEGACY[0])}: {_suggested(fitting or list(_LEGACY[1:]))}"
-    )
+    if _FEW * odd <= accents or not _fits(content, usual):
+        return _read(content, usual, fitting)
+    raise ConfigurationError(f"{_first_odd(text, usual)}: {_suggested(fitting or others)}")
+
+
+def _fitting(content: bytes, wrong: str) -> list[str]:
+    """Return the encodings that give words where another one does not."""
+    return [
+        encoding
+        for encoding in _LEGACY
+        if _fits(content, encoding) and gives_words(content.decode(encoding), wrong)
+    ]
 
 
 def _read(content: bytes, encoding: str, likely: Sequence[str] = ()) -> str:
@@ -130,28 +114,11 @@ def _fits(content: bytes, encoding: str) -> bool:
     return True
 
 
-def _oddities(content: bytes, encoding: str) -> float:
-    """Count what no language writes; without end where the encoding does not fit."""
-    if not _fits(content, encoding):
-        return math.inf
-    return sum(1 for _ in _find_odd(content.decode(encoding)))
-
-
 def _first_odd(text: str, encoding: str) -> str:
-    odd = next(_find_odd(text), None)
+    odd = next(find_odd(text), None)
     if odd is None:
         return ""
     return f"line {_line(text, odd.start())} holds letters that make no word in {encoding}"
-
-
-def _once(text: str) -> str:
-    """Return a text that was encoded twice as it was meant; any other as it is."""
-    if not any(sign in text for sign in ("Ã", "Â", "â€")) or not _find_twice(text):
-        return text
-    try:
-        return text.translate(_BYTES).encode("latin-1").decode()
-    except UnicodeError:
-        return text
 
 
 def _line(text: str, place: int) -> int:

@@ -72,7 +72,7 @@ def heading_among(records: Sequence[Record], names: Named) -> Record | None:
     candidates = [
         record for record in filled if not record.fault and not looks_like_data(_texts(record))
     ]
-    if filled[0] in candidates and _claims(filled[0], names):
+    if _says_phone(filled[0], names) or (filled[0] in candidates and _claims(filled[0], names)):
         return filled[0]
     by_name = (record for record in candidates if _says_phone(record, names))
     by_word = (record for record in candidates if _claims(record, names))

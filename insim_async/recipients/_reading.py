@@ -3,47 +3,26 @@
 from __future__ import annotations
 
 import inspect
-import operator
-import re
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from itertools import islice
 from typing import Any, NamedTuple
 
 from insim_async.errors import ConfigurationError, InvalidMessage
 from insim_async.models import Contact
 from insim_async.numbers import Kind, check, holds_two, kind, require_phone, require_region
+from insim_async.recipients._cells import bare, cleaned, first_filled, is_empty
 from insim_async.recipients._headings import Named, columns_of, named
-from insim_async.recipients._table import ABSENT, NULLS, Quoted, Record, Table
+from insim_async.recipients._letters import is_broken
+from insim_async.recipients._table import ABSENT, Record, Table
 from insim_async.recipients._values import Cells, Recipients, Refusal, Row
 
-__all__ = ["Columns", "Rules", "Where", "cleaned", "read_table", "rules"]
+__all__ = ["Columns", "Rules", "Where", "read_table", "rules"]
 
 Columns = Mapping[str, str | Sequence[str]]
 Where = Callable[[Mapping[str, Any]], object]
 
 _SAMPLE = 200
 """So many rows tell what a column mostly holds."""
-
-_TEXT = frozenset([str])
-_SPOKEN = frozenset(["N/A", "n/a"])
-_is_marked = re.compile(
-    r"'(?=[+\d])(.*)|=\s*\"'?([+\d(][\d\s()./-]*)\"|=\s*(\+?\d+)", re.DOTALL
-).fullmatch
-"""``'+33639980001``, a number marked as text; ``="0639980001"`` and ``=+33639980001``, formulas
-around nothing but a number."""
-
-_find_broken = re.compile(
-    r"[\x80-\x84\x86-\x9f\ufffd]"
-    r"|(?:\b|(?<=[a-z]))[ÂÃ][\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
-).search
-"""A letter that was lost (U+FFFD), Windows-1252 read as Latin-1, or UTF-8 as Windows-1252."""
-
-_SUSPECT = frozenset(["\N{REPLACEMENT CHARACTER}", "Â", "Ã", *map(chr, range(0x80, 0xA0))])
-"""One of these is in all of them."""
-
-_EXACT = 2**53
-"""Below it a floating-point number holds every digit."""
 
 _EMPTY_ROW = "the row is empty"
 _NO_NUMBER = "the row ends before its phone number"
@@ -122,16 +101,16 @@ class _List:
         if len(record.cells) > width and any(str(cell).strip() for cell in record.cells[width:]):
             return f"the row has {len(record.cells)} cells under {width} headings"
         cells = cleaned(record.cells, width, self._phones)
-        written = _bare(_first_filled(cells, self._phones))
-        if written == "" and all(isinstance(cell, str) and not cell for cell in cells):
+        written = bare(first_filled(cells, self._phones))
+        if is_empty(written) and all(map(is_empty, cells)):
             return _EMPTY_ROW
-        if written in self._headings:
+        if isinstance(written, str) and written in self._headings:
             return _HEADINGS_AGAIN
         by_heading = Cells(self._places, cells)
         if not self._wants(by_heading, record.line):
             self._skipped += 1
             return ""
-        if written == "" and all(_is_missing(record.cells, place) for place in self._phones):
+        if is_empty(written) and all(_is_missing(record.cells, place) for place in self._phones):
             return _NO_NUMBER
         contact = self._contact(written, cells)
         if isinstance(contact, str):
@@ -153,17 +132,18 @@ class _List:
         """Return the contact that the row is, or the reason why it is none."""
         number = check(written, self._wanted.region)
         if isinstance(number, InvalidMessage):
-            return _TWO_NUMBERS if _holds_two(written) else number.reason
+            two = isinstance(written, str) and holds_two(written)
+            return _TWO_NUMBERS if two else number.reason
         if number in self._lines:
             return f"same number as line {self._lines[number]}"
         if self._wanted.mobile_only and kind(number) == Kind.FIXED:
             return _LANDLINE
         values = {}
         for field, places in self._columns.items():
-            value = _first_filled(cells, places)
+            value = first_filled(cells, places)
             if not isinstance(value, str):
                 return f"{field} must be text, not {type(value).__name__}"
-            if not (value.isascii() or _SUSPECT.isdisjoint(value)) and _find_broken(value):
+            if is_broken(value):
                 return _BROKEN.format(field)
             values[field] = value
         return Contact(number, **values)
@@ -181,78 +161,5 @@ class _List:
         return tuple(label for place, (label, said) in headings if said and place not in used)
 
 
-def cleaned(cells: Sequence[object], width: int, phones: Sequence[int] = ()) -> tuple[object, ...]:
-    """Return the cells as they are meant, as many as there are headings.
-
-    Spaces around text are gone, and what says that there is nothing is "". What a person wrote in
-    place of a number stays: the reason for which it is refused says more.
-    """
-    texts = [cell.strip() if type(cell) is str else _plain(cell) for cell in cells[:width]]
-    texts += [""] * (width - len(texts))
-    if _TEXT.issuperset(map(type, texts)) and NULLS.isdisjoint(texts):
-        return tuple(texts)
-    return tuple(
-        [
-            _meant(text)
-            if isinstance(text, str) and (place not in phones or text not in _SPOKEN)
-            else text
-            for place, text in enumerate(texts)
-        ]
-    )
-
-
-def _plain(cell: object) -> Any:
-    """Return what is not quite a string as one; any other value as it is."""
-    if cell is None or cell is ABSENT or _is_nothing(cell):
-        return ""
-    return type(cell)(cell.strip()) if isinstance(cell, str) else cell
-
-
-def _meant(text: str) -> str:
-    return str(text) if isinstance(text, Quoted) or text not in NULLS else ""
-
-
-def _bare(number: object) -> object:
-    """Leave out what a spreadsheet needs around a number to keep it as it was typed."""
-    marked = _is_marked(number) if isinstance(number, str) else None
-    return marked[marked.lastindex or 0] if marked else number
-
-
-def _is_nothing(value: object) -> bool:
-    """Say whether a value is NaN, NaT or NA: not equal to itself, or unwilling to say."""
-    try:
-        return bool(value != value)
-    except TypeError:
-        return True
-    except ValueError:  # an array
-        return False
-
-
-def _first_filled(cells: Sequence[object], places: Sequence[int]) -> object:
-    """Return the first of the cells that is not empty; a whole number as its digits."""
-    for place in places:
-        cell = cells[place]
-        if not isinstance(cell, str):
-            return _digits(cell)
-        if cell:
-            return cell
-    return ""
-
-
 def _is_missing(cells: Sequence[object], place: int) -> bool:
     return place >= len(cells) or cells[place] is ABSENT
-
-
-def _digits(value: Any) -> object:
-    """Return a whole number as its digits, and anything else as it is."""
-    if isinstance(value, float | Decimal):
-        is_whole = -_EXACT < value < _EXACT and value % 1 == 0
-        return str(int(value)) if is_whole else value
-    try:
-        return value if isinstance(value, bool) else str(operator.index(value))
-    except TypeError:
-        return value
-
-
-def _holds_two(written: object) -> bool:
-    return isinstance(written, str) and holds_two(written)
