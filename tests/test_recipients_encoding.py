@@ -137,7 +137,14 @@ class TestTwice:
     """UTF-8 that was taken for Windows-1252, and encoded again."""
 
     @pytest.mark.parametrize(
-        "names", [PEOPLE, ["Élodie"], ["À bientôt", "Ïo", "Œuvre – 5 €"], ["D’Arc"]]
+        "names",
+        [
+            PEOPLE,
+            ["Élodie"],
+            ["Müller", "Søren", "Béatrice"],
+            ["À bientôt", "Ïo", "Œuvre – 5 €"],
+            ["D’Arc"],
+        ],
     )
     def test_is_read_as_it_was_meant(self, names: list[str]) -> None:
         broken = listed(names).encode().decode("latin-1")
@@ -173,6 +180,17 @@ class TestMisread:
         assert last_names(read_csv(broken.encode())) == ["Hélène", "Loïc", "François"]
         broken = f"tel;nom\n{ONE};René".encode("mac-roman").decode("cp1252")
         assert last_names(read_csv(broken.encode())) == ["René"]
+
+    def test_in_doubt_is_misuse(self) -> None:
+        """What an old Mac and MS-DOS would both write in words is neither's."""
+        broken = listed(["Mylène", "Loïc"]).replace("téléphone", "tel")
+        content = broken.encode("cp850").decode("cp1252").encode()
+        message = (
+            "^line 2 holds letters that make no word in utf-8, as where a list was read in a wrong "
+            "encoding before: export the list again"
+        )
+        with pytest.raises(ConfigurationError, match=message):
+            read_csv(content)
 
     @pytest.mark.parametrize("name", ["McÉlroy", "McÉlroy 😀", "René McÉlroy", "aÉ\x81"])
     def test_is_not_seen_where_nothing_else_makes_words(self, name: str) -> None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from insim_async.errors import ConfigurationError
-from insim_async.recipients._letters import find_odd, gives_words, mended
+from insim_async.recipients._letters import find_odd, gives_words, meanings
 
 __all__ = ["decoded"]
 
@@ -34,6 +34,7 @@ nobody writes."""
 _FEW = 10
 """One odd sign among so many accents is somebody's own spelling."""
 
+_EXPORT_IT = 'export the list again as UTF-8, or say encoding="utf-8" to have names with lost letters refused'
 _NAME_IT = "name the encoding of the file, such as"
 
 
@@ -62,12 +63,17 @@ def _found(content: bytes) -> str:
     marked = [name for mark, name in _BYTE_ORDER_MARKS.items() if content.startswith(mark)]
     if not marked and not _fits(content, "utf-8") and not _holds_utf8(content):
         return _legacy(content)
-    text = mended(_read(content, *(marked[:1] or ["utf-8"]))).removeprefix("\ufeff")
-    if (place := text.find("\N{REPLACEMENT CHARACTER}")) >= 0:
+    text = _read(content, *(marked[:1] or ["utf-8"]))
+    meant = meanings(text)
+    if len(meant) > 1:
         raise ConfigurationError(
-            f"line {_line(text, place)} holds U+FFFD, which stands for a letter that was lost: "
-            'export the list again as UTF-8, or say encoding="utf-8" to have such names refused'
+            f"{_first_odd(text, 'utf-8')}, as where a list was read in a wrong encoding before: "
+            f"{_EXPORT_IT}"
         )
+    text = "".join(meant or [text]).removeprefix("\ufeff")
+    if (place := text.find("\N{REPLACEMENT CHARACTER}")) >= 0:
+        lost = f"line {_line(text, place)} holds U+FFFD, which stands for a letter that was lost"
+        raise ConfigurationError(f"{lost}: {_EXPORT_IT}")
     return text
 
 

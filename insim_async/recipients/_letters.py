@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["find_odd", "gives_words", "is_broken", "mended"]
+__all__ = ["find_odd", "gives_words", "is_broken", "meanings"]
 
 _UPPER, _LOWER = "À-ÖØ-ÞŒŠŽŸ", "a-zß-öø-ÿœšž"
 _LETTER = f"A-Z{_UPPER}{_LOWER}"
 _MISPLACED = (
     f"(?<=[{_LOWER}])[{_UPPER}]"  # a capital behind a small letter
     f"|(?<=[A-Z{_UPPER}])[{_UPPER}](?=[{_LOWER}])"  # a capital between a capital and a small one
-    f"|(?<=[{_LETTER}])[‚„ˆƒ¡¢£¤¨\u2500-\u25ff∞≤≥∂∑∏π∫Ω√≈∆◊ˇ˘˙˚˝˛ı⁄\uf8ff]"  # a sign behind one
-    f"|[\u2500-\u25ff](?=[{_LETTER}])"
+    f"|(?<=[{_LETTER}])[‚„ˆƒ¡¢£§¨\u2500-\u25ff∞≤≥∂∑∏π∫Ω√≈∆◊ˇ˘˙˚˝˛ı⁄\uf8ff]"  # a sign behind one
+    f"|[ˆƒ\u2500-\u25ff](?=[{_LETTER}])|¤"  # or before one
+    f"|(?<=[{_LETTER}])[‡‰](?=[{_LETTER}])"
 )
 find_odd = re.compile(
     "[\x80-\x84\x86-\x9f\ufffd]"  # controls that nobody types, and what could not be read
     f"|{_MISPLACED}"
-    f"|(?<=[{_LETTER}])[‡†‰‹›“”•˜¥¦§©«»¬®¯±¶¸¹²³¼½¾¿×÷](?=[{_LETTER}])"  # a sign within a word
+    f"|(?<=[{_LETTER}])[†‹›“”•˜¥¦©«»¬®¯±¶¸¹²³¼½¾¿×÷](?=[{_LETTER}])"  # a sign within a word
 ).finditer
 """What no language of Western Europe writes."""
 
 _find_misplaced = re.compile(_MISPLACED).search
 
+_SIGNS = "\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
 _find_twice = re.compile(
-    f"(?:\\b|(?<=[{_LOWER}]))[ÂÃ][\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|â€|√[^\\s\\d]|‚Ä|├.|ÔÇ"
+    f"(?:\\b|(?<=[{_LOWER}]))[ÂÃ][{_SIGNS}]|[ÂÃ][{_SIGNS}](?=[a-z])|â€|√[^\\s\\d]|‚Ä|├.|ÔÇ"
 ).search
 """UTF-8 that was read as Windows-1252, as a Mac's, as MS-DOS's."""
 
@@ -53,21 +55,20 @@ def gives_words(text: str, wrong: str) -> bool:
     return not any(find_odd(text)) and all(text[place].isalpha() for place in places)
 
 
-def mended(text: str) -> str:
-    """Return a text that was read in a wrong encoding before as it was meant; else as it is.
+def meanings(text: str) -> list[str]:
+    """Return what a text was meant to be, if it was read in a wrong encoding before.
 
-    Only where it was read so from end to end, and where one encoding alone makes words of it.
+    Only where it was read so from end to end, and where that makes words of it.
     """
     if text.isascii():
-        return text
+        return []
     if not _SUSPECT.isdisjoint(text) and _find_twice(text):
         meant = [_read_again(text, encoding, "utf-8") for encoding in ("cp1252", *_OTHERS)]
-        return next(filter(None, meant), text)
+        return list(filter(None, meant))[:1]
     if _find_misplaced(text):
         meant = [_read_again(text, "cp1252", encoding) for encoding in _OTHERS]
-        words = [each for each in meant if each and gives_words(each, text)]
-        return words[0] if len(words) == 1 else text
-    return text
+        return [each for each in meant if each and gives_words(each, text)]
+    return []
 
 
 def _read_again(text: str, wrong: str, right: str) -> str:
