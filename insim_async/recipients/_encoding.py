@@ -34,7 +34,7 @@ nobody writes."""
 _FEW = 10
 """One odd sign among so many accents is somebody's own spelling."""
 
-_EXPORT_IT = 'export the list again as UTF-8, or say encoding="utf-8" to have names with lost letters refused'
+_EXPORT_IT = 'export the list again as UTF-8; encoding="utf-8" refuses only names with lost letters'
 _NAME_IT = "name the encoding of the file, such as"
 
 
