@@ -70,18 +70,21 @@ def read_vcards(
     require_format(content, "a file of vCards")
     text = content if isinstance(content, str) else decoded(content, encoding)
     chosen = "phone_number" not in wanted.columns
-    found = list(cards(text))
+    table = _table(list(cards(text)), chosen=chosen)
+    names = {field: (label,) for field, label in _FIELDS.items() if label in table.headings}
+    return read_table(table, wanted._replace(columns={**names, **wanted.columns}))
+
+
+def _table(found: Sequence[Card], *, chosen: bool) -> Table:
+    """Give each kind of property a column; with the number chosen, that is the first one."""
     rows = [_row(card, chosen=chosen) for card in found]
-    headings = list({heading: None for cells, fault in rows for heading in cells if not fault})
-    if chosen and "TEL" not in headings:
-        headings.append("TEL")
-    names = {field: (label,) for field, label in _FIELDS.items() if label in headings}
+    headings = dict.fromkeys(["TEL"] if chosen else [])
+    headings.update((heading, None) for cells, fault in rows if not fault for heading in cells)
     records = [
         Record(card.line, [cells.get(heading, ABSENT) for heading in headings], fault, cells)
         for (cells, fault), card in zip(rows, found, strict=True)
     ]
-    table = Table(labelled(headings), lambda _: records)
-    return read_table(table, wanted._replace(columns={**names, **wanted.columns}))
+    return Table(labelled(headings), lambda _: records)
 
 
 def _row(card: Card, *, chosen: bool) -> tuple[dict[str, str], str]:

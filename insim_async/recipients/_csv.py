@@ -9,8 +9,8 @@ from itertools import islice
 
 from insim_async.errors import ConfigurationError
 from insim_async.recipients._encoding import decoded
-from insim_async.recipients._headings import Named, heading_among, holds_number, labelled, score
-from insim_async.recipients._reading import Columns, Where, read_table, rules
+from insim_async.recipients._headings import heading_among, holds_number, labelled, score
+from insim_async.recipients._reading import Columns, Rules, Where, read_table, rules
 from insim_async.recipients._records import (
     FEWEST_DIGITS,
     LINE_BREAK,
@@ -83,7 +83,7 @@ def read_csv(
     lines = io.StringIO(_text(source, encoding), newline="").readlines()
     if lines and (line := _names_delimiter(lines[0])):
         delimiter, lines[0] = delimiter or line[1], "\n"
-    return read_table(_table(lines, delimiter, header_line, wanted.columns), wanted)
+    return read_table(_table(lines, delimiter, header_line, wanted), wanted)
 
 
 def _require_delimiter(delimiter: str | None) -> None:
@@ -102,10 +102,10 @@ def _text(source: Source, encoding: str | None) -> str:
 
 
 def _table(
-    lines: Sequence[str], delimiter: str | None, header_line: int | Found | None, names: Named
+    lines: Sequence[str], delimiter: str | None, header_line: int | Found | None, wanted: Rules
 ) -> Table:
     if header_line is None:
-        return _without_headings(lines, delimiter)
+        return _without_headings(lines, delimiter, wanted.region)
     if header_line is not FOUND and header_line not in range(1, len(lines) + 1):
         raise ConfigurationError(
             f"header_line must be None or a line from 1 to {len(lines)}, not {header_line!r}"
@@ -113,26 +113,25 @@ def _table(
 
     def heading(delimiter: str) -> Record | None:
         if header_line is FOUND:
-            return heading_among([*islice(records(lines, delimiter), _LOOKED_AT)], names)
+            return heading_among([*islice(records(lines, delimiter), _LOOKED_AT)], wanted.columns)
         first = next(records(lines, delimiter, header_line - 1), None)
         is_there = first and first.line == header_line and (first.fault or any(first.cells))
         return first if is_there else None
 
-    delimiter = delimiter or max(_DELIMITERS, key=lambda each: score(heading(each), names))
+    delimiter = delimiter or max(_DELIMITERS, key=lambda each: score(heading(each), wanted.columns))
     record = _checked(heading(delimiter))
     headings = labelled(record.cells)
     return Table(headings, _rows(lines, delimiter, record.end, len(headings)))
 
 
-def _without_headings(lines: Sequence[str], delimiter: str | None) -> Table:
+def _without_headings(lines: Sequence[str], delimiter: str | None, region: str | None) -> Table:
     def first(delimiter: str) -> list[Record]:
         return [*islice(records(lines, delimiter), _LOOKED_AT)]
 
     def numbers(delimiter: str) -> tuple[int, int]:
         rows = [record.cells for record in first(delimiter)]
-        return sum(any(holds_number(cell, None) for cell in cells) for cells in rows), max(
-            map(len, rows), default=0
-        )
+        held = sum(any(holds_number(cell, region) for cell in cells) for cells in rows)
+        return held, max(map(len, rows), default=0)
 
     delimiter = delimiter or max(_DELIMITERS, key=numbers)
     width = max((len(record.cells) for record in first(delimiter)), default=0)
