@@ -8,12 +8,14 @@ __all__ = ["find_odd", "gives_words", "is_broken", "meanings"]
 
 _UPPER, _LOWER = "À-ÖØ-ÞŒŠŽŸ", "a-zß-öø-ÿœšž"
 _LETTER = f"A-Z{_UPPER}{_LOWER}"
+_BEHIND, _BESIDE = "‚„¡¢£§¨∞≤≥∂∑∏π∫Ω√≈∆◊ˇ˘˙˚˝˛ı⁄\uf8ff", "ˆƒ\u2500-\u25ff"
 _MISPLACED = (
     f"(?<=[{_LOWER}])[{_UPPER}]"  # a capital behind a small letter
     f"|(?<=[A-Z{_UPPER}])[{_UPPER}](?=[{_LOWER}])"  # a capital between a capital and a small one
-    f"|(?<=[{_LETTER}])[‚„ˆƒ¡¢£§¨\u2500-\u25ff∞≤≥∂∑∏π∫Ω√≈∆◊ˇ˘˙˚˝˛ı⁄\uf8ff]"  # a sign behind one
-    f"|[ˆƒ\u2500-\u25ff](?=[{_LETTER}])|¤"  # or before one
-    f"|(?<=[{_LETTER}])[‡‰](?=[{_LETTER}])"
+    f"|(?<=[{_LETTER}])[{_BEHIND}{_BESIDE}]"  # a sign behind a letter
+    f"|[{_BESIDE}](?=[{_LETTER}])"  # or before one
+    f"|(?<=[{_LETTER}])[‡‰](?=[{_LETTER}])"  # or between two
+    "|¤"
 )
 find_odd = re.compile(
     "[\x80-\x84\x86-\x9f\ufffd]"  # controls that nobody types, and what could not be read
@@ -22,7 +24,8 @@ find_odd = re.compile(
 ).finditer
 """What no language of Western Europe writes."""
 
-_find_misplaced = re.compile(_MISPLACED).search
+_may_be_misplaced = re.compile(f"[{_UPPER}{_BEHIND}{_BESIDE}‡‰¤]").finditer
+_is_misplaced = re.compile(_MISPLACED).match
 
 _SIGNS = "\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
 _find_twice = re.compile(
@@ -62,10 +65,10 @@ def meanings(text: str) -> list[str]:
     """
     if text.isascii():
         return []
-    if not _SUSPECT.isdisjoint(text) and _find_twice(text):
+    if any(sign in text for sign in _SUSPECT) and _find_twice(text):
         meant = [_read_again(text, encoding, "utf-8") for encoding in ("cp1252", *_OTHERS)]
         return list(filter(None, meant))[:1]
-    if _find_misplaced(text):
+    if any(_is_misplaced(text, sign.start()) for sign in _may_be_misplaced(text)):
         meant = [_read_again(text, "cp1252", encoding) for encoding in _OTHERS]
         return [each for each in meant if each and gives_words(each, text)]
     return []
