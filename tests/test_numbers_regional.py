@@ -227,7 +227,7 @@ REGIONS = ["FR", "BE", "DE", "CH", "RE", "YT", "GB", "IT", "JP", "US", "AT", "NL
 @example("639980001", "0", "RE", "")
 @example("639980001", "+33(0)", "FR", "")
 @example("639(0)980001", "+33", "FR", "")
-@example("7(0)00000001", "+33", "FR", "")
+@example("692(0)00001", "+33", "FR", "")
 @example("80011111", "00", "BG", "")
 def test_the_fast_way_reads_what_the_slow_way_reads(
     digits: str, prefix: str, region: str, separator: str
