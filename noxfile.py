@@ -28,7 +28,7 @@ found = [max(pyenv.glob(f"{python}.*"), default=None) for python in PYTHONS]
 os.environ.setdefault("PYENV_VERSION", ":".join([path.name for path in found if path] + ["system"]))
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-EXTRAS = ".[aiohttp,phone,sandbox]"
+EXTRAS = ".[aiohttp,phone,sandbox,xlsx]"
 
 
 def group(*names: str) -> tuple[str, ...]:
@@ -91,6 +91,7 @@ def lowest(session: nox.Session) -> None:
         *extras["aiohttp"],
         *extras["phone"],
         *extras["sandbox"],
+        *extras["xlsx"],
     ]
     newer = {"httpx-aiohttp", "pytest-httpx"}  # they need a newer aiohttp, and a newer httpx
     tested_with = [package for package in group("tests", "examples") if package not in newer]

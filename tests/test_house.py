@@ -88,12 +88,33 @@ WEBHOOKS: dict[str, set[str]] = {
 }
 """The rooms of ``webhooks``, and which of them may ask which; ``inbox`` and ``selftest`` are
 folders with a face."""
+FORMAT = {"_headings", "_reading", "_source", "_table", "_values"}
+RECIPIENTS: dict[str, set[str]] = {
+    "_table": set(),
+    "_values": set(),
+    "_words": set(),
+    "_letters": set(),
+    "_encoding": {"_letters"},
+    "_source": set(),
+    "_properties": set(),
+    "_headings": {"_table", "_words"},
+    "_cells": {"_table"},
+    "_reading": {"_cells", "_headings", "_letters", "_table", "_values"},
+    "_records": {"_table"},
+    "_csv": {*FORMAT, "_encoding", "_records"},
+    "_cards": {*FORMAT, "_encoding", "_properties"},
+    "_workbook": FORMAT,
+    "_mappings": FORMAT - {"_source"},
+    "__init__": {"_cards", "_csv", "_mappings", "_values", "_workbook"},
+}
+"""The rooms of ``recipients``: what reads rows knows no format, and no format knows another."""
 LAZY = {"insim_async._http.own.own_transport"}
 """What stays out of a face, since it is slow to import and not always needed."""
 ONLY_FOR = {
     "httpx": {"_http/own", "_http/slots"},
     "httpx2": set(),
     "phonenumbers": {"numbers"},
+    "python_calamine": {"recipients/_workbook"},
     "starlette": {"sandbox"},
 }
 ONLY_FOR |= {"uvicorn": {"sandbox"}, "trio": set(), "sqlite3": {"_sqlite", "webhooks/inbox/_rows"}}
@@ -232,9 +253,18 @@ class TestWebhooks:
         ] == []
 
 
+@pytest.mark.parametrize(
+    "module", sorted((PACKAGE / "recipients").glob("*.py")), ids=lambda module: module.stem
+)
+def test_a_room_of_recipients_asks_only_rooms_below_it(module: Path) -> None:
+    names = [name.split(".") for name in imports_of(ast.parse(module.read_text("utf-8")))]
+    asked = {name[2] for name in names if name[:2] == ["insim_async", "recipients"]}
+    assert asked <= RECIPIENTS[module.stem]
+
+
 def test_the_front_door_opens_where_no_extra_can_be_imported() -> None:
     """An extra is imported by the user, never by ``import insim_async``."""
-    barred = dict.fromkeys(["phonenumbers", "starlette", "trio", "uvicorn"])
+    barred = dict.fromkeys(["phonenumbers", "python_calamine", "starlette", "trio", "uvicorn"])
     program = (
         f"import sys; sys.modules |= {barred}; "
         "import insim_async; print(insim_async.AsyncInSim.__name__)"

@@ -35,6 +35,12 @@ DOUBLE_ZERO = (
     "the number begins with 00 in place of +: write + and the country code, or name the region"
 )
 BRACKETS = "the number has a zero in brackets that may or may not be dialled: "
+OWN_ZERO = "the number has a zero behind its country code, which is dialled only inside the country"
+DATE = "the number looks like a date"
+ABROAD = (
+    "the number begins with the prefix of calls abroad, and no such number exists: "
+    "write + and the country code"
+)
 TOO_SHORT = "the number is too short for its country"
 TOO_LONG = "the number is too long for its country"
 
@@ -76,6 +82,9 @@ NOWHERE: list[tuple[object, str]] = [
     ("33639980001.0", DECIMAL),
     (" 639980001.00 ", DECIMAL),
     ("639980001.5", DECIMAL),
+    ("01/09/2026", DATE),
+    ("1.9.2026", DATE),
+    ("2026-09-01", DATE),
     ("06 39 98 00 01 ext. 5", f"{LETTER} 16"),
     ("+33639980001 x5", f"{LETTER} 14"),
     ("+33639980001;ext=5", f"{SIGN} 13"),
@@ -123,6 +132,14 @@ NOT_INTERNATIONAL = [
     ("+33 ( \N{LEFT-TO-RIGHT MARK}0 )6 39 98 00 01", BRACKETS),
     ("+33 (06) 39 98 00 01", BRACKETS),
     ("(+33) 06 39 98 00 01", BRACKETS),
+    ("+33 06 39 98 00 01", OWN_ZERO),
+    ("+330639980001", OWN_ZERO),
+    ("+44 07911 123456", OWN_ZERO),
+    ("+49-0171-3920001", OWN_ZERO),
+    ("+1 0202 555 0123", OWN_ZERO),
+    ("+352 0621 123 456", OWN_ZERO),
+    ("+81 090 1234 5678", OWN_ZERO),
+    ("06/39/98/00/01", f"{SIGN} 3"),
     ("+0639980001", "the number has a 0 after the +, where the country code belongs"),
     ("+", "the number has 0 digits after the +, and 7 to 15 are possible"),
     ("+336399", "the number has 6 digits after the +, and 7 to 15 are possible"),
@@ -163,6 +180,11 @@ NOT_IN_FRANCE = [
     ("+1 (0)639 980 00", TOO_SHORT),
     ("+1 (0)639 980 000", BRACKETS),
     ("+0639980001", "the number has a country code that does not exist"),
+    ("+1 0639 980 000", OWN_ZERO),
+    ("00 1 202 555 01", TOO_SHORT),
+    ("00 44 6000 000000", ABROAD),
+    ("00 33 692 00 00 01", ABROAD),
+    ("0033 8 00 00 00 00 00", TOO_LONG),
 ]
 
 
@@ -337,4 +359,12 @@ def test_any_text_is_e164_or_refused_with_a_region_too(text: str) -> None:
 
 
 def test_the_front_of_the_room() -> None:
-    assert numbers.__all__ == ["check", "require_region", "to_e164"]
+    assert numbers.__all__ == [
+        "Kind",
+        "check",
+        "holds_two",
+        "kind",
+        "require_phone",
+        "require_region",
+        "to_e164",
+    ]

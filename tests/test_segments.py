@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from insim_async import segments
-from insim_async.segments import Segments, count
+from insim_async.segments import Segments, count, plain
 
 importlib.import_module("gsm0338")  # registers its codec; it ships no types
 
@@ -47,7 +47,7 @@ def parts_by_hand(text: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("text", "encoding", "units", "parts", "forcing"),
+    ("text", "encoding", "units", "parts", "non_gsm"),
     [
         ("", "GSM-7", 0, 0, ""),
         ("Hello", "GSM-7", 5, 1, ""),
@@ -64,11 +64,11 @@ def parts_by_hand(text: str) -> int:
         ("\0", "UCS-2", 1, 1, "\0"),
     ],
 )
-def test_a_text_costs(text: str, encoding: str, units: int, parts: int, forcing: str) -> None:
+def test_a_text_costs(text: str, encoding: str, units: int, parts: int, non_gsm: str) -> None:
     """Encoding, units and parts; the characters to blame come in order of appearance."""
     found = count(text)
     assert (found.encoding, found.units, found.parts) == (encoding, units, parts)
-    assert found.forcing == tuple(forcing)
+    assert found.non_gsm == tuple(non_gsm)
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,8 @@ def test_half_a_surrogate_pair_is_no_text(text: str) -> None:
 def judged_by_codec(character: str) -> Segments:
     septets = in_gsm(character)
     if septets is None:
-        return Segments(encoding="UCS-2", units=1, parts=1, forcing=(character,))
-    return Segments(encoding="GSM-7", units=len(septets), parts=1, forcing=())
+        return Segments(encoding="UCS-2", units=1, parts=1, non_gsm=(character,))
+    return Segments(encoding="GSM-7", units=len(septets), parts=1, non_gsm=())
 
 
 def test_every_character_is_judged_as_the_codec_does() -> None:
@@ -136,7 +136,7 @@ def test_encoding_and_units_agree_with_the_codec(text: str) -> None:
     septets, found = in_gsm(text), count(text)
     assert found.encoding == ("UCS-2" if septets is None else "GSM-7")
     assert found.units == (len(text.encode("utf-16-be")) // 2 if septets is None else len(septets))
-    assert found.forcing == tuple(dict.fromkeys(c for c in text if in_gsm(c) is None))
+    assert found.non_gsm == tuple(dict.fromkeys(c for c in text if in_gsm(c) is None))
 
 
 @given(TEXTS | GSM_TEXTS | LONG_TEXTS)
@@ -147,9 +147,59 @@ def test_parts_agree_with_a_count_by_hand(text: str) -> None:
     assert count(text).parts == parts_by_hand(text)
 
 
+class TestPlain:
+    @pytest.mark.parametrize(
+        ("text", "written", "changed"),
+        [
+            ("Votre colis est arrivé.", "Votre colis est arrivé.", {}),
+            ("", "", {}),
+            ("l’été", "l'été", {"’": "'"}),
+            (
+                "« Oui » – “non”…",
+                '" Oui " - "non"...',
+                {"«": '"', "»": '"', "–": "-", "“": '"', "”": '"', "…": "..."},
+            ),
+            ("à\u202f9\xa0h", "à 9 h", {"\u202f": " ", "\xa0": " "}),
+            ("Sœur, ﬁn", "Soeur, fin", {"œ": "oe", "ﬁ": "fi"}),
+            ("a\u200bb\xad\ufeff", "ab", {"\u200b": "", "\xad": "", "\ufeff": ""}),
+            ("e\u0301te\u0301", "été", {"e\u0301": "é"}),
+            ("a\tb\u2028c", "a b\nc", {"\t": " ", "\u2028": "\n"}),
+            ("• 1", "- 1", {"•": "-"}),
+        ],
+    )
+    def test_replaces_typography(self, text: str, written: str, changed: dict[str, str]) -> None:
+        """And says what it changed, in the order in which it appears."""
+        found = plain(text)
+        assert (found.text, found.changed) == (written, changed)
+        assert list(found.changed) == list(changed)
+        assert count(found.text).encoding == "GSM-7"
+
+    @pytest.mark.parametrize(
+        "text",
+        ["l’été 😀", "prêt…", "Ça – ça", "o\u0302’", "\u0301’", " \u0301’", "’\u0301", "№ 5…"],
+    )
+    def test_changes_nothing_where_that_would_gain_nothing(self, text: str) -> None:
+        assert plain(text) == (text, {})
+
+    def test_half_a_surrogate_pair_is_no_text(self) -> None:
+        with pytest.raises(ValueError, match=r"^character 2 of the text is half a surrogate pair$"):
+            plain("…\ud800")
+
+
+@given(TEXTS | GSM_TEXTS | st.text("a’–…œ é\u0301\xa0"))
+def test_a_plain_text_is_in_the_alphabet_or_as_it_was(text: str) -> None:
+    """And what was changed says how to get from the one to the other."""
+    written, changed = plain(text)
+    assert written == text or not count(written).non_gsm
+    assert plain(written) == (written, {})
+    for before, after in sorted(changed.items(), key=lambda pair: -len(pair[0])):
+        text = text.replace(before, after)
+    assert written == text
+
+
 def test_the_front_of_the_room() -> None:
-    """Two names, and a value that prints well and does not change."""
-    assert segments.__all__ == ["Segments", "count"]
-    assert count("é€") == Segments(encoding="GSM-7", units=3, parts=1, forcing=())
+    """Four names, and a value that prints well and does not change."""
+    assert segments.__all__ == ["Plain", "Segments", "count", "plain"]
+    assert count("é€") == Segments(encoding="GSM-7", units=3, parts=1, non_gsm=())
     with pytest.raises(AttributeError, match="immutable"):
         count("a").parts = 2  # type: ignore[misc]  # the very thing that must fail

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import beside, bulk, calls, codec, startup, together, webhooks
+from . import beside, bulk, calls, codec, lists, startup, together, webhooks
 from .calls import Bench
 from .npm import Npm
 from .server import running
@@ -49,6 +49,7 @@ SUBJECTS: dict[str, Subject] = {
     "G20C": beside.g20c,
     "G20D": together.g20d,
     "G24": beside.g24,
+    "G25": lists.g25,
 }
 
 

@@ -1,0 +1,271 @@
+"""Which line holds the headings, and which column is the number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from insim_async.errors import ConfigurationError
+from insim_async.models import Contact
+from insim_async.recipients import Recipients, read_csv, read_rows
+from insim_async.recipients._words import KNOWN
+
+ONE, TWO, THREE = "+33639980001", "+33639980002", "+33639980003"
+NATIONAL_ONE, NATIONAL_TWO = "06 39 98 00 01", "01 99 00 00 02"
+needs_phone = pytest.mark.extra("phone")
+
+
+def read(text: str, **options: Any) -> Recipients:
+    return read_csv(text.encode(), **options)
+
+
+def numbers(found: Recipients) -> list[str]:
+    return [contact.phone_number for contact in found.contacts]
+
+
+def claims(text: str, **options: Any) -> str:
+    """Return which columns the error says may all be the number."""
+    with pytest.raises(ConfigurationError, match="may all be the phone_number") as caught:
+        read(text, **options)
+    return str(caught.value).partition(" may all be")[0]
+
+
+@pytest.mark.parametrize(
+    ("headings", "expected"),
+    [
+        ("Vorname;Nachname;Handynummer;E-Mail-Adresse;Anschrift", True),
+        ("Vorname;Name;Telefon-Nr.;E-Mail;Adresse", True),
+        ("Nombre;Apellidos;Teléfono móvil;Correo electrónico;Dirección", True),
+        ("Nombre;Apellido;Móvil;E-mail;Domicilio", True),
+        ("Nome;Cognome;Cellulare;E-mail;Indirizzo", True),
+        ("Voornaam;Achternaam;GSM-nummer;E-mailadres;Adres", True),
+        ("Voornaam;Naam;Mobiel;E-mail;Adres", True),
+        ("Nome;Apelido;Telemóvel;E-mail;Morada", True),
+        ("Nome;Sobrenome;Celular;E-mail;Endereço", True),
+        ("First Name;Last Name;Mobile phone of the customer;E-mail;Address", True),
+        ("Billing First Name;Billing Last Name;Billing Phone;Billing Email;Address", True),
+    ],
+)
+def test_headings_are_understood_in_seven_languages(headings: str, expected: bool) -> None:
+    found = read(f"{headings}\nAna;Un;{ONE};ana@example.com;1, rue A\n")
+    assert found.contacts == (
+        Contact(
+            ONE,
+            first_name="Ana",
+            last_name="Un",
+            email="ana@example.com",
+            address="1, rue A",
+        ),
+    )
+    assert (found.unused_headings == ()) is expected
+
+
+def test_no_word_means_two_things() -> None:
+    words = [word for names in KNOWN.values() for word in names]
+    assert len(words) == len(set(words))
+
+
+def test_a_name_alone_is_not_taken_for_a_family_name() -> None:
+    """It may be the whole name."""
+    assert read(f"Name;Tel\nAna Eins;{ONE}\n").contacts == (Contact(ONE),)
+
+
+class TestClaims:
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            (f"Tel;Handy privat\n{ONE};{TWO}\n", "'Tel', 'Handy privat'"),
+            (f"Tel;teléfono (casa)\n{ONE};\n", "'Tel', 'teléfono (casa)'"),
+            (f"Tel;WhatsApp\n{ONE};{TWO}\n", "'Tel', 'WhatsApp'"),
+            (f"Home Phone;Business Phone\n{ONE};\n", "'Home Phone', 'Business Phone'"),
+            (f"Tel;Contact\n;{ONE}\n;{TWO}\n", "'Tel', 'Contact'"),
+            (f"Tel;Contact\n;{NATIONAL_ONE}\n;{NATIONAL_TWO}\n;x\n", "'Tel', 'Contact'"),
+        ],
+    )
+    def test_of_two_columns_are_misuse(self, text: str, expected: str) -> None:
+        """By a word for a phone, or by what a column mostly holds."""
+        assert claims(text) == expected
+
+    @pytest.mark.parametrize(
+        "heading",
+        ["Fax", "Phone 1 - Label", "Pays (téléphone)", "Optin mobile", "Type de téléphone"],
+    )
+    def test_are_not_made_by_what_is_about_a_phone(self, heading: str) -> None:
+        found = read(f"Tel;{heading}\n{ONE};\n{TWO};\n")
+        assert (numbers(found), found.unused_headings) == ([ONE, TWO], (heading,))
+
+    @pytest.mark.parametrize(
+        ("heading", "cells"),
+        [
+            ("Accepte les SMS sur mobile", ["oui", "non"]),
+            ("Mobile acheté le", ["2026-09-01", "01/09/2026"]),
+            ("Interphone", ["12A4", ""]),
+            ("SIREN", ["732829320", "732829321"]),
+            ("Code postal", ["75001", "33000"]),
+            ("Naissance", ["01.09.1990", "1990-09-01"]),
+            ("Note", [TWO, ""]),
+            ("Note", [f"rappeler {TWO}", f"rappeler {THREE}"]),
+            ("Prénom", [TWO, THREE]),
+        ],
+    )
+    def test_are_not_made_by_cells_that_are_no_numbers(
+        self, heading: str, cells: Sequence[str]
+    ) -> None:
+        rows = "".join(f"+3363998100{place};{cell}\n" for place, cell in enumerate(cells))
+        assert len(read(f"Tel;{heading}\n{rows}").contacts) == 2
+
+    def test_of_one_column_by_its_cells_are_enough(self) -> None:
+        found = read(f"Qui;Joindre au\nAna;{ONE}\nBob;{TWO}\n")
+        assert numbers(found) == [ONE, TWO]
+
+    def test_by_a_word_over_an_empty_column_are_not(self) -> None:
+        with pytest.raises(ConfigurationError, match="no heading says phone number among"):
+            read("Qui;Téléphone du client\nAna;\n")
+
+    @needs_phone
+    @pytest.mark.parametrize(
+        ("cells", "region"),
+        [
+            (["06 39 98 00 01", "01 99 00 00 02"], "FR"),
+            (["(202) 555-0123", "202-555-0124"], "US"),
+            (["0470 00 00 01", "0470/00.00.02"], "BE"),
+        ],
+    )
+    def test_by_national_numbers_are_those_of_the_region(
+        self, cells: Sequence[str], region: str
+    ) -> None:
+        found = read("Qui;Contact\n" + "".join(f"x;{cell}\n" for cell in cells), region=region)
+        assert len(found.contacts) == 2
+
+    @needs_phone
+    @pytest.mark.parametrize("cells", [["732829320", "732829321"], ["0000012345", "0000012346"]])
+    def test_are_not_made_by_identifiers(self, cells: Sequence[str]) -> None:
+        """Though they may be dialled."""
+        rows = "".join(f"+3363998100{place};{cell}\n" for place, cell in enumerate(cells))
+        assert len(read(f"Tel;Id\n{rows}", region="FR").contacts) == 2
+
+
+class TestNamed:
+    def test_columns_of_any_field_may_be_several(self) -> None:
+        found = read(
+            f"Tel;Nom;Pseudo\n{ONE};;Léa\n{TWO};Müller;x\n",
+            columns={"last_name": ("Nom", "Pseudo")},
+        )
+        assert [contact.last_name for contact in found.contacts] == ["Léa", "Müller"]
+
+    def test_the_first_that_is_filled_counts_though_it_is_no_number(self) -> None:
+        found = read(f"A;B\nabc;{ONE}\n", columns={"phone_number": ["A", "B"]})
+        assert [refusal.reason for refusal in found.refused] == [
+            "the number holds a letter at position 1"
+        ]
+
+    def test_a_row_that_ends_before_the_last_of_them_is_read(self) -> None:
+        found = read(f"A;B\n{ONE}\n", columns={"phone_number": ["A", "B"]})
+        assert numbers(found) == [ONE]
+
+    def test_accents_may_be_composed_or_not(self) -> None:
+        """Both look the same, and some systems write the one, some the other."""
+        found = read(
+            f"Te\u0301le\u0301phone perso\n{ONE}\n", columns={"phone_number": "Téléphone perso"}
+        )
+        assert numbers(found) == [ONE]
+        assert list(found.rows[0].cells) == ["Téléphone perso"]
+
+    @pytest.mark.parametrize("labels", [[], [5], ["Tel", None]])
+    def test_what_is_no_heading_is_misuse(self, labels: Any) -> None:
+        message = "^columns: phone_number must be a heading, or several in order of preference$"
+        with pytest.raises(ConfigurationError, match=message):
+            read("Tel\n", columns={"phone_number": labels})
+
+    def test_a_missing_heading_shows_nobodys_data(self) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            read(f"Ana;{ONE}\n", columns={"phone_number": "Tel"})
+        assert "the 2 headings, which look like a row of data" in str(caught.value)
+
+    def test_phone_numbers_may_be_named_below_a_title(self) -> None:
+        found = read(f"Export du 1er\nQui;Où\nAna;{ONE}\n", columns={"phone_number": "Où"})
+        assert (numbers(found), found.rows[0].line) == ([ONE], 3)
+
+
+class TestHeaderLine:
+    @pytest.mark.parametrize(
+        "title",
+        [
+            "Liste des adhérents;;\n",
+            "Liste des adhérents\n\nÉdité le 01/09/2026\n",
+            "Liste des téléphones\n",
+            "\n;;\nTéléphone : 01 99 00 00 01;;\n",
+            "Association X;section Y;\n",
+            "ventes@example.com;Tél. 01 99 00 00 01;\n",
+        ],
+    )
+    @pytest.mark.parametrize("heading", ["Nom;Portable", "Nom;Numéro du portable"])
+    def test_is_found_below_a_title(self, title: str, heading: str) -> None:
+        found = read(f"{title}{heading}\nUn;{ONE}\n")
+        assert found.contacts == (Contact(ONE, last_name="Un"),)
+        assert found.rows[0].line == title.count("\n") + 2
+
+    def test_is_the_first_if_none_says_phone(self) -> None:
+        found = read(f"Qui;Contact;Type\nAna;{ONE};Mobile\nBob;{TWO};Mobile\n")
+        assert (numbers(found), found.rows[0].line) == ([ONE, TWO], 2)
+
+    def test_is_not_a_row_of_data(self) -> None:
+        """Though a cell of it is a word for a phone."""
+        found = read(f"Qui;Contact;Type\nAna;{ONE};Mobile\nBob;{TWO};Mobile\n")
+        assert found.unused_headings == ("Qui", "Type")
+
+    def test_may_hold_a_date(self) -> None:
+        found = read(f"Tel;Solde au 01092026;Type\n;;Mobile\n{ONE};5;Fixe\n")
+        assert found.rows[0].cells["Type"] == "Fixe"
+
+    def test_can_be_named(self) -> None:
+        found = read(f"Tel;Nom\nx;y\nPortable;Nom\n{ONE};Un\n", header_line=3)
+        assert found.rows[0].cells == {"Portable": ONE, "Nom": "Un"}
+
+    @pytest.mark.parametrize("line", [0, 4, -1, "1"])
+    def test_that_is_not_in_the_list_is_misuse(self, line: Any) -> None:
+        message = f"^header_line must be None or a line from 1 to 3, not {line!r}$"
+        with pytest.raises(ConfigurationError, match=message):
+            read("Tel\n+1\n+2\n", header_line=line)
+
+    def test_that_is_blank_is_misuse(self) -> None:
+        with pytest.raises(ConfigurationError, match="it has no headings"):
+            read(f"\nTel\n{ONE}\n", header_line=1)
+
+
+class TestWithoutHeadings:
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+    @pytest.mark.parametrize(
+        "row", ["{}", '"{}"', "{};", "Ana;{};1", "Ana,Un,{}", "{}\tAna", "Ana;{};x,y,z"]
+    )
+    def test_the_column_of_numbers_is_read(self, row: str, end: str) -> None:
+        found = read(end.join(map(row.format, [ONE, TWO, THREE])), header_line=None)
+        assert (numbers(found), found.unused_headings) == ([ONE, TWO, THREE], ())
+
+    def test_columns_can_be_named_by_their_place(self) -> None:
+        columns = {"phone_number": "(column 2)", "first_name": "(column 1)"}
+        found = read(f"Ana;{ONE};{TWO}\n", header_line=None, columns=columns)
+        assert found.contacts == (Contact(ONE, first_name="Ana"),)
+
+    def test_one_column_needs_no_number_to_be_the_one(self) -> None:
+        found = read("a\nb\n", header_line=None, delimiter=";")
+        assert [refusal.line for refusal in found.refused] == [1, 2]
+
+    def test_two_columns_of_numbers_are_misuse(self) -> None:
+        assert claims(f"{ONE};{TWO}\n", header_line=None) == "'(column 1)', '(column 2)'"
+
+    @pytest.mark.parametrize("text", ["a;b\n", "", "\n"])
+    def test_no_column_of_numbers_is_misuse(self, text: str) -> None:
+        message = re.escape('name it, such as columns={"phone_number": "(column 1)"}')
+        with pytest.raises(
+            ConfigurationError, match=f"^no column mostly holds phone numbers: {message}"
+        ):
+            read(text, header_line=None)
+
+
+def test_the_headings_of_mappings_are_their_keys() -> None:
+    rows: list[Mapping[str, object]] = [{"Qui": "Ana", "Où": ONE}, {"Qui": "Bob", "Où": TWO}]
+    assert numbers(read_rows(rows)) == [ONE, TWO]
