@@ -9,7 +9,6 @@ from __future__ import annotations
 import codecs
 import enum
 import re
-import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar, TypeVar
@@ -157,10 +156,11 @@ def _without(text: str, words: set[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    import html  # slow to import, and seldom needed
+    from html import unescape  # slow to import, and seldom needed
+    from urllib.parse import unquote
 
     for _ in range(2):
-        text = _ESCAPE.sub(_meant, html.unescape(urllib.parse.unquote(text)))
+        text = _ESCAPE.sub(_meant, unescape(unquote(text)))
     return text
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-import urllib.parse
 from collections.abc import Callable
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, TypeVar
@@ -131,9 +130,11 @@ def check_base_url(base_url: str) -> str:
     """
     if not isinstance(base_url, str):
         raise ConfigurationError(f"base_url: expected text, got {type(base_url).__name__}")
+    from urllib.parse import urlsplit  # slow to import, as long as there is no client
+
     base_url = base_url.strip()
     try:
-        parts = urllib.parse.urlsplit(base_url)
+        parts = urlsplit(base_url)
         parts.port  # noqa: B018 - checked when read
     except ValueError:
         raise ConfigurationError("base_url: not a URL") from None

@@ -132,12 +132,12 @@ class SmsReceipt(
     _shown: ClassVar[frozenset[str]] = frozenset({"sms_id", "parts", "sent_at"})
 
     sms_id: str
+    parts: int
+    account: str
+    sent_at: datetime | None
     phone_number: str
     message: str
-    parts: int
     sent: bool
-    sent_at: datetime | None
-    account: str
     errors: tuple[str, ...] = ()
     _more: dict[str, Any] | None = field(default=None, name="extra")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from insim_async._wire import (
     read_call,
     read_contacts,
     read_receipts,
+    wrapping,
 )
 from insim_async._wire.answers import receipt_rows, result_rows
 
@@ -177,6 +179,17 @@ class TestRequests:
             json.loads(Account("me", "key", dry_run=True).messages([]))["header"]["mode"] == "test"
         )
 
+    @pytest.mark.parametrize("count", [1, 3, 500])
+    @pytest.mark.parametrize("length", [1, 160, 5_000])
+    def test_any_length_of_text_goes_out_whole(self, count: int, length: int) -> None:
+        messages = [Message(NUMBERS[0], "é" * length, f"id{place}") for place in range(count)]
+        body = Account("me", "key").messages(messages)
+        assert type(body) is bytes
+        assert json.loads(body) == {
+            "header": {"login": "me", "accessKey": "key"},
+            "messages": [msgspec.to_builtins(message) for message in messages],
+        }
+
     @given(st.text(st.characters(exclude_categories=["Cs"])))
     def test_any_text_goes_out_as_it_is(self, text: str) -> None:
         body = Account("me", "key").messages([Message(NUMBERS[0], text, "id0")])
@@ -279,6 +292,7 @@ class TestMoreFields:
             {"cost": 5, "error_count": 0},
             {"cost": 5, "sent": "1", "ID": None, "ID_SMS_API": "x"},
             {"cost": 5, "extra": {"deep": 1}},
+            {"cost": 5, "extra": None, "(extra)": None},
         ],
     )
     def test_unknown_fields_are_kept_for_each_receipt(self, changes: dict[str, Any]) -> None:
@@ -296,6 +310,12 @@ class TestMoreFields:
         assert [receipt.extra for receipt in read.receipts if receipt] == [{"cost": 5}]
         rows = receipt_rows(encoded([row(0, cost=5), row(0, cost=6)])).receipts
         assert [receipt.extra for receipt in rows if receipt] == [{"cost": 5}, {"cost": 6}]
+
+    @pytest.mark.parametrize("name", ["extra", "(extra)"])
+    def test_a_field_is_kept_whatever_its_name(self, name: str) -> None:
+        (receipt,) = read_receipts(MESSAGES[:1], encoded([row() | {name: None}])).receipts
+        assert receipt is not None
+        assert receipt.extra == {name: None}
 
     def test_a_receipt_read_to_the_letter_has_none(self) -> None:
         (receipt,) = read_receipts(MESSAGES[:1], encoded([row()])).receipts
@@ -697,6 +717,33 @@ def test_all_are_sent_only_where_nothing_is_to_be_looked_at(rows: Any, all_sent:
     assert (fast.all_sent(MESSAGES, encoded(rows)) is not None) is all_sent
 
 
+@pytest.mark.parametrize("name", sorted(wrapping.ERRORS | wrapping.OUTCOMES))
+def test_a_field_that_may_say_no_is_looked_at_unless_it_is_null(name: str) -> None:
+    odd = row(2, cost=5) | {name: 7}
+    assert fast.all_sent(MESSAGES, encoded([row(0), row(1), odd])) is None
+    if name != "errors":
+        assert fast.all_sent(MESSAGES, encoded([row(0), row(1), odd | {name: None}])) is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [({"message": "", "SMS": "Hi"}, "message"), ({"user": "", "USER": "Hi"}, "account")],
+)
+def test_an_empty_field_gives_way_to_one_of_another_name(
+    changes: dict[str, Any], name: str
+) -> None:
+    (receipt,) = read_receipts(MESSAGES[:1], encoded([row(cost=5) | changes])).receipts
+    assert getattr(receipt, name) == "Hi"
+
+
+@pytest.mark.parametrize("odd", [{}, {"sent": "x"}], ids=["read", "not read"])
+def test_an_answer_is_let_go_once_it_was_looked_at(odd: dict[str, Any]) -> None:
+    body = encoded([row(0, cost=5) | odd])
+    held = sys.getrefcount(body)
+    fast.documented(body)
+    assert sys.getrefcount(body) == held
+
+
 def slowly(body: bytes, messages: list[Message]) -> Receipts | None:
     """Read an answer with the short way cut off."""
     with pytest.MonkeyPatch.context() as patch:
@@ -725,7 +772,7 @@ ODD: list[Any] = [
 VALUES = st.sampled_from(ODD)
 NAMES = sorted(
     {spelling for name in row() for spelling in _tolerant.spellings(name)}
-    | {"cost", "extra", "count_sms", "send_time", "phone", "sms", "result", "success"}
+    | {"cost", "extra", "(extra)", "count_sms", "send_time", "phone", "sms", "result", "success"}
     | _tolerant.spellings("errors")
     | _tolerant.spellings("error")
 )
@@ -778,6 +825,26 @@ def test_results_as_documented_go_the_short_way(vector: dict[str, Any]) -> None:
     assert fast.plain_results(encoded(vector["response"])) == result_rows_of(
         encoded(vector["response"])
     )
+
+
+SPELLINGS = {
+    "success": ["firstname", "lastname", "phonenumber"],
+    "failed": ["first_name", "last_name", "phone_number"],
+}
+
+
+@pytest.mark.parametrize("result", SPELLINGS)
+@pytest.mark.parametrize("name", [name for names in SPELLINGS.values() for name in names])
+def test_a_result_has_the_names_of_its_kind_or_is_looked_at(result: str, name: str) -> None:
+    """And costs the whole answer its short way."""
+    rows = [{"result": "success", "phonenumber": NUMBERS[0]}, {"result": result, name: "Zoé"}]
+    quickly = fast.plain_results(encoded({"data": {"contact": rows}}))
+    assert (quickly is not None) is (name in SPELLINGS[result])
+
+
+@pytest.mark.parametrize("answer", [{}, {"data": {}}, {"data": {"contact": []}}], ids=str)
+def test_an_answer_without_results_is_looked_at(answer: dict[str, Any]) -> None:
+    assert fast.plain_results(encoded(answer)) is None
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,8 @@ from insim_async._wire.codes import ABOUT_THE_ACCOUNT
 from insim_async._wire.wrapping import find, says_failed, says_no, says_sent, spelled_codes
 from insim_async.models import CallResult, ContactResult, SmsReceipt, Unnamed
 
-__all__ = ["BLOCKING", "ReceiptRows", "json_of", "receipt_rows", "result_rows", "single_result"]
+__all__ = ["BLOCKING", "ReceiptRows", "json_of", "read_call", "receipt_rows", "result_rows"]
 __all__ += ["unnamed_fields"]
-
-NOT_JSON = "not a whole JSON document"
 
 BLOCKING = frozenset({"#001", "#002", "#003"})
 """The codes that keep a contact out."""
@@ -123,7 +121,11 @@ def receipt_rows(body: bytes) -> ReceiptRows:
     return ReceiptRows(
         receipts,
         found.ordered,
-        {_id_of(row) for row, receipt in pairs if row and receipt is None},
+        {
+            str(_RECEIPT.read(row)[0].get("sms_id", ""))
+            for row, receipt in pairs
+            if row and receipt is None
+        },
         denied,
         codes,
         {
@@ -153,7 +155,7 @@ def result_rows(body: bytes) -> tuple[list[ContactResult | None], bool]:
     return results, found.ordered
 
 
-def single_result(body: bytes) -> CallResult:
+def read_call(body: bytes) -> CallResult:
     """Read the answer to a request to call.
 
     Raises:
@@ -186,14 +188,10 @@ def json_of(body: bytes) -> Any:
     try:
         return _decode(body)
     except (msgspec.DecodeError, RecursionError, ValueError):
-        raise ValueError(NOT_JSON) from None
+        raise ValueError("not a whole JSON document") from None
 
 
 _decode = msgspec.json.Decoder(float_hook=float).decode  # one that is too large is infinite
-
-
-def _id_of(row: Mapping[str, Any]) -> str:
-    return str(_RECEIPT.read(row)[0].get("sms_id", ""))
 
 
 def _receipt(row: Mapping[str, Any], *, older: bool, refusable: bool) -> SmsReceipt | None:

@@ -7,14 +7,13 @@ All in this file may be deleted: nothing but speed changes. Each function return
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from datetime import datetime
 from functools import cached_property
-from itertools import repeat
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
-from msgspec import Meta, Struct, field
-from msgspec.structs import force_setattr
+from msgspec import Meta, field
 
 from insim_async._privacy import Unshown
 from insim_async._wire.answers import BLOCKING, json_of, unnamed_fields
@@ -24,38 +23,6 @@ from insim_async.models import ContactResult, SmsReceipt, Unnamed
 __all__ = ["all_sent", "are_all_sent", "documented", "plain_results"]
 
 _Filled = Annotated[str, Meta(min_length=1)]
-
-
-class _Documented(
-    SmsReceipt, frozen=True, kw_only=True, eq=False, gc=False, forbid_unknown_fields=True
-):
-    """A receipt as documented to the letter."""
-
-    message: _Filled
-    account: _Filled
-    sent_at: datetime
-    _more: None = field(default=None, name="(extra)")  # a field of that name is one without a name
-
-
-class _WithMore(SmsReceipt, frozen=True, kw_only=True, eq=False, gc=False):
-    """A receipt with fields that have no name here; one that may say no must be null."""
-
-    message: _Filled
-    account: _Filled
-    sent_at: datetime
-    _more: None = field(default=None, name="extra")
-    _result: None = field(default=None, name="result")
-    _success: None = field(default=None, name="success")
-    _error: None = field(default=None, name="error")
-    _error_capitalized: None = field(default=None, name="Error")
-    _error_in_capitals: None = field(default=None, name="ERROR")
-    _errors_capitalized: None = field(default=None, name="Errors")
-    _errors_in_capitals: None = field(default=None, name="ERRORS")
-
-
-_Documented.__name__ = _WithMore.__name__ = SmsReceipt.__name__  # as it shows
-_to_the_letter = msgspec.json.Decoder(list[_Documented], strict=False)
-_with_more_decoder = msgspec.json.Decoder(list[_WithMore], strict=False)
 
 
 class _Unread(Unnamed):
@@ -72,6 +39,42 @@ class _Unread(Unnamed):
     @cached_property
     def _by_id(self) -> dict[str, dict[str, Any]]:
         return {row["id_sms_api"]: unnamed_fields(row) for row in json_of(self._body)}
+
+
+_being_read: ContextVar[_Unread] = ContextVar("_being_read")
+"""From where each receipt of an answer takes its unnamed fields while it is decoded."""
+
+
+class _Documented(
+    SmsReceipt, frozen=True, kw_only=True, eq=False, gc=False, forbid_unknown_fields=True
+):
+    """A receipt as documented to the letter."""
+
+    message: _Filled
+    account: _Filled
+    sent_at: datetime
+    # A field of this name is one without a name: no value of it is a ``_Unread``.
+    _more: _Unread = field(default=cast(Any, None), name="(extra)")
+
+
+class _WithMore(
+    _Documented, frozen=True, kw_only=True, eq=False, gc=False, forbid_unknown_fields=False
+):
+    """A receipt with fields that have no name here; one that may say no must be null."""
+
+    _more: _Unread = field(default_factory=_being_read.get, name="extra")
+    _result: None = field(default=None, name="result")
+    _success: None = field(default=None, name="success")
+    _error: None = field(default=None, name="error")
+    _error_capitalized: None = field(default=None, name="Error")
+    _error_in_capitals: None = field(default=None, name="ERROR")
+    _errors_capitalized: None = field(default=None, name="Errors")
+    _errors_in_capitals: None = field(default=None, name="ERRORS")
+
+
+_Documented.__name__ = _WithMore.__name__ = SmsReceipt.__name__  # as it shows
+_to_the_letter = msgspec.json.Decoder(list[_Documented], strict=False)
+_with_more_decoder = msgspec.json.Decoder(list[_WithMore], strict=False)
 
 
 def all_sent(messages: Sequence[Message], body: bytes) -> Sequence[SmsReceipt] | None:
@@ -91,10 +94,13 @@ def documented(body: bytes) -> Sequence[SmsReceipt] | None:
 
 
 def _with_more(body: bytes) -> Sequence[SmsReceipt]:
-    body.decode()  # msgspec does not look at the text of fields that have no name here
-    receipts = _with_more_decoder.decode(body)
-    any(map(force_setattr, receipts, repeat("_more"), repeat(_Unread(body))))  # in C; None says yes
-    return receipts
+    if not body.isascii():
+        body.decode()  # msgspec does not look at the text of fields that have no name here
+    token = _being_read.set(_Unread(body))
+    try:
+        return _with_more_decoder.decode(body)
+    finally:
+        _being_read.reset(token)
 
 
 def are_all_sent(messages: Sequence[Message], receipts: Sequence[SmsReceipt]) -> bool:
@@ -112,71 +118,58 @@ def are_all_sent(messages: Sequence[Message], receipts: Sequence[SmsReceipt]) ->
     return True
 
 
-_Codes = tuple[Literal["#001", "#002", "#003", "#004"], ...]
+class _Result(Unshown, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """A contact's result, in both documented spellings, in the order of the documentation.
 
+    msgspec looks for a name first where it stands behind the one before.
+    """
 
-class _Result(Unshown, frozen=True, forbid_unknown_fields=True, gc=False):
-    """A contact's result, in both documented spellings: that of a success and that of a failure."""
-
-    result: Literal["success", "failed"]
-    adress: str = ""
-    email: str = ""
-    errors: _Codes = ()
     firstname: str = ""
     lastname: str = ""
     phonenumber: str = ""
     first_name: str = ""
     last_name: str = ""
     phone_number: str = ""
+    adress: str = ""
+    email: str = ""
+    result: Literal["success", "failed"]
+    errors: tuple[Literal["#001", "#002", "#003", "#004"], ...] = ()
 
 
-class _Results(Struct, forbid_unknown_fields=True):
-    contact: list[_Result]
-
-
-class _ResultsAnswer(Struct, forbid_unknown_fields=True):
-    data: _Results
-
-
-_results = msgspec.json.Decoder(_ResultsAnswer)
+_results = msgspec.json.Decoder(dict[Literal["data"], dict[Literal["contact"], list[_Result]]])
 
 
 def plain_results(body: bytes) -> list[ContactResult] | None:
-    """Return the results of contacts if each is as documented, in one of the two spellings."""
+    """Return the results of contacts if each is as documented, a failure in its own spelling."""
     try:
-        rows = _results.decode(body).data.contact
-    except (msgspec.DecodeError, RecursionError):
+        rows = _results.decode(body)["data"]["contact"]
+    except (msgspec.DecodeError, RecursionError, KeyError):
         return None
-    results: list[ContactResult] = []
-    add = results.append
-    for row in rows:
-        ok = row.result == "success" and (not row.errors or BLOCKING.isdisjoint(row.errors))
-        if row.phone_number:
-            if row.phonenumber or row.firstname or row.lastname:
-                return None
-            add(
-                ContactResult(
-                    row.phone_number,
-                    row.first_name,
-                    row.last_name,
-                    row.adress,
-                    row.email,
-                    ok,
-                    row.errors,
-                )
-            )
-        elif row.first_name or row.last_name:
-            return None
-        else:
-            add(
-                ContactResult(
-                    row.phonenumber,
-                    row.firstname,
-                    row.lastname,
-                    row.adress,
-                    row.email,
-                    ok,
-                    row.errors,
-                )
-            )
-    return results or None
+    results = [
+        ContactResult(
+            row.phone_number,
+            row.first_name,
+            row.last_name,
+            row.adress,
+            row.email,
+            False,
+            row.errors,
+        )
+        if row.result == "failed"
+        else ContactResult(
+            row.phonenumber,
+            row.firstname,
+            row.lastname,
+            row.adress,
+            row.email,
+            not row.errors or BLOCKING.isdisjoint(row.errors),
+            row.errors,
+        )
+        for row in rows
+        if not (
+            row.firstname or row.lastname or row.phonenumber
+            if row.result == "failed"
+            else row.first_name or row.last_name or row.phone_number
+        )
+    ]
+    return results if results and len(results) == len(rows) else None

@@ -8,20 +8,17 @@ if its number agrees. What cannot be matched, or is contradicted, is unknown: no
 from __future__ import annotations
 
 import re
-import urllib.parse
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from insim_async._wire.answers import ReceiptRows, receipt_rows, result_rows, single_result
+from insim_async._wire.answers import ReceiptRows, receipt_rows, result_rows
 from insim_async._wire.codes import ABOUT_THE_ACCOUNT, error_of, refusal_words, with_reason
 from insim_async._wire.fast import all_sent, plain_results
 from insim_async._wire.requests import Message
 from insim_async.errors import AuthenticationFailed, InSimError
-from insim_async.models import CallResult, Contact, ContactResult, SmsReceipt
+from insim_async.models import Contact, ContactResult, SmsReceipt
 
-__all__ = ["Receipts", "read_call", "read_contacts", "read_receipts", "refused_account"]
-
-_NOBODY = Message("", "", "")
+__all__ = ["Receipts", "read_contacts", "read_receipts", "refused_account"]
 
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 _DIALLED_INSIDE = re.compile(r"\(\s*0\s*\)")
@@ -70,7 +67,7 @@ def read_receipts(messages: Sequence[Message], body: bytes) -> Receipts:
 def refused_account(body: bytes) -> AuthenticationFailed | None:
     """Return the refusal of login or access key that is in an answer whose status says no."""
     try:
-        errors = read_receipts([_NOBODY], body).errors or ()
+        errors = read_receipts([Message("", "", "")], body).errors or ()
     except ValueError:
         return None
     return next((error for error in errors if isinstance(error, AuthenticationFailed)), None)
@@ -108,15 +105,6 @@ def _only(number: str, results: Iterable[ContactResult | None]) -> ContactResult
     """Return the result with a contact's number, unless there are several that differ."""
     found = [each for each in results if each and _same_number(number, each.phone_number)]
     return found[0] if len({each.ok for each in found}) == 1 else None
-
-
-def read_call(body: bytes) -> CallResult:
-    """Read the answer to a request to call.
-
-    Raises:
-        ValueError: It is not whole, or says neither success nor failure.
-    """
-    return single_result(body)
 
 
 # Messages ----------------------------------------------------------------------------------------
@@ -255,7 +243,10 @@ def _digits(number: str) -> str:
 
     It may be percent-encoded, have a zero in brackets, or be a fraction.
     """
-    number = urllib.parse.unquote(number)
+    if "%" in number:
+        from urllib.parse import unquote  # slow to import, and seldom needed
+
+        number = unquote(number)
     number = number.partition(".")[0] if _AS_A_FRACTION(number) else _DIALLED_INSIDE.sub("", number)
     return _NOT_DIGITS.sub("", number)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.json import Encoder
 
 from insim_async._privacy import Unshown
 from insim_async.models import Contact, Priority
@@ -17,6 +17,9 @@ MESSAGES = "/api/v1/sendsms"
 CONTACTS = "/api/v1/contact"
 CALL = "/api/v1/clicTocall"
 PLACEHOLDER = "[Lien_Tracking]"
+
+_BYTES = 256
+"""As many as most messages take; a longer one costs no more than a larger buffer."""
 
 
 class Message(Unshown, frozen=True, gc=False):
@@ -52,16 +55,19 @@ class Account:
     __slots__ = ("_header",)
 
     def __init__(self, login: str, access_key: str, *, dry_run: bool = False) -> None:
-        self._header = _encode(
-            {"login": login, "accessKey": access_key} | ({"mode": "test"} if dry_run else {})
-        )
+        self._header = {"login": login, "accessKey": access_key}
+        if dry_run:
+            self._header["mode"] = "test"
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("the access key is not pickled")
 
     def messages(self, messages: Sequence[Message]) -> bytes:
         """Encode a request to send."""
-        return b'{"header":%b,"messages":%b}' % (self._header, _encode(messages))
+        # A buffer that grows from nothing is copied again and again on its way.
+        body = bytearray(_BYTES * len(messages))
+        _json.encode_into({"header": self._header, "messages": messages}, body)
+        return bytes(body)
 
     def contacts(self, contacts: Sequence[Contact]) -> bytes:
         """Encode a request to add."""
@@ -69,13 +75,13 @@ class Account:
             _Contact(c.phone_number, c.first_name, c.last_name, c.address, c.email)
             for c in contacts
         ]
-        return b'{"header":%b,"contacts":%b}' % (self._header, _encode(rows))
+        return _json.encode({"header": self._header, "contacts": rows})
 
     def call(self, phone_number: str) -> bytes:
         """Encode a request to call."""
-        rest = _encode({"type": "clicToCall", "phone_number": phone_number})
-        return b'{"header":%b,%b}' % (self._header[:-1], rest[1:])
+        call = {"type": "clicToCall", "phone_number": phone_number}
+        return _json.encode({"header": self._header | call})
 
 
 # A subclass of str, such as the templates of web frameworks make, is written as what it says.
-_encode = msgspec.json.Encoder(enc_hook=str.__str__).encode
+_json = Encoder(enc_hook=str.__str__)
