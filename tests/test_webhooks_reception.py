@@ -29,6 +29,7 @@ from insim_async.webhooks import (
     build_webhook,
 )
 from insim_async.webhooks._reception import SELFTEST_FIELD, Reception, Response
+from insim_async.webhooks.events import NAMES
 from insim_async.webhooks.inbox import Inbox
 from insim_async.webhooks.parsing import MAX_QUERY_BYTES
 from tests.faults.leaks import NUMBER, TEXT, USUAL, leaks_of_records, shown_by_record
@@ -37,9 +38,13 @@ from tests.test_webhooks_parsing import NO_EVENT, query
 SECRET = "Yx1dJ0mFv3qTg7bKz9cRn5wPh2sLu8aE"
 NEXT = "Zq8cK2nGw4rUh6aLx0dSm7vQj3tMy9bF"
 PATH = f"/insim/{SECRET}"
+KINDS = {kind.kind for kind in NAMES if kind is not Event} | {"unknown"}
+AGAIN = "webhook incoming_sms: repeated; it came first 0:00:00 before"
 SMS = IncomingSms(phone_number=NUMBER, message=TEXT)
 QUERY = build_webhook(SMS).encode()
-NONE = WebhookStatistics(received={}, repeated=0, handled=0, failed=0, invalid=0, turned_away=0)
+NONE = WebhookStatistics(
+    received={}, repeated=0, handled=0, failed=0, ignored=0, invalid=0, turned_away=0
+)
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 
@@ -243,7 +248,7 @@ class TestEvent:
             ({"title": "clicked link", "link": None}, "clics", "link_click"),
             ({"title": "missed_call", "duration": "long", "call_time": "soon"}, "calls", "call"),
             ({"status": "read", "id_sms_api": 7}, "status", "delivery_status"),
-            ({"status": "", "date_status": {}}, "status", "delivery_status"),
+            ({"status": "", "date_status": "soon"}, "status", "unknown"),
             ({"title": ["incoming_sms"]}, "news", "unknown"),
             ({"a": 1}, "news", "unknown"),
         ],
@@ -509,7 +514,9 @@ class TestProbe:
             "kind": "incoming_sms",
             "key": event.key,
             "query_bytes": len(raw),
+            "handlers": sorted({*KINDS, "*"}),
             "inbox": kept,
+            **({"workers": 0, "worked": [], "oldest_waiting": 0.0} if kept else {}),
         }
         assert (house.seen, caplog.records) == ([], [])
         house.counts()
@@ -556,7 +563,7 @@ class TestInbox:
         assert {answer.status for answer in answers} == {200}
         house.counts(received={"incoming_sms": 10}, repeated=9)
         told = Counter(words for words, _ in facts_of(caplog.records))
-        assert told == {"webhook incoming_sms: stored": 1, "webhook incoming_sms: repeated": 9}
+        assert told == {"webhook incoming_sms: stored": 1, AGAIN: 9}
         async with inbox.worker(house.router):
             await handled.wait()
         assert (house.seen, (await inbox.counts()).done) == ([SMS], 1)

@@ -163,9 +163,8 @@ class TestSecret:
             False,
         ]
         await router.dispatch(SMS)
-        shown = (
-            f"{router!r} {vars(router)!r} {router._secrets[0]} {router.statistics()} {caplog.text}"
-        )
+        held = [router, vars(router), router.secrets, vars(router.secrets), router.statistics()]
+        shown = f"{held!r} {caplog.text}"
         assert not any(secret in shown for secret in (SECRET, OTHER, SECRET.encode().hex()))
         with pytest.raises(TypeError, match="a WebhookRouter holds a secret: it is not pickled"):
             pickle.dumps(router)
@@ -218,7 +217,6 @@ class TestOn:
         ("handler", "named"),
         [
             (not_async, "not_async"),
-            (wrapped, "handle"),
             (Asynchronous, "Asynchronous"),
             (print, "print"),
             (partial(not_async), "not_async"),
@@ -406,10 +404,19 @@ class TestDispatch:
             f"{name} {does}" for name in ("first", "second", "third") for does in ("begins", "ends")
         ]
 
-    async def test_without_a_handler_is_content(self) -> None:
+    async def test_without_a_handler_ignores_it_and_says_so_once_for_each_kind(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
         router = a_router()
-        await router.dispatch(SMS)
-        assert (router.statistics().handled, router.statistics().failed) == (1, 0)
+        router.on(LinkClick)(AsyncMock())
+        for event in (SMS, CALL, SMS):
+            await router.dispatch(event)
+        counts = router.statistics()
+        assert (counts.ignored, counts.handled, counts.failed) == (3, 0, 0)
+        assert caplog.messages == [
+            f"webhook {kind}: ignored, since no handler is for it (said once)"
+            for kind in ("incoming_sms", "call")
+        ]
 
     async def test_runs_all_and_then_raises_what_they_raised(self) -> None:
         router = a_router()
@@ -546,7 +553,7 @@ class TestStatistics:
     async def test_counts_endings_by_what_they_were(self) -> None:
         router = a_router()
         assert router.statistics() == WebhookStatistics(
-            received={}, repeated=0, handled=0, failed=0, invalid=0, turned_away=0
+            received={}, repeated=0, handled=0, failed=0, ignored=0, invalid=0, turned_away=0
         )
         mock = AsyncMock(side_effect=[None, ValueError, None])
         router.on(IncomingSms)(mock)
@@ -556,7 +563,7 @@ class TestStatistics:
         await router.dispatch(SMS)
         await router.dispatch(CALL)
         assert router.statistics() == WebhookStatistics(
-            received={}, repeated=0, handled=3, failed=1, invalid=0, turned_away=0
+            received={}, repeated=0, handled=2, failed=1, ignored=1, invalid=0, turned_away=0
         )
 
     async def test_stay_as_they_were_taken(self) -> None:
