@@ -90,10 +90,11 @@ WEBHOOKS: dict[str, set[str]] = {
     "asgi": {"_reception", "router"},
     "aiohttp": {"_reception", "router"},
     "selftest": {"_reception", "_secrets", "events", "parsing"},
-    "__main__": {"__init__", "selftest"},
+    "operating": {"inbox", "parsing"},
+    "__main__": {"__init__", "operating", "selftest"},
 }
-"""The rooms of ``webhooks``, and which of them may ask which; ``inbox`` and ``selftest`` are
-folders with a face."""
+"""The rooms of ``webhooks``, and which of them may ask which; ``inbox``,
+``selftest`` and ``operating`` are folders with a face."""
 LAZY = {"insim_async._http.own.own_transport"}
 """What stays out of a face, since it is slow to import and not always needed."""
 ONLY_FOR = {

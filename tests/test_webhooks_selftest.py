@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import json
 import importlib.util
 import re
 import socket
@@ -37,6 +38,7 @@ from insim_async.webhooks.selftest import (
 )
 from insim_async.webhooks.selftest._callback import CLOSED, LATE
 from insim_async.webhooks.selftest._limits import culprit
+from insim_async.webhooks.selftest._meaning import Echo
 from insim_async.webhooks.selftest._network import reason_of
 
 SECRET = new_secret()
@@ -55,6 +57,9 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+
+
+EARLIER = ("kind", "key", "query_bytes", "inbox")
 
 
 def receive(url: str, inbox: Inbox | None = None) -> Reply:
@@ -165,6 +170,36 @@ class TestWhatArrives:
             verdict(results)
             == "all 5 kinds of event arrived as they were sent; an inbox keeps them"
         )
+
+    @pytest.mark.parametrize(
+        ("echo", "said"),
+        [
+            (Echo("k", 1, inbox=False), "handlers: NONE"),
+            (Echo("k", 1, inbox=False, handlers=["call", "*"]), "handlers: all kinds"),
+            (
+                Echo("k", 1, inbox=True, handlers=["call", "link_click"], workers=0),
+                "handlers: call, link_click; workers: "
+                + "NONE RUNS, so that no event is handled; no event waits",
+            ),
+            (
+                Echo("k", 1, inbox=True, workers=2, worked=["call"], oldest_waiting=71.4),
+                "handlers: NONE; workers: 2 running, for call; an event waits for 71 s",
+            ),
+        ],
+    )
+    def test_says_which_handlers_and_workers_there_are(self, echo: Echo, said: str) -> None:
+        assert str(echo) == said
+
+    def test_is_read_from_an_app_that_says_less(self) -> None:
+        """As one with an earlier version does."""
+
+        def exchange(url: str) -> Reply:
+            said = json.loads(receive(url).body)
+            return Reply(200, json.dumps({key: said[key] for key in EARLIER}).encode())
+
+        assert {(result.arrived, result.app) for result in found(exchange)} == {
+            (True, "handlers: NONE")
+        }
 
     def test_is_well_though_it_was_spelled_differently(self) -> None:
         results = found(lambda url: receive(url.replace("%", "%25")))
@@ -687,7 +722,7 @@ class TestCommand:
         async with stand_in(well) as base:
             url = base.replace("http", scheme)
             code = await asyncio.to_thread(main, ["check", f"{url}/insim/{SECRET}"])
-        first, *lines, last = capsys.readouterr().out.splitlines()
+        first, *lines, last, app = capsys.readouterr().out.splitlines()
         assert (code, first) == (
             0,
             f"{base}/insim/*** (the secret and all texts travel in clear: use https)",
@@ -697,6 +732,7 @@ class TestCommand:
             "all 5 kinds of event arrived as they were sent; "
             "there is no inbox, handlers run within the request"
         )
+        assert app == "handlers: NONE"
 
     async def test_ends_with_1_where_something_did_not_arrive(
         self, capsys: pytest.CaptureFixture[str]

@@ -10,7 +10,25 @@ whether there is one.
 from __future__ import annotations
 
 from insim_async.webhooks.inbox._inbox import Inbox
-from insim_async.webhooks.inbox._looking import Entry, InboxCounts, InboxHealth, SetAside
+from insim_async.webhooks.inbox._looking import (
+    Entry,
+    Failures,
+    InboxCounts,
+    InboxHealth,
+    InboxStatus,
+    SetAside,
+    WorkerSeen,
+)
 from insim_async.webhooks.inbox._worker import InboxWorker
 
-__all__ = ["Entry", "Inbox", "InboxCounts", "InboxHealth", "InboxWorker", "SetAside"]
+__all__ = [
+    "Entry",
+    "Failures",
+    "Inbox",
+    "InboxCounts",
+    "InboxHealth",
+    "InboxStatus",
+    "InboxWorker",
+    "SetAside",
+    "WorkerSeen",
+]

@@ -41,6 +41,7 @@ from insim_async.webhooks.inbox._looking import (
     Entry,
     InboxCounts,
     InboxHealth,
+    InboxStatus,
     SetAside,
 )
 from insim_async.webhooks.inbox._rows import Row
@@ -386,6 +387,17 @@ class Inbox:
             ConfigurationError: The inbox is closed.
         """
         return await self._do(partial(_looking.health, policy=self._policy))
+
+    async def status(self) -> InboxStatus:
+        """Look at all that an operator asks first: health, counts, what fails and why, who works.
+
+        With very many events that fail it holds the file for a while.
+
+        Raises:
+            InboxUnavailable: The file could not be read within two seconds.
+            ConfigurationError: The inbox is closed.
+        """
+        return await self._do(partial(_looking.status, policy=self._policy))
 
     async def backup(self, path: str | os.PathLike[str]) -> None:
         """Copy the file as it is now, while it is in use.

@@ -21,12 +21,16 @@ __all__ = [
     "STATES",
     "Choice",
     "Entry",
+    "Failures",
     "InboxCounts",
     "InboxHealth",
+    "InboxStatus",
     "SetAside",
+    "WorkerSeen",
     "entries",
     "entry",
     "health",
+    "status",
     "tally",
 ]
 
@@ -44,6 +48,19 @@ ASIDE: Final = STATES["set_aside"]
 _NO_MORE: Final = 1 << 62
 
 _COLUMNS = "key, kind, parameter, payload, state, received_at, attempts, reason, due_at, aside_at"
+
+
+_FAILURES = """
+    SELECT kind, state, reason, count(*), min(received_at) FROM events
+    WHERE state IN ('failing', 'set_aside', 'no_handler')
+    GROUP BY kind, state, reason ORDER BY count(*) DESC LIMIT 50
+"""
+_WORKERS = """
+    SELECT process, since, kinds, (
+        SELECT count(*) FROM events WHERE state = 'claimed' AND owner = workers.owner
+    )
+    FROM workers WHERE until >= ? ORDER BY since
+"""
 
 
 class SetAside(Private, frozen=True, kw_only=True):
@@ -136,6 +153,56 @@ class InboxHealth(Struct, frozen=True, kw_only=True):
     unhandled: tuple[str, ...] = ()
     last_claim: datetime | None = None
     problem: str = ""
+
+
+class Failures(Struct, frozen=True, kw_only=True):
+    """Events of one kind that fail, or were set aside, for one reason.
+
+    Attributes:
+        kind: Theirs, or ``"unreadable"``.
+        state: ``"failing"`` or ``"set_aside"``.
+        reason: As each of them has it.
+        count: How many they are.
+        oldest: When the first of them came, in UTC.
+    """
+
+    kind: str
+    state: str
+    reason: str
+    count: int
+    oldest: datetime
+
+
+class WorkerSeen(Struct, frozen=True, kw_only=True):
+    """A worker of any process.
+
+    Attributes:
+        process: Its number.
+        since: When it began, in UTC.
+        kinds: Those of events that it handles, ``"*"`` for all.
+        claimed: How many events it has.
+    """
+
+    process: int
+    since: datetime
+    kinds: tuple[str, ...]
+    claimed: int
+
+
+class InboxStatus(Struct, frozen=True, kw_only=True):
+    """All that an operator asks first.
+
+    Attributes:
+        health: Whether events are being handled.
+        counts: How many are in which state.
+        failures: What fails and why, the most frequent first; at most 50 lines.
+        workers: Who works.
+    """
+
+    health: InboxHealth
+    counts: InboxCounts
+    failures: tuple[Failures, ...]
+    workers: tuple[WorkerSeen, ...]
 
 
 class Choice(Struct, frozen=True, kw_only=True):
@@ -263,6 +330,35 @@ def health(connection: Connection, policy: Policy) -> InboxHealth:
     )
     idle_for = now - last_claim
     return replace(found, problem=_problem(found, idle_for))
+
+
+def status(connection: Connection, policy: Policy) -> InboxStatus:
+    """Look at all that an operator asks first."""
+    failures = connection.execute(_FAILURES).fetchall()
+    workers = connection.execute(_WORKERS, (policy.clock.now(),)).fetchall()
+    return InboxStatus(
+        health=health(connection, policy),
+        counts=tally(connection),
+        failures=tuple(
+            Failures(
+                kind=kind,
+                state="failing" if state == "failing" else "set_aside",
+                reason=reason,
+                count=count,
+                oldest=datetime.fromtimestamp(oldest, UTC),
+            )
+            for kind, state, reason, count, oldest in failures
+        ),
+        workers=tuple(
+            WorkerSeen(
+                process=process,
+                since=datetime.fromtimestamp(since, UTC),
+                kinds=tuple(kinds.split()),
+                claimed=claimed,
+            )
+            for process, since, kinds, claimed in workers
+        ),
+    )
 
 
 def _waiting_since(connection: Connection, now: float) -> dict[str, float]:
