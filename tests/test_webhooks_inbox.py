@@ -23,7 +23,7 @@ import anyio
 import msgspec
 import pytest
 
-from insim_async import Clock, ConfigurationError, Retry
+from insim_async import ConfigurationError, Retry
 from insim_async._sqlite import Layout, opening, prepare_database
 from insim_async.errors import InboxUnavailable, InSimError
 from insim_async.webhooks import (
@@ -34,9 +34,7 @@ from insim_async.webhooks import (
     IncomingSms,
     LinkClick,
     UnknownEvent,
-    WebhookRouter,
     build_webhook,
-    new_secret,
     parse_webhook,
 )
 from insim_async.webhooks.inbox import (
@@ -49,13 +47,13 @@ from insim_async.webhooks.inbox import (
     _tending,
     _worker,
 )
-from insim_async.webhooks.inbox._rows import Claim, Ending, Quota, ending_after
+from insim_async.webhooks.inbox._rows import Ending, ending_after
 from insim_async.webhooks.inbox._schema import Policy
 from insim_async.webhooks.parsing import MAX_QUERY_BYTES, payload_of, read_payload
+from tests.inboxes import NOW, UPTIME, Shop, Wall, claim_due, rows, settled, until
 
 TEXT = "bluedoor"
 SMS = IncomingSms(phone_number="+33639980001", message=TEXT, account="me@example.com")
-NOW, UPTIME = 1_800_000_000.0, 5_000.0
 AT_ONCE = Retry(attempts=3, base=0.0, cap=0.0)
 EVENTS = [
     SMS,
@@ -65,20 +63,6 @@ EVENTS = [
     DeliveryStatus(sms_id="id1", status="received", at=datetime(2026, 1, 2, tzinfo=UTC)),
     UnknownEvent(raw_json=b'{"title": "news", "list": [1, {"two": null}]}'),
 ]
-
-
-class Wall:
-    """A clock on the wall, which somebody sets, and the machine's own, which nobody can."""
-
-    def __init__(self) -> None:
-        self.time = NOW
-        self.uptime = UPTIME
-        self.chance: Callable[[], float] = lambda: 0.5
-
-    @property
-    def clock(self) -> Clock:
-        """The same for an inbox."""
-        return Clock(now=lambda: self.uptime, wall=lambda: self.time, random=lambda: self.chance())
 
 
 @pytest.fixture
@@ -115,29 +99,6 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_worker, "GRACE", 0.02)
 
 
-class Shop:
-    """A router whose handler does as it is told, and what came to it."""
-
-    def __init__(self, act: Callable[[Event], Awaitable[object]] | None = None) -> None:
-        self.router = WebhookRouter(secret=new_secret())
-        self.router.on(Event)(self.handle)
-        self.act = act
-        self.seen: list[Event] = []
-        self.news = anyio.Event()
-
-    async def handle(self, event: Event) -> None:
-        self.seen.append(event)
-        self.news.set()
-        self.news = anyio.Event()
-        if self.act is not None:
-            await self.act(event)
-
-    async def had(self, count: int) -> None:
-        """Wait until that many came."""
-        while len(self.seen) < count:
-            await self.news.wait()
-
-
 async def fail(event: Event) -> NoReturn:
     raise ValueError(TEXT)
 
@@ -159,45 +120,14 @@ async def handled(
     return shop
 
 
-async def settled(inbox: Inbox, expected: InboxCounts) -> None:
-    """Wait until the events are in these states."""
-    await until(inbox, lambda counts: counts == expected)
-
-
-async def until(inbox: Inbox, condition: Callable[[InboxCounts], bool]) -> None:
-    while not condition(await inbox.counts()):
-        await anyio.lowlevel.checkpoint()
-
-
 async def told(caplog: pytest.LogCaptureFixture, count: int) -> None:
     """Wait until so much was logged."""
     while len(caplog.messages) < count:  # noqa: ASYNC110 - no event tells of it
         await anyio.sleep(0.002)
 
 
-ANY = frozenset({"*"})
-
-
-def claim_due(
-    connection: sqlite3.Connection,
-    owner: str,
-    places: int,
-    policy: Policy,
-    suspects: int = 1,
-    retries: int = 1,
-) -> list[Claim]:
-    """Claim as a worker for all kinds does, after it has tended all rows."""
-    _tending.tend(connection, owner, ANY, policy)
-    return _rows.claim_due(connection, owner, Quota(places, suspects, retries), policy, ANY)
-
-
 def move(path: Path, to: Path) -> None:
     path.rename(to)
-
-
-def rows(path: Path, columns: str) -> list[Any]:
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(f"SELECT {columns} FROM events ORDER BY id").fetchall()
 
 
 def texts_in(folder: Path) -> list[str]:

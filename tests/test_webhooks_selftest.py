@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
-import json
 import importlib.util
+import json
 import re
 import socket
 import ssl
@@ -59,6 +59,9 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
+NONE_RUNS = (
+    "handlers: call, link_click; workers: NONE RUNS, so that no event is handled; no event waits"
+)
 EARLIER = ("kind", "key", "query_bytes", "inbox")
 
 
@@ -178,8 +181,7 @@ class TestWhatArrives:
             (Echo("k", 1, inbox=False, handlers=["call", "*"]), "handlers: all kinds"),
             (
                 Echo("k", 1, inbox=True, handlers=["call", "link_click"], workers=0),
-                "handlers: call, link_click; workers: "
-                + "NONE RUNS, so that no event is handled; no event waits",
+                NONE_RUNS,
             ),
             (
                 Echo("k", 1, inbox=True, workers=2, worked=["call"], oldest_waiting=71.4),

@@ -449,7 +449,7 @@ class Inbox:
         now = self._policy.clock.wall()
         return Choice(
             states=states,
-            kind=_checked_text("kind", kind if isinstance(kind, str) else kind.kind),
+            kind=_kind_word(kind),
             reason=_checked_text("reason", reason),
             before=None if older_than is None else now - older_than.total_seconds(),
             after=_checked_key(after) if after else "",
@@ -500,6 +500,14 @@ def _checked_key(key: str) -> str:
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise ConfigurationError("key: expected that of an event, as set_aside returns it")
     return key
+
+
+def _kind_word(kind: str | type[Event]) -> str:
+    if isinstance(kind, type) and issubclass(kind, Event):
+        return getattr(kind, "kind", "")  # Event itself stands for all
+    if not isinstance(kind, str):
+        raise ConfigurationError("kind: expected a class of events, or its word")
+    return _checked_text("kind", kind)
 
 
 def _checked_text(name: str, text: str) -> str:

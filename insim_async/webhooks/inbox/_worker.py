@@ -39,7 +39,7 @@ class InboxWorker:
         self._failures = 0
         self._began_at = 0.0
         self._stopping = False
-        self._scope = anyio.CancelScope()
+        self._scope: anyio.CancelScope | None = None
         self._gone = anyio.Event()
         self._gone.set()
 
@@ -55,7 +55,7 @@ class InboxWorker:
 
     def start(self) -> None:
         """Start the background task; whoever starts it must stop it, in this task or another."""
-        self._scope, self._gone = anyio.CancelScope(), anyio.Event()
+        self._gone = anyio.Event()
         _tasks.start(self._keep, self._ended)
 
     async def stop(self) -> None:
@@ -69,7 +69,8 @@ class InboxWorker:
             with anyio.move_on_after(GRACE):
                 await self._gone.wait()
         finally:
-            self._scope.cancel()
+            if self._scope is not None:
+                self._scope.cancel()
             await _tasks.wait_whatever_comes(self._gone)
 
     def _ended(self) -> None:
@@ -86,7 +87,8 @@ class InboxWorker:
             self.start()
 
     async def _keep(self) -> None:
-        with self._scope:
+        # Not sooner: whoever begins anew is in no task then.
+        with anyio.CancelScope() as self._scope:
             while not self._stopping:
                 self._began_at = self._policy.clock.now()
                 try:
