@@ -22,13 +22,16 @@ from insim_async.webhooks import (
     CallEvent,
     DeliveryStatus,
     Event,
+    GiveUp,
     IncomingSms,
+    RetryLater,
     WebhookRouter,
     WebhookStatistics,
     _reception,
     build_webhook,
 )
 from insim_async.webhooks._reception import SELFTEST_FIELD, Reception, Response
+from insim_async.webhooks.asgi import webhook_app
 from insim_async.webhooks.events import NAMES
 from insim_async.webhooks.inbox import Inbox
 from insim_async.webhooks.parsing import MAX_QUERY_BYTES
@@ -648,3 +651,80 @@ class TestInbox:
             house.counts(received={"incoming_sms": 2}, repeated=1, invalid=1)
 
         anyio.run(scenario, backend="trio")
+
+
+class TestWithoutAnInbox:
+    @pytest.mark.parametrize(
+        ("raised", "status", "result"),
+        [
+            ([RetryLater(after=30)], 503, "later"),
+            ([GiveUp("no such customer")], 200, "given_up"),
+            ([GiveUp(), RetryLater(after=30)], 503, "later"),
+            ([GiveUp(), ValueError()], 500, "failed"),
+        ],
+    )
+    async def test_handlers_choose_the_answer(
+        self,
+        house: House,
+        caplog: pytest.LogCaptureFixture,
+        raised: list[Exception],
+        status: int,
+        result: str,
+    ) -> None:
+        for error in raised:
+            house.router.on(Event)(AsyncMock(side_effect=error))
+        answer = await house.get()
+        assert (answer.status, dict(answer.headers).get("retry-after")) == (
+            status,
+            "30" if status == 503 else None,
+        )
+        assert caplog.messages[-1] == f"webhook incoming_sms: {result}"
+        house.counts(received={"incoming_sms": 1}, failed=1)
+
+    async def test_an_event_without_a_handler_is_ignored(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It is acknowledged all the same: inSIM would send it again and again."""
+        caplog.set_level(logging.INFO)
+        router = WebhookRouter(secret=SECRET)
+        router.on(CallEvent)(AsyncMock())
+        for _ in range(2):
+            answer = await Reception(router, None).respond("GET", PATH, QUERY)
+            assert answer == Response(200, b"ok\n")
+        assert router.statistics().ignored == 2
+        assert caplog.messages == [
+            "webhook incoming_sms: ignored, since no handler is for it (said once)",
+            *["webhook incoming_sms: ignored"] * 2,
+        ]
+
+
+class TestMaking:
+    @pytest.mark.parametrize(
+        ("router", "more", "words"),
+        [
+            (SECRET, {}, "router: expected a WebhookRouter, got str"),
+            (WebhookRouter(secret=SECRET), {"inbox": "x.db"}, "inbox: expected what .*, got str"),
+            (WebhookRouter(), {}, "secret: the router has none; give it here"),
+            (WebhookRouter(), {"secret": None}, "is INSIM_WEBHOOK_SECRET set"),
+            (WebhookRouter(secret=SECRET), {"secret": NEXT}, "the router has one; give it once"),
+        ],
+    )
+    def test_fails_where_an_argument_is_something_else(
+        self, router: Any, more: dict[str, Any], words: str
+    ) -> None:
+        for make in (
+            webhook_app,
+            lambda router, inbox=None, **more: Reception(router, inbox, **more),
+        ):
+            with pytest.raises(ConfigurationError, match=words):
+                make(router, **more)
+
+    async def test_takes_the_secret_beside_a_router_without(self) -> None:
+        router = WebhookRouter()
+        router.on(Event)(AsyncMock())
+        reception = Reception(router, None, [SECRET, NEXT])
+        statuses = [
+            (await reception.respond("GET", f"/insim/{secret}", QUERY)).status
+            for secret in (SECRET, NEXT, "other")
+        ]
+        assert statuses == [200, 200, 404]
