@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -59,7 +60,7 @@ class App(NamedTuple):
 
 def started(command: str, number: int, folder: Path) -> list[str]:
     """Let a command of a page listen on a socket of ours."""
-    program, *arguments = command.split()
+    program, *arguments = shlex.split(command)
     match program:
         case "uvicorn":
             return [

@@ -189,6 +189,20 @@ async def handle(event: Event) -> None:
 def not_async(event: Event) -> Any: ...
 
 
+async def no_event() -> None:
+    """Take nothing."""
+
+
+async def two_things(event: Event, other: int) -> None:
+    """Take too much."""
+
+
+@wraps(two_things)
+async def with_more(event: Event) -> None:
+    """Give a function what it needs besides."""
+    await two_things(event, 1)
+
+
 @wraps(handle)
 def passed_on(event: Event) -> Any:
     """Do what an asynchronous function does, as a plain decorator lets it."""
@@ -209,14 +223,6 @@ class Asynchronous:
         """Do nothing."""
 
 
-async def no_event() -> None:
-    """Take nothing."""
-
-
-async def two_things(event: Event, other: int) -> None:
-    """Take too much."""
-
-
 class TestOn:
     @pytest.mark.parametrize(
         ("handler", "named"),
@@ -230,6 +236,7 @@ class TestOn:
             (AsyncMock(), "AsyncMock"),
             (passed_on, "handle"),
             (partial(passed_on), "handle"),
+            (with_more, "two_things"),
         ],
     )
     async def test_whatever_is_awaited_when_called_is_a_handler(

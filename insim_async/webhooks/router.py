@@ -249,7 +249,8 @@ def _check_handler(handler: object) -> None:
 
 def _takes_one(handler: Any) -> bool:
     try:
-        signature = inspect.signature(handler)
+        # What a decorator takes, and not what the function behind it does.
+        signature = inspect.signature(handler, follow_wrapped=False)
     except (TypeError, ValueError):
         return True  # it does not say
     try:
