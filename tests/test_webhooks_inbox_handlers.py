@@ -201,6 +201,7 @@ class TestAnEventThatNobodyHandles:
             (Shop(None, IncomingSms).router, [CallEvent], "no handler for any of them"),
             (WebhookRouter(), [IncomingSms], "no handler for any of them"),
             (Shop().router, ["call"], "expected classes of events"),
+            (Shop().router, CallEvent, "expected classes of events"),
             ("router", None, "router: expected a WebhookRouter, got str"),
         ],
     )
@@ -474,6 +475,11 @@ class TestWhatIsWrittenTheSame:
         assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
             (level, f"webhook incoming_sms: repeated; it came first {words} before")
         ]
+
+    @pytest.mark.parametrize("event", ["message=%7B%7D", None, b""])
+    async def test_is_an_event_and_not_its_query(self, inbox: Inbox, event: Any) -> None:
+        with pytest.raises(ConfigurationError, match="event: expected an event, got"):
+            await inbox.put(event)
 
     @pytest.mark.parametrize("key", ["é", "a b", "x" * 201, 5, "\n"])
     async def test_is_named_by_a_key_that_can_be_one(self, inbox: Inbox, key: Any) -> None:

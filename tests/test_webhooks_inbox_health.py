@@ -221,7 +221,8 @@ class TestAnInboxWithoutAWorker:
             await minutes.end()
             await minutes.begun.wait()
             assert caplog.messages[-1] == (
-                f"inbox: 2 events wait, the oldest for {waits} s, and no worker runs"
+                f"inbox: 2 events wait, the oldest for {waits} s, and no worker runs "
+                "(is inbox.worker(...) entered? nobody runs the lifespan of a mounted app)"
             )
         assert minutes.slept == [_watch.MINUTE] * 3  # and not one for each event
         async with inbox.worker(Shop().router):
@@ -390,9 +391,7 @@ class TestWhatWasSetAside:
             wall += 2
             await settled(inbox, InboxCounts(done=2))
         assert b"bluedoor" not in path.read_bytes()  # noqa: ASYNC240
-        assert caplog.messages == [
-            "inbox: 1 events that had been set aside for too long were erased"
-        ]
+        assert caplog.messages == ["inbox: erased what had been set aside for too long: 1"]
 
     def test_is_kept_for_as_long_as_is_asked(self, path: Path, wall: Wall) -> None:
         async def scenario(inbox: Inbox) -> InboxCounts:
@@ -412,6 +411,7 @@ class TestWhatWasSetAside:
             ({"state": "lost"}, "state: expected one of waiting, failing, claimed"),
             ({"kind": 5}, "kind: expected a class of events, or its word"),
             ({"kind": str}, "kind: expected a class of events, or its word"),
+            ({"older_than": 5}, "older_than: expected a timedelta"),
             ({"reason": "\ud800"}, "reason: expected a text"),
             ({"after": "\ud800"}, "key: expected that of an event"),
         ],

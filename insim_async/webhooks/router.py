@@ -224,7 +224,7 @@ def kinds_of(classes: Sequence[type[Event]]) -> frozenset[str]:
     Raises:
         ConfigurationError: One is no class of events.
     """
-    if not all(map(_is_kind, classes)):
+    if isinstance(classes, type) or not all(map(_is_kind, classes)):
         raise ConfigurationError("kinds: expected classes of events, as in kinds=[IncomingSms]")
     found = {kind.kind for kind in _PUBLISHED if issubclass(kind, tuple(classes))}
     return frozenset(found | {ANY_KIND} if Event in classes else found)

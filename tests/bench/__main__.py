@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import bulk, calls, codec, startup, webhooks
+from . import bulk, calls, codec, inbox, startup, webhooks
 from .calls import Bench
 from .npm import Npm
 from .server import running
@@ -40,6 +40,9 @@ SUBJECTS: dict[str, Subject] = {
     "G14": webhooks.g14,
     "G15": startup.g15,
     "G16": startup.g16,
+    "G17": inbox.g17,
+    "G18": inbox.g18,
+    "G19": inbox.g19,
 }
 
 

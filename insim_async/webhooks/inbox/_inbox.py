@@ -140,8 +140,10 @@ class Inbox:
 
         Raises:
             InboxUnavailable: It was not stored within two seconds; it may be there all the same.
-            ConfigurationError: The inbox is closed, or that is no key.
+            ConfigurationError: The inbox is closed, or that is no event or no key.
         """
+        if not isinstance(event, Event):
+            raise ConfigurationError(f"event: expected an event, got {type(event).__name__}")
         row = self._row(event, _checked_key(key) if key else "")
         desk = self._desks.here()
         self._watch.begin(desk)
@@ -446,6 +448,8 @@ class Inbox:
         limit: int | None = None,
         states: tuple[str, ...] = STATES["set_aside"],
     ) -> Choice:
+        if not (older_than is None or isinstance(older_than, timedelta)):
+            raise ConfigurationError("older_than: expected a timedelta")
         now = self._policy.clock.wall()
         return Choice(
             states=states,

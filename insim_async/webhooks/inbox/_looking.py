@@ -379,9 +379,8 @@ def _problem(found: InboxHealth, idle_for: float) -> str:
     """Say what is wrong: events could be claimed for a minute, and nobody has claimed any."""
     if found.oldest_waiting <= STALE_AFTER or (idle_for <= STALE_AFTER and not found.unhandled):
         return ""
-    many = (
-        f"{found.waiting + found.failing} events wait, the oldest for {found.oldest_waiting:.0f} s"
-    )
+    count, seconds = found.waiting + found.failing, found.oldest_waiting
+    many = f"{count} event{' waits' if count == 1 else 's wait'}, the oldest for {seconds:.0f} s"
     if not found.workers:
         return f"{many}, and no worker runs"
     if found.unhandled:

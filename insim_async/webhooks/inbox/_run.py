@@ -214,9 +214,7 @@ class Run:
 def _say_what_was_tended(tended: Tended, said: set[str]) -> None:
     """Log what somebody should hear of; of a kind that nobody handles once."""
     if tended.erased:
-        logger.warning(
-            "inbox: %d events that had been set aside for too long were erased", tended.erased
-        )
+        logger.warning("inbox: erased what had been set aside for too long: %d", tended.erased)
     for kind in [kind for kind in tended.unhandled if kind not in said]:
         said.add(kind)
         logger.warning(

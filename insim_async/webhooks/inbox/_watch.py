@@ -21,6 +21,7 @@ logger: logging.Logger = logging.getLogger("insim_async")
 
 MINUTE: Final = 61.0
 """Seconds until it looks: a little longer than what waits may wait."""
+_HINT = " (is inbox.worker(...) entered? nobody runs the lifespan of a mounted app)"
 
 
 class Watch:
@@ -50,5 +51,6 @@ class Watch:
                 logger.warning("inbox: %s", error)
                 continue
             if health.problem:
-                logger.warning("inbox: %s", health.problem)
+                hint = "" if health.workers else _HINT
+                logger.warning("inbox: %s%s", health.problem, hint)
             waiting = health.waiting + health.failing + health.claimed > 0
