@@ -27,7 +27,8 @@ from insim_async.webhooks import (
     current_attempt,
 )
 from insim_async.webhooks.inbox import Inbox, InboxCounts, _run, _tending, _worker
-from insim_async.webhooks.inbox._rows import Ending, ending_after
+from insim_async.webhooks.inbox._calling import call_handlers
+from insim_async.webhooks.inbox._rows import Claim, Ending, ending_after
 from insim_async.webhooks.inbox._schema import Policy
 from tests.inboxes import NOW, Shop, Wall, claim_due, rows, settled, until
 
@@ -181,6 +182,23 @@ class TestAnEventThatNobodyHandles:
             await settled(inbox, InboxCounts(done=1))
         assert [event.kind for event in shop.seen] == ["call"]
 
+    async def test_is_left_aside_by_whoever_does_not_handle_it_either(
+        self, inbox: Inbox, wall: Wall
+    ) -> None:
+        await inbox.put(CALL)
+        async with inbox.worker(Shop(None, LinkClick).router):
+            wall += DAY + 1
+            await settled(inbox, InboxCounts(no_handler=1))
+            await inbox.put(LinkClick())
+            await settled(inbox, InboxCounts(no_handler=1, done=1))
+
+    async def test_is_set_aside_if_there_is_nothing_in_it(self, inbox: Inbox) -> None:
+        await inbox.put(UnknownEvent())
+        async with inbox.worker(Shop().router):
+            await settled(inbox, InboxCounts(set_aside=1))
+        reasons = [found.reason for found in await inbox.set_aside()]
+        assert reasons == ["InvalidWebhook: the object is empty"]
+
     async def test_is_not_lost_between_two_deployments(self, inbox: Inbox) -> None:
         """Which handle different kinds at the same time, on one file."""
         events: list[Event] = [SMS, CALL, LinkClick(), DeliveryStatus(sms_id="1"), FAX]
@@ -230,6 +248,23 @@ class TestAnEventThatNobodyHandles:
         shop = Shop(None, IncomingSms, CallEvent)
         async with inbox.worker(shop.router, kinds=kinds) as worker:
             assert worker.kinds == handled
+
+
+async def test_a_call_that_is_thrown_away_is_closed_and_is_no_failure() -> None:
+    """As an event loop does that is being destroyed."""
+    closed: list[bool] = []
+
+    async def wait(event: Event) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            closed.append(True)
+
+    claim = Claim("key", "call", "calls", b"", 1, 0.0, suspect=False)
+    call = call_handlers(Shop(wait).router, CALL, claim, 60.0)
+    call.send(None)
+    call.close()
+    assert closed == [True]
 
 
 # What handlers ask for

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,12 +23,14 @@ from insim_async.webhooks.inbox import (
     InboxCounts,
     InboxHealth,
     _inbox,
+    _mending,
     _run,
     _tending,
     _watch,
     _worker,
 )
-from tests.inboxes import ANY, NOW, Shop, Wall, claim_due, rows, settled
+from insim_async.webhooks.inbox._looking import Choice
+from tests.inboxes import ANY, NOW, Shop, Wall, claim_due, rows, settled, worked
 
 SMS = IncomingSms(phone_number="+33639980001", message="bluedoor", at=datetime(2026, 1, 2, 3, 4))  # noqa: DTZ001 - as inSIM writes it
 CALL = CallEvent(direction="missed")
@@ -151,8 +154,7 @@ class TestHealth:
     async def test_forgets_a_worker_that_is_gone(self, inbox: Inbox, wall: Wall) -> None:
         async with inbox.worker(Shop().router):
             await settled(inbox, InboxCounts())
-            while not (await inbox.health()).workers:
-                await anyio.lowlevel.checkpoint()
+            await worked(inbox)
         assert (await inbox.health()).workers == 0
         register = _tending.register
         await inbox._do(lambda connection: register(connection, "crashed", ANY, inbox._policy))
@@ -172,8 +174,7 @@ class TestHealth:
         async with inbox.worker(Shop(fail).router):
             await settled(inbox, InboxCounts(set_aside=4))
             await inbox.put(CALL, key="a")
-            while not (await inbox.status()).workers:
-                await anyio.lowlevel.checkpoint()
+            await worked(inbox)
             await settled(inbox, InboxCounts(set_aside=5))
             status = await inbox.status()
         assert status.counts == InboxCounts(set_aside=5)
@@ -262,17 +263,16 @@ class TestAWorker:
     async def test_begins_anew_if_something_else_ends_it(
         self, inbox: Inbox, caplog: pytest.LogCaptureFixture
     ) -> None:
-        shop = Shop()
-        async with inbox.worker(shop.router) as worker:
+        async with inbox.worker(Shop().router) as worker:
             for count in range(1, 4):
                 await inbox.put(IncomingSms(message=str(count)))
-                await shop.had(count)
+                await settled(inbox, InboxCounts(done=count))  # and so it is alive again
                 for task in list(_tasks._running):
                     task.cancel()
                 while worker.alive:  # noqa: ASYNC110 - no event tells of it
                     await asyncio.sleep(0)
             await inbox.put(SMS)
-            await shop.had(4)
+            await settled(inbox, InboxCounts(done=4))
             assert worker.alive
         told = [message for message in caplog.messages if "cancelled" in message]
         assert told == ["inbox: the worker was cancelled from outside; it begins anew in 0 s"] * 3
@@ -378,6 +378,12 @@ class TestWhatWasSetAside:
             assert await inbox.requeue_all(reason="valueerror") == 5
             await settled(inbox, InboxCounts(done=5, set_aside=1))
         assert await inbox.requeue_all() == 0
+
+    async def test_is_left_where_the_row_to_go_on_from_is_gone(self, inbox: Inbox) -> None:
+        await inbox.put_unreadable(b"nonsense", "no JSON")
+        choice = Choice(after="nothing")
+        discard_all = partial(_mending.discard_all, choice=choice, until=NOW)
+        assert await inbox._do(discard_all) == ("", 0)
 
     async def test_is_erased_when_nobody_has_looked_for_long(
         self, inbox: Inbox, wall: Wall, path: Path, caplog: pytest.LogCaptureFixture

@@ -28,7 +28,7 @@ from insim_async.webhooks import (
     parse_webhook,
 )
 from insim_async.webhooks._query import WHERE
-from insim_async.webhooks.parsing import MAX_DEPTH, MAX_DIGITS, MAX_QUERY_BYTES
+from insim_async.webhooks.parsing import MAX_DEPTH, MAX_DIGITS, MAX_QUERY_BYTES, read_payload
 
 NUMBER = "+33639980001"
 VECTORS: list[dict[str, Any]] = json.loads(
@@ -666,3 +666,8 @@ class TestAKey:
     @pytest.mark.parametrize("date", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:00:00-10:00"])
     def test_is_had_at_both_ends_of_time(self, date: str) -> None:
         assert len(key_of(WHOLE | {"date": date})) == 32
+
+
+def test_a_payload_that_was_kept_and_is_none_is_refused() -> None:
+    with pytest.raises(InvalidWebhook, match="the payload is not one JSON object in UTF-8"):
+        read_payload("message", b"nonsense")

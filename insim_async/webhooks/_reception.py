@@ -193,14 +193,10 @@ def _the_one(of_router: Secrets | None, given: str | Sequence[str] | EllipsisTyp
 
 def _answer_to(wish: RetryLater | GiveUp | None) -> tuple[Response, str]:
     """Return the answer to an event whose handlers raised, and the word for it."""
-    match wish:
-        case RetryLater(after=after):
-            headers = (*OK.headers, ("retry-after", f"{after:.0f}"))
-            return Response(503, b"later\n", headers), "later"
-        case GiveUp():
-            return OK, "given_up"
-        case None:
-            return _NOT_HANDLED, "failed"
+    if isinstance(wish, RetryLater):
+        headers = (*OK.headers, ("retry-after", f"{wish.after:.0f}"))
+        return Response(503, b"later\n", headers), "later"
+    return (OK, "given_up") if wish else (_NOT_HANDLED, "failed")
 
 
 def _log_result(event: Event, result: str) -> None:
