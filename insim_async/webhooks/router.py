@@ -268,8 +268,13 @@ def _is_async(handler: object) -> bool:
         inspect.iscoroutinefunction(handler)
         or inspect.iscoroutinefunction(called)
         # A plain function that says which async one it wraps, and returns what that returns.
-        or (hasattr(handler, "__wrapped__") and _is_async(handler.__wrapped__))
+        or _is_wrapped_around_one(handler)
     )
+
+
+def _is_wrapped_around_one(handler: object) -> bool:
+    wrapped: object = getattr(handler, "__wrapped__", None)
+    return wrapped is not None and _is_async(wrapped)
 
 
 def _name(handler: object) -> str:

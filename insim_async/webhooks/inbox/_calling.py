@@ -59,20 +59,21 @@ class _Exited(Exception):
 @types.coroutine
 def _guarded(coroutine: Coroutine[Any, Any, None]) -> Generator[Any, Any, None]:
     """Await a coroutine, and tell its own GeneratorExit from one that comes from outside."""
-    resume, value = coroutine.send, None
+    thrown: BaseException | None = None
+    value: Any = None
     while True:
         try:
-            waits_for = resume(value)
+            waits_for = coroutine.send(value) if thrown is None else coroutine.throw(thrown)
         except StopIteration:
             return
         except GeneratorExit:
             break
-        resume = coroutine.send
+        thrown = value = None
         try:
             value = yield waits_for
         except GeneratorExit:
             coroutine.close()
             raise
         except BaseException as error:  # noqa: BLE001 - it is passed on
-            resume, value = coroutine.throw, error
+            thrown = error
     raise _Exited
