@@ -13,6 +13,16 @@ def claim(key: str, attempts: int = 1, *, suspect: bool = False) -> Claim:
     return Claim(key, "call", "calls", b"", attempts, 0.0, suspect=suspect)
 
 
+def handled(places: Places, seconds: float) -> int:
+    """Claim what may be and handle it; return how many that were."""
+    claims = [claim(str(each)) for each in range(places.quota().places)]
+    places.take(claims)
+    while (begun := places.begin()) is not None:
+        places.leave(seconds)
+        places.forget(begun)
+    return len(claims)
+
+
 SLOW = QUICK + 0.01
 NEW, NEWER = claim("new"), claim("newer")
 RETRY = claim("retry", 2)
@@ -114,32 +124,40 @@ class TestPlaces:
         places.leave(SLOW)
         assert places.begin() is None
 
-    def test_are_claimed_ahead_for_as_many_as_come_quickly_to_their_end(self) -> None:
-        places = Places(1)
-        ahead = []
-        for _ in range(4):
-            claims = [claim(str(each)) for each in range(places.quota().places)]
-            places.take(claims)
-            while (begun := places.begin()) is not None:
-                places.leave(0.0)
-                places.forget(begun)
-            ahead.append(len(claims))
-        assert ahead == [1, 2, 3, 4]
+    def test_are_claimed_ahead_for_twice_as_many_each_time_that_all_are_quickly_done(self) -> None:
+        places = Places(2)
+        claimed = [handled(places, 0.0) for _ in range(12)]
+        assert claimed == [2, 3, 4, 6, 10, 18, 34, 66, 130, 2 + MOST_AHEAD, 2 + MOST_AHEAD, 258]
 
-    def test_are_not_claimed_ahead_beside_a_suspect_nor_without_end(self) -> None:
-        places = Places(1)
-        for _ in range(2 * MOST_AHEAD):
-            places.take([])
-            places._ready.append(NEW)
-            assert places.begin() is NEW
-            places.leave(0.0)
-        assert places.quota().places == 1 + MOST_AHEAD
-        places.take([SUSPECT])
+    def test_are_not_claimed_ahead_of_slow_handlers_nor_beside_a_suspect(self) -> None:
+        places = Places(2)
         for _ in range(5):
-            places._ready.append(NEW)
-            assert places.begin() is not None
+            handled(places, 0.0)
+        assert places.quota().places == 18
+        places.take([SUSPECT])
+        assert places.quota() == Quota(1, 0, 1)
+        assert places.begin() is SUSPECT
+        places.leave(SLOW)
+        places.forget(SUSPECT)
+        assert places.quota() == Quota(2, 1, 1)
+
+    def test_ahead_are_not_filled_one_by_one(self) -> None:
+        """But a place that is free is not left so."""
+        places = Places(1)
+        for _ in range(5):
+            handled(places, 0.0)
+        claims = [claim(str(each)) for each in range(places.quota().places)]
+        assert len(claims) == 17
+        places.take(claims)
+        assert places.begin() is claims[0]
+        free = []
+        for each in range(9):
             places.leave(0.0)
-        assert places.quota() == Quota(0, 0, 1)
+            assert places.begin() is claims[each + 1]
+            free.append(places.quota().places)
+        assert free == [0] * 7 + [8, 9]
+        places.leave(0.0)
+        assert places.quota().places == 10
 
     def test_are_not_given_when_it_is_to_stop(self) -> None:
         """What was claimed ahead is still ours, until it is given back."""

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -25,6 +26,7 @@ from .webhooks import _NO_OP, _UVICORN, _Peer, _running
 RATE, SECONDS = 1000, 20
 LINES = 64
 BACKLOG = 100_000
+_AT = datetime(2026, 11, 27, 12, tzinfo=UTC)
 _FACTORY = f"--factory {__package__}.webhook_apps:"
 _INBOX = _Peer(
     "an inbox and a worker", f"{_UVICORN.replace('--lifespan off', '--lifespan on')}{_FACTORY}inbox"
@@ -32,7 +34,9 @@ _INBOX = _Peer(
 
 
 def _sms(number: int) -> IncomingSms:
-    return IncomingSms(phone_number="+33639980001", message=f"Bonjour {number}", account="me")
+    return IncomingSms(
+        phone_number="+33639980001", message=f"Bonjour {number}", account="me", at=_AT
+    )
 
 
 async def g17(_: Bench) -> list[Table]:
@@ -110,8 +114,8 @@ async def g18(_: Bench) -> list[Table]:
 
 
 async def _fill(inbox: Inbox) -> None:
-    for start in range(0, BACKLOG, 5000):
-        puts = (inbox.put(_sms(number)) for number in range(start, start + 5000))
+    for start in range(0, BACKLOG, 1000):
+        puts = (inbox.put(_sms(number)) for number in range(start, start + 1000))
         await asyncio.gather(*puts)
 
     def crash(connection: Any) -> bool:

@@ -135,7 +135,7 @@ class Run:
         if self._to_tend or self._policy.clock.now() - self._tended_at >= POLL:
             await self._tend()
         quota = self._places.quota()
-        if quota.places:
+        if quota.places > 0:
             claim = partial(
                 _rows.claim_due,
                 owner=self._owner,
