@@ -43,8 +43,10 @@ class Watch:
 
     async def _look(self, desk: Desk) -> None:
         waiting = True
-        while waiting and not desk.is_closed:
+        while waiting:
             await self._policy.clock.sleep(MINUTE)
+            if desk.is_closed:
+                return
             try:
                 health = await desk.do(partial(_looking.health, policy=self._policy))
             except InboxUnavailable as error:
