@@ -102,19 +102,25 @@ class File:
             ConfigurationError: Something is there, or nothing can be written there.
             InSimError: Of the opener's class: it could not be read, or copied to the end.
         """
-        with self._lock:
-            try:
-                connection = self._connected()
-                with drafted(to) as draft:
-                    _copy(connection, draft)
-            except sqlite3.Error as error:
-                self._drop()
-                fault: InSimError = self.unavailable(self._words(error))
-            except OSError as error:
-                fault = ConfigurationError(f"{to}: {error.strerror}")
-            else:
-                return
-        raise fault
+        try:
+            # It is synced when it is whole, and nobody waits for that.
+            with drafted(to) as draft, self._lock:
+                self._copy(draft)
+        except OSError as error:
+            fault = f"{to}: {error.strerror}"
+        else:
+            return
+        raise ConfigurationError(fault)
+
+    def _copy(self, draft: Path) -> None:
+        try:
+            _copy(self._connected(), draft)
+        except (sqlite3.Error, OSError) as error:
+            self._drop()
+            fault = self._words(error)
+        else:
+            return
+        raise self.unavailable(fault)
 
     def check_open(self) -> None:
         """Raise if it was closed.
