@@ -158,6 +158,13 @@ def explore(session: nox.Session) -> None:
 
 
 @nox.session
+def chaos(session: nox.Session) -> None:
+    """Attack for long what must survive it: ``nox -s chaos -- webhooks [kills]``."""
+    install(session, EXTRAS, *group("tests", "examples"))
+    session.run("python", "-m", "tests.chaos", *(session.posargs or ["webhooks"]))
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure this package against its peers."""
     install(session, EXTRAS, *group("tests", "examples", "peers"))

@@ -31,7 +31,10 @@ __all__ = [
 
 
 class Priority(enum.IntEnum):
-    """How urgently the phone takes a message from its queue."""
+    """How urgently the phone takes a message from its queue.
+
+    ``HIGH`` also goes first where messages of this client wait for their turn.
+    """
 
     LOW = 0
     NORMAL = 1

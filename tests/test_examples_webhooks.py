@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -59,7 +60,7 @@ class App(NamedTuple):
 
 def started(command: str, number: int, folder: Path) -> list[str]:
     """Let a command of a page listen on a socket of ours."""
-    program, *arguments = command.split()
+    program, *arguments = shlex.split(command)
     match program:
         case "uvicorn":
             return [
@@ -169,3 +170,26 @@ async def test_an_app_passes_the_self_test_as_the_page_shows(folder: Path) -> No
 
 def test_the_pages_start_the_apps_alike() -> None:
     assert {command for command, _ in commands(RECEIVE) if "webhooks_" in command} <= set(COMMANDS)
+
+
+async def test_an_app_can_be_made_as_often_as_a_test_wants(sandbox: Server, tmp_path: Path) -> None:
+    """Each with files of its own; and it says whether events are being handled."""
+    secret = new_secret()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INSIM_WEBHOOK_SECRET", secret)
+        patch.syspath_prepend(EXAMPLES)
+        module = load("webhooks_fastapi")
+        for name in ("one", "two"):
+            folder = tmp_path / name
+            await anyio.Path(folder).mkdir()
+            app = module.create_app(folder=str(folder))
+            async with (
+                app.router.lifespan_context(app),
+                httpx.AsyncClient(
+                    transport=httpx.ASGITransport(app), base_url="http://localhost"
+                ) as inside,
+            ):
+                answer = await inside.get(f"/insim/{secret}?{build_webhook(REPORTS[0])}")
+                health = await inside.get("/health")
+            assert (answer.status_code, health.status_code) == (200, 200)
+            assert health.json()["problem"] == ""

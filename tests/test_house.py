@@ -73,21 +73,28 @@ MAP: dict[str, set[str]] = {
     "webhooks": {*GROUND, "models", "_sqlite"},
 }
 WEBHOOKS: dict[str, set[str]] = {
-    "events": set(),
+    "_payload": set(),
+    "events": {"_payload"},
     "_fast": {"events"},
-    "parsing": {"_fast", "events"},
+    "_limits": {"_fast"},
+    "_query": {"_fast", "_payload"},
+    "_titles": {"events"},
+    "parsing": {"_fast", "_limits", "_payload", "_query", "_titles", "events"},
+    "_attempt": set(),
     "_counts": set(),
-    "router": {"_counts", "events"},
-    "__init__": {"_counts", "events", "parsing", "router"},
-    "inbox": {"events", "parsing", "router"},
-    "_reception": {"events", "parsing", "router"},
+    "_secrets": set(),
+    "router": {"_attempt", "_counts", "_secrets", "events"},
+    "__init__": {"_attempt", "_counts", "_secrets", "events", "parsing", "router"},
+    "inbox": {"_attempt", "events", "parsing", "router"},
+    "_reception": {"_attempt", "_secrets", "events", "parsing", "router"},
     "asgi": {"_reception", "router"},
     "aiohttp": {"_reception", "router"},
-    "selftest": {"_reception", "events", "parsing", "router"},
-    "__main__": {"__init__", "selftest"},
+    "selftest": {"_reception", "_secrets", "events", "parsing"},
+    "operating": {"inbox", "parsing"},
+    "__main__": {"__init__", "operating", "selftest"},
 }
-"""The rooms of ``webhooks``, and which of them may ask which; ``inbox`` and ``selftest`` are
-folders with a face."""
+"""The rooms of ``webhooks``, and which of them may ask which; ``inbox``, ``selftest`` and
+``operating`` are folders with a face."""
 FORMAT = {"_headings", "_reading", "_source", "_table", "_values"}
 RECIPIENTS: dict[str, set[str]] = {
     "_table": set(),
@@ -117,7 +124,7 @@ ONLY_FOR = {
     "python_calamine": {"recipients/_workbook"},
     "starlette": {"sandbox"},
 }
-ONLY_FOR |= {"uvicorn": {"sandbox"}, "trio": set(), "sqlite3": {"_sqlite", "webhooks/inbox/_rows"}}
+ONLY_FOR |= {"uvicorn": {"sandbox"}, "trio": set(), "sqlite3": {"_sqlite"}}
 VENDORS_WORDS = re.compile(r"\b(priorite|adress|clicTo[cC]all|accessKey)\b")
 
 CODES = r"(?:(?:type|pyright): ignore\[[\w, -]+\]|noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*)"

@@ -19,7 +19,12 @@ import pytest
 
 from insim_async import ConfigurationError
 from insim_async._sqlite import Layout, opening, prepare_database
-from insim_async._sqlite.opening import execute_patiently, inode_of, open_database
+from insim_async._sqlite.opening import (
+    execute_patiently,
+    has_write_ahead_log,
+    inode_of,
+    open_database,
+)
 
 LAYOUT = Layout(application_id=4711, version=3, schema="CREATE TABLE notes (text);")
 LOCKED = "database is locked"
@@ -165,15 +170,19 @@ REFUSED: list[tuple[Callable[[Path], None], str]] = [
     (a_link_to_nothing, "is a link; give the path of the file itself"),
     (a_folder, "is no regular file; give the path of one"),
     (a_pipe, "is no regular file; give the path of one"),
-    (readable_by_the_group, "is open to others, and holds people's data; chmod 600 it"),
-    (writable_by_all, "is open to others, and holds people's data; chmod 600 it"),
     (empty, "has lost what it held; put a copy in its place, or move it away"),
     (cut_in_its_first_line, "has lost what it held; put a copy in its place, or move it away"),
     (cut_in_the_middle, "is damaged; put a copy in its place, or move it away"),
     (overwritten_in_the_middle, "is damaged; put a copy in its place, or move it away"),
     (a_text, "is no SQLite file; give the path of another, or move it away"),
     (another_programs, "holds something else; give the path of another file"),
-    (a_newer_versions, "has version 4 where 3 is expected; use the insim_async that wrote it"),
+    (
+        a_newer_versions,
+        (
+            "has version 4 where 3 is expected; "
+            "use the insim_async that wrote it, or move the file away"
+        ),
+    ),
 ]
 
 
@@ -239,12 +248,47 @@ def test_a_folder_that_is_not_there_is_not_made(path: Path) -> None:
         prepare_database(path / "notes.db", LAYOUT)
 
 
-def test_a_file_that_another_process_locks_is_refused(
+def test_a_file_that_another_process_locks_is_left_unchecked(
+    path: Path, other: sqlite3.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That passes: whoever writes a copy of it, say, is no reason not to start."""
+    other.execute("BEGIN EXCLUSIVE")
+    prepare_database(path, LAYOUT)
+    assert caplog.messages == [f"{path}: is locked by another program, and was not checked"]
+
+
+@pytest.mark.parametrize("open_to", [readable_by_the_group, writable_by_all])
+def test_a_file_of_ours_that_is_open_to_others_is_closed_to_them(
+    path: Path,
+    other: sqlite3.Connection,
+    open_to: Callable[[Path], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A volume of a container may be what opened it."""
+    open_to(path)
+    prepare_database(path, LAYOUT)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [message.rpartition(": ")[2] for message in caplog.messages] == ["chmod 600 was done"]
+
+
+def test_a_file_that_cannot_be_closed_to_others_is_refused(
+    path: Path, other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readable_by_the_group(path)
+    monkeypatch.setattr(Path, "chmod", lambda path, mode: None)
+    with pytest.raises(ConfigurationError, match="holds people's data; chmod 600 it"):
+        prepare_database(path, LAYOUT)
+
+
+def test_a_file_of_another_program_stays_open_to_others(
     path: Path, other: sqlite3.Connection
 ) -> None:
-    other.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(ConfigurationError, match="is locked by another program; end that first"):
+    other.close()
+    another_programs(path)
+    readable_by_the_group(path)
+    with pytest.raises(ConfigurationError, match="holds something else"):
         prepare_database(path, LAYOUT)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
 class TestAConnection:
@@ -269,13 +313,19 @@ class TestAConnection:
         with closing(open_database(path, LAYOUT)) as connection:
             assert connection.execute("PRAGMA journal_mode").fetchone() == ("truncate",)
 
-    def test_is_refused_beside_one_with_a_write_ahead_log(
+    def test_goes_along_with_one_that_has_a_write_ahead_log(
         self, path: Path, other: sqlite3.Connection
     ) -> None:
+        """Nobody can end that while others have it; refusing would be an outage."""
         other.execute("PRAGMA journal_mode = WAL")
         other.execute("SELECT * FROM notes").fetchone()
-        with pytest.raises(sqlite3.OperationalError, match=LOCKED):
-            open_database(path, LAYOUT)
+        with closing(open_database(path, LAYOUT)) as connection:
+            connection.execute("INSERT INTO notes VALUES ('a')")
+            assert has_write_ahead_log(connection)
+        other.close()
+        with closing(open_database(path, LAYOUT)) as connection:
+            assert not has_write_ahead_log(connection)
+            assert connection.execute("SELECT count(*) FROM notes").fetchone() == (2,)
 
     def test_is_never_to_a_new_file(self, path: Path) -> None:
         with pytest.raises(FileNotFoundError):

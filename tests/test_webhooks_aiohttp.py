@@ -131,7 +131,10 @@ async def test_bytes_stay_bytes_where_the_parser_lets_them_through(
 ) -> None:
     """The one in Python does, the one in C does not."""
     house = House()
-    target = b'/insim/%s?message={"title":"incoming_sms","message":"%s"}' % (SECRET.encode(), text)
+    target = b'/insim/%s?message={%%22title":"incoming_sms","message":"%s"}' % (
+        SECRET.encode(),
+        text,
+    )
     request = make_mocked_request("GET", target.decode("utf-8", "surrogateescape"))
     answer = await webhook_handler(house.router)(request)
     assert (answer.status, [event.raw["message"] for event in house.seen]) == (status, arrived)

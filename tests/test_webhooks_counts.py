@@ -8,7 +8,7 @@ from insim_async.webhooks._counts import Counts
 
 def test_nothing_was_counted_at_first() -> None:
     assert Counts().statistics() == WebhookStatistics(
-        received={}, repeated=0, handled=0, failed=0, invalid=0, turned_away=0
+        received={}, repeated=0, handled=0, failed=0, ignored=0, invalid=0, turned_away=0
     )
 
 
@@ -26,8 +26,16 @@ def test_each_thing_is_counted_as_what_it_is() -> None:
         counts.add("invalid")
     for _ in range(5):
         counts.add("turned_away")
+    for _ in range(6):
+        counts.add("ignored")
     assert counts.statistics() == WebhookStatistics(
-        received={"call": 2, "failed": 1}, repeated=1, handled=2, failed=3, invalid=4, turned_away=5
+        received={"call": 2, "failed": 1},
+        repeated=1,
+        handled=2,
+        failed=3,
+        ignored=6,
+        invalid=4,
+        turned_away=5,
     )
 
 

@@ -22,13 +22,17 @@ from insim_async.webhooks import (
     CallEvent,
     DeliveryStatus,
     Event,
+    GiveUp,
     IncomingSms,
+    RetryLater,
     WebhookRouter,
     WebhookStatistics,
     _reception,
     build_webhook,
 )
 from insim_async.webhooks._reception import SELFTEST_FIELD, Reception, Response
+from insim_async.webhooks.asgi import webhook_app
+from insim_async.webhooks.events import NAMES
 from insim_async.webhooks.inbox import Inbox
 from insim_async.webhooks.parsing import MAX_QUERY_BYTES
 from tests.faults.leaks import NUMBER, TEXT, USUAL, leaks_of_records, shown_by_record
@@ -37,9 +41,13 @@ from tests.test_webhooks_parsing import NO_EVENT, query
 SECRET = "Yx1dJ0mFv3qTg7bKz9cRn5wPh2sLu8aE"
 NEXT = "Zq8cK2nGw4rUh6aLx0dSm7vQj3tMy9bF"
 PATH = f"/insim/{SECRET}"
+KINDS = {kind.kind for kind in NAMES if kind is not Event} | {"unknown"}
+AGAIN = "webhook incoming_sms: repeated; it came first 0:00:00 before"
 SMS = IncomingSms(phone_number=NUMBER, message=TEXT)
 QUERY = build_webhook(SMS).encode()
-NONE = WebhookStatistics(received={}, repeated=0, handled=0, failed=0, invalid=0, turned_away=0)
+NONE = WebhookStatistics(
+    received={}, repeated=0, handled=0, failed=0, ignored=0, invalid=0, turned_away=0
+)
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 
@@ -243,7 +251,7 @@ class TestEvent:
             ({"title": "clicked link", "link": None}, "clics", "link_click"),
             ({"title": "missed_call", "duration": "long", "call_time": "soon"}, "calls", "call"),
             ({"status": "read", "id_sms_api": 7}, "status", "delivery_status"),
-            ({"status": "", "date_status": {}}, "status", "delivery_status"),
+            ({"status": "", "date_status": "soon"}, "status", "unknown"),
             ({"title": ["incoming_sms"]}, "news", "unknown"),
             ({"a": 1}, "news", "unknown"),
         ],
@@ -509,7 +517,9 @@ class TestProbe:
             "kind": "incoming_sms",
             "key": event.key,
             "query_bytes": len(raw),
+            "handlers": sorted({*KINDS, "*"}),
             "inbox": kept,
+            **({"workers": 0, "worked": [], "oldest_waiting": 0.0} if kept else {}),
         }
         assert (house.seen, caplog.records) == ([], [])
         house.counts()
@@ -556,7 +566,7 @@ class TestInbox:
         assert {answer.status for answer in answers} == {200}
         house.counts(received={"incoming_sms": 10}, repeated=9)
         told = Counter(words for words, _ in facts_of(caplog.records))
-        assert told == {"webhook incoming_sms: stored": 1, "webhook incoming_sms: repeated": 9}
+        assert told == {"webhook incoming_sms: stored": 1, AGAIN: 9}
         async with inbox.worker(house.router):
             await handled.wait()
         assert (house.seen, (await inbox.counts()).done) == ([SMS], 1)
@@ -641,3 +651,80 @@ class TestInbox:
             house.counts(received={"incoming_sms": 2}, repeated=1, invalid=1)
 
         anyio.run(scenario, backend="trio")
+
+
+class TestWithoutAnInbox:
+    @pytest.mark.parametrize(
+        ("raised", "status", "result"),
+        [
+            ([RetryLater(after=30)], 503, "later"),
+            ([GiveUp("no such customer")], 200, "given_up"),
+            ([GiveUp(), RetryLater(after=30)], 503, "later"),
+            ([GiveUp(), ValueError()], 500, "failed"),
+        ],
+    )
+    async def test_handlers_choose_the_answer(
+        self,
+        house: House,
+        caplog: pytest.LogCaptureFixture,
+        raised: list[Exception],
+        status: int,
+        result: str,
+    ) -> None:
+        for error in raised:
+            house.router.on(Event)(AsyncMock(side_effect=error))
+        answer = await house.get()
+        assert (answer.status, dict(answer.headers).get("retry-after")) == (
+            status,
+            "30" if status == 503 else None,
+        )
+        assert caplog.messages[-1] == f"webhook incoming_sms: {result}"
+        house.counts(received={"incoming_sms": 1}, failed=1)
+
+    async def test_an_event_without_a_handler_is_ignored(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It is acknowledged all the same: inSIM would send it again and again."""
+        caplog.set_level(logging.INFO)
+        router = WebhookRouter(secret=SECRET)
+        router.on(CallEvent)(AsyncMock())
+        for _ in range(2):
+            answer = await Reception(router, None).respond("GET", PATH, QUERY)
+            assert answer == Response(200, b"ok\n")
+        assert router.statistics().ignored == 2
+        assert caplog.messages == [
+            "webhook incoming_sms: ignored, since no handler is for it (said once)",
+            *["webhook incoming_sms: ignored"] * 2,
+        ]
+
+
+class TestMaking:
+    @pytest.mark.parametrize(
+        ("router", "more", "words"),
+        [
+            (SECRET, {}, "router: expected a WebhookRouter, got str"),
+            (WebhookRouter(secret=SECRET), {"inbox": "x.db"}, "inbox: expected what .*, got str"),
+            (WebhookRouter(), {}, "secret: the router has none; give it here"),
+            (WebhookRouter(), {"secret": None}, "is INSIM_WEBHOOK_SECRET set"),
+            (WebhookRouter(secret=SECRET), {"secret": NEXT}, "the router has one; give it once"),
+        ],
+    )
+    def test_fails_where_an_argument_is_something_else(
+        self, router: Any, more: dict[str, Any], words: str
+    ) -> None:
+        for make in (
+            webhook_app,
+            lambda router, inbox=None, **more: Reception(router, inbox, **more),
+        ):
+            with pytest.raises(ConfigurationError, match=words):
+                make(router, **more)
+
+    async def test_takes_the_secret_beside_a_router_without(self) -> None:
+        router = WebhookRouter()
+        router.on(Event)(AsyncMock())
+        reception = Reception(router, None, [SECRET, NEXT])
+        statuses = [
+            (await reception.respond("GET", f"/insim/{secret}", QUERY)).status
+            for secret in (SECRET, NEXT, "other")
+        ]
+        assert statuses == [200, 200, 404]

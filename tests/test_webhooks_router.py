@@ -12,7 +12,7 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial, wraps
 from typing import Any, assert_type
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
@@ -22,13 +22,16 @@ from insim_async.webhooks import (
     CallQualification,
     DeliveryStatus,
     Event,
+    GiveUp,
     IncomingSms,
     LinkClick,
+    RetryLater,
     UnknownEvent,
     WebhookRouter,
     WebhookStatistics,
     new_secret,
 )
+from insim_async.webhooks._attempt import wish_of
 from tests.faults.leaks import NUMBER, TEXT, found_in, leaks_of_records
 
 SECRET = "Yx1dJ0mFv3qTg7bKz9cRn5wPh2sLu8aE"
@@ -154,6 +157,15 @@ class TestSecret:
         given = came.encode("utf-8", "surrogatepass")
         assert compared == [(given, OTHER.encode()), (given, SECRET.encode())]
 
+    def test_may_be_given_later(self) -> None:
+        with pytest.raises(ConfigurationError, match="secret: this router has none"):
+            WebhookRouter().admits(SECRET)
+
+    @pytest.mark.parametrize("missing", [None, "", []])
+    def test_that_a_variable_should_have_held_is_missed(self, missing: Any) -> None:
+        with pytest.raises(ConfigurationError, match="is INSIM_WEBHOOK_SECRET set"):
+            WebhookRouter(secret=missing)
+
     async def test_is_shown_nowhere(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)
         router = WebhookRouter(secret=[SECRET, OTHER])
@@ -163,9 +175,8 @@ class TestSecret:
             False,
         ]
         await router.dispatch(SMS)
-        shown = (
-            f"{router!r} {vars(router)!r} {router._secrets[0]} {router.statistics()} {caplog.text}"
-        )
+        held = [router, vars(router), router.secrets, vars(router.secrets), router.statistics()]
+        shown = f"{held!r} {caplog.text}"
         assert not any(secret in shown for secret in (SECRET, OTHER, SECRET.encode().hex()))
         with pytest.raises(TypeError, match="a WebhookRouter holds a secret: it is not pickled"):
             pickle.dumps(router)
@@ -176,6 +187,26 @@ async def handle(event: Event) -> None:
 
 
 def not_async(event: Event) -> Any: ...
+
+
+async def no_event() -> None:
+    """Take nothing."""
+
+
+async def two_things(event: Event, other: int) -> None:
+    """Take too much."""
+
+
+@wraps(two_things)
+async def with_more(event: Event) -> None:
+    """Give a function what it needs besides."""
+    await two_things(event, 1)
+
+
+@wraps(handle)
+def passed_on(event: Event) -> Any:
+    """Do what an asynchronous function does, as a plain decorator lets it."""
+    return handle(event)
 
 
 @wraps(handle)
@@ -203,6 +234,9 @@ class TestOn:
             (partial(Asynchronous()), "Asynchronous"),
             (Asynchronous().method, "Asynchronous.method"),
             (AsyncMock(), "AsyncMock"),
+            (passed_on, "handle"),
+            (partial(passed_on), "handle"),
+            (with_more, "two_things"),
         ],
     )
     async def test_whatever_is_awaited_when_called_is_a_handler(
@@ -218,7 +252,6 @@ class TestOn:
         ("handler", "named"),
         [
             (not_async, "not_async"),
-            (wrapped, "handle"),
             (Asynchronous, "Asynchronous"),
             (print, "print"),
             (partial(not_async), "not_async"),
@@ -235,6 +268,28 @@ class TestOn:
         )
         with pytest.raises(ConfigurationError, match=words):
             router.on(IncomingSms)(handler)
+
+    @pytest.mark.parametrize(
+        ("handler", "named"),
+        [
+            (Asynchronous.method, "Asynchronous.method"),
+            (no_event, "no_event"),
+            (two_things, "two_things"),
+            (partial(handle, SMS), "handle"),
+        ],
+    )
+    def test_what_cannot_be_called_with_an_event_is_refused_at_once(
+        self, handler: Any, named: str
+    ) -> None:
+        words = f"on: {re.escape(named)} cannot be called with an event alone"
+        with pytest.raises(ConfigurationError, match=words):
+            a_router().on(IncomingSms)(handler)
+
+    def test_what_does_not_say_how_it_is_called_is_taken(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(inspect, "signature", Mock(side_effect=ValueError))
+        assert a_router().on(IncomingSms)(handle) is handle
 
     def test_what_is_marked_as_one_is_taken(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Python 3.12 has ``inspect.markcoroutinefunction`` for what returns a coroutine."""
@@ -348,6 +403,19 @@ class TestOn:
         async def four(event: IncomingSms | CallEvent | LinkClick | DeliveryStatus) -> None:
             assert_type(event, IncomingSms | CallEvent | LinkClick | DeliveryStatus)
 
+        @router.on(
+            IncomingSms, CallEvent, LinkClick, DeliveryStatus, CallQualification, UnknownEvent
+        )
+        async def six(
+            event: IncomingSms
+            | CallEvent
+            | LinkClick
+            | DeliveryStatus
+            | CallQualification
+            | UnknownEvent,
+        ) -> None:
+            """Take any of them."""
+
         @router.on(Event)
         async def every(event: Event) -> int:
             return len(event.key)
@@ -406,10 +474,19 @@ class TestDispatch:
             f"{name} {does}" for name in ("first", "second", "third") for does in ("begins", "ends")
         ]
 
-    async def test_without_a_handler_is_content(self) -> None:
+    async def test_without_a_handler_ignores_it_and_says_so_once_for_each_kind(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
         router = a_router()
-        await router.dispatch(SMS)
-        assert (router.statistics().handled, router.statistics().failed) == (1, 0)
+        router.on(LinkClick)(AsyncMock())
+        for event in (SMS, CALL, SMS):
+            await router.dispatch(event)
+        counts = router.statistics()
+        assert (counts.ignored, counts.handled, counts.failed) == (3, 0, 0)
+        assert caplog.messages == [
+            f"webhook {kind}: ignored, since no handler is for it (said once)"
+            for kind in ("incoming_sms", "call")
+        ]
 
     async def test_runs_all_and_then_raises_what_they_raised(self) -> None:
         router = a_router()
@@ -542,11 +619,77 @@ class TestLog:
         assert "_HandlerError" not in "".join(traceback.format_exception(caught.value))
 
 
+class TestInclude:
+    async def test_lets_another_router_have_events_in_turn(self) -> None:
+        """Those of the handlers, too, that it gets later; it keeps its counts."""
+        steps: list[str] = []
+
+        def step(name: str) -> Any:
+            async def handler(event: Event) -> None:
+                steps.append(name)
+
+            return handler
+
+        router, other, inner = WebhookRouter(), WebhookRouter(), WebhookRouter()
+        router.on(IncomingSms)(step("first"))
+        router.include(other)
+        router.on(IncomingSms)(step("third"))
+        other.include(inner)
+        inner.on(IncomingSms, CallEvent)(step("second"))
+        await router.dispatch(SMS)
+        await router.dispatch(CALL)
+        assert steps == ["first", "second", "third", "second"]
+        assert (router.statistics().handled, other.statistics().handled) == (2, 0)
+
+    @pytest.mark.parametrize("which", ["itself", "twice", "around", "no router"])
+    def test_goes_round_in_no_circle(self, which: str) -> None:
+        router, other = WebhookRouter(), WebhookRouter()
+        other.include(router)
+        given: Any = {"itself": other, "twice": router, "around": other, "no router": "x"}[which]
+        into = router if which == "around" else other
+        words = "expected a router, got str" if which == "no router" else "has the other already"
+        with pytest.raises(ConfigurationError, match=words):
+            into.include(given)
+
+    def test_tells_which_kinds_are_handled(self) -> None:
+        router, other = WebhookRouter(), WebhookRouter()
+        assert (router.kinds(), router.handles(SMS)) == (frozenset(), False)
+        router.include(other)
+        other.on(IncomingSms, LinkClick)(handle)
+        assert router.kinds() == {"incoming_sms", "link_click"}
+        assert router.handles(SMS)
+        assert not router.handles(CALL)
+        other.on(Event)(handle)
+        assert router.kinds() == {
+            "*", "incoming_sms", "call", "link_click", "call_qualification", "delivery_status",
+            "unknown",
+        }  # fmt: skip
+
+
+class TestWishes:
+    @pytest.mark.parametrize(
+        ("raised", "wish"),
+        [
+            ([ValueError()], None),
+            ([GiveUp("a")], "a"),
+            ([GiveUp("a"), ExceptionGroup("b", [GiveUp("c")])], "a"),
+            ([GiveUp("a"), ValueError()], None),
+            ([GiveUp("a"), RetryLater(3)], 3.0),
+            ([RetryLater(3), ValueError(), ExceptionGroup("b", [RetryLater(30)])], 30.0),
+        ],
+    )
+    def test_are_for_later_before_all_else(
+        self, raised: list[Exception], wish: float | str | None
+    ) -> None:
+        found = wish_of(ExceptionGroup("handlers", raised))
+        assert (getattr(found, "after", None) or getattr(found, "reason", None)) == wish
+
+
 class TestStatistics:
     async def test_counts_endings_by_what_they_were(self) -> None:
         router = a_router()
         assert router.statistics() == WebhookStatistics(
-            received={}, repeated=0, handled=0, failed=0, invalid=0, turned_away=0
+            received={}, repeated=0, handled=0, failed=0, ignored=0, invalid=0, turned_away=0
         )
         mock = AsyncMock(side_effect=[None, ValueError, None])
         router.on(IncomingSms)(mock)
@@ -556,7 +699,7 @@ class TestStatistics:
         await router.dispatch(SMS)
         await router.dispatch(CALL)
         assert router.statistics() == WebhookStatistics(
-            received={}, repeated=0, handled=3, failed=1, invalid=0, turned_away=0
+            received={}, repeated=0, handled=2, failed=1, ignored=1, invalid=0, turned_away=0
         )
 
     async def test_stay_as_they_were_taken(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import http.client
 import importlib.util
+import json
 import re
 import socket
 import ssl
@@ -37,6 +38,7 @@ from insim_async.webhooks.selftest import (
 )
 from insim_async.webhooks.selftest._callback import CLOSED, LATE
 from insim_async.webhooks.selftest._limits import culprit
+from insim_async.webhooks.selftest._meaning import Echo
 from insim_async.webhooks.selftest._network import reason_of
 
 SECRET = new_secret()
@@ -55,6 +57,12 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+
+
+NONE_RUNS = (
+    "handlers: call, link_click; workers: NONE RUNS, so that no event is handled; no event waits"
+)
+EARLIER = ("kind", "key", "query_bytes", "inbox")
 
 
 def receive(url: str, inbox: Inbox | None = None) -> Reply:
@@ -166,6 +174,35 @@ class TestWhatArrives:
             == "all 5 kinds of event arrived as they were sent; an inbox keeps them"
         )
 
+    @pytest.mark.parametrize(
+        ("echo", "said"),
+        [
+            (Echo("k", 1, inbox=False), "handlers: NONE"),
+            (Echo("k", 1, inbox=False, handlers=["call", "*"]), "handlers: all kinds"),
+            (
+                Echo("k", 1, inbox=True, handlers=["call", "link_click"], workers=0),
+                NONE_RUNS,
+            ),
+            (
+                Echo("k", 1, inbox=True, workers=2, worked=["call"], oldest_waiting=71.4),
+                "handlers: NONE; workers: 2 running, for call; an event waits for 71 s",
+            ),
+        ],
+    )
+    def test_says_which_handlers_and_workers_there_are(self, echo: Echo, said: str) -> None:
+        assert str(echo) == said
+
+    def test_is_read_from_an_app_that_says_less(self) -> None:
+        """As one with an earlier version does."""
+
+        def exchange(url: str) -> Reply:
+            said = json.loads(receive(url).body)
+            return Reply(200, json.dumps({key: said[key] for key in EARLIER}).encode())
+
+        assert {(result.arrived, result.app) for result in found(exchange)} == {
+            (True, "handlers: NONE")
+        }
+
     def test_is_well_though_it_was_spelled_differently(self) -> None:
         results = found(lambda url: receive(url.replace("%", "%25")))
         assert all(
@@ -215,10 +252,10 @@ class TestWhatIsAlteredOnItsWay:
     @pytest.mark.parametrize(
         ("exchange", "faults"),
         [
-            (rewriting(unquote), "escapes are undone twice; a text ends at its &"),
+            (rewriting(unquote), "a text ends at its &"),
             (text_rewriting(unquote), "escapes are undone twice"),
             (text_rewriting(lambda text: text.replace("+", " ")), "a plus becomes a space"),
-            (rewriting(lambda query: query.replace("%20", "+")), "a space becomes a plus"),
+            (text_rewriting(lambda text: text.replace(" ", "+")), "a space becomes a plus"),
             (rewriting(lambda query: query.partition("%26")[0]), "a text ends at its &"),
             (rewriting(lambda query: query.partition("%23")[0]), "a text ends at its #"),
             (
@@ -523,7 +560,7 @@ async def test_over_a_socket_a_stranger_is_recognized(raw: bytes, meaning: str) 
 async def test_over_a_socket_what_is_decoded_in_front_is_found_out() -> None:
     async with stand_in(lambda target: well(unquote(target))) as base:
         results = await over_sockets(base)
-    assert "escapes are undone twice" in results[0].words
+    assert "a text ends at its &" in results[0].words
 
 
 async def test_over_a_socket_a_limit_is_found_to_the_byte() -> None:
@@ -687,7 +724,7 @@ class TestCommand:
         async with stand_in(well) as base:
             url = base.replace("http", scheme)
             code = await asyncio.to_thread(main, ["check", f"{url}/insim/{SECRET}"])
-        first, *lines, last = capsys.readouterr().out.splitlines()
+        first, *lines, last, app = capsys.readouterr().out.splitlines()
         assert (code, first) == (
             0,
             f"{base}/insim/*** (the secret and all texts travel in clear: use https)",
@@ -697,6 +734,7 @@ class TestCommand:
             "all 5 kinds of event arrived as they were sent; "
             "there is no inbox, handlers run within the request"
         )
+        assert app == "handlers: NONE"
 
     async def test_ends_with_1_where_something_did_not_arrive(
         self, capsys: pytest.CaptureFixture[str]

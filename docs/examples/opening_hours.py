@@ -22,8 +22,8 @@ from insim_async.webhooks import DeliveryStatus, IncomingSms, WebhookRouter
 logger = logging.getLogger(__name__)
 
 
-def create_router(secret: str, insim: AsyncInSim, log: SmsLog) -> WebhookRouter:
-    router = WebhookRouter(secret=secret)
+def create_router(insim: AsyncInSim, log: SmsLog) -> WebhookRouter:
+    router = WebhookRouter()
 
     @router.on(IncomingSms)
     async def tell_opening_hours(sms: IncomingSms) -> None:

@@ -49,7 +49,7 @@ async def listening(sandbox: Sandbox, log: SmsLog) -> AsyncIterator[WebhookRoute
             "me@example.com", "a-made-up-key", base_url="http://localhost", http_client=http_client
         ) as insim,
     ):
-        yield create_router(SECRET, insim, log)
+        yield create_router(insim, log)
 
 
 async def test_whoever_asks_twice_is_told_twice_but_an_event_that_is_repeated_is_not(
@@ -100,7 +100,8 @@ async def test_an_event_comes_in_by_http(sandbox: Sandbox, log: SmsLog) -> None:
     async with (
         listening(sandbox, log) as router,
         httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=webhook_app(router)), base_url="http://localhost"
+            transport=httpx.ASGITransport(app=webhook_app(router, secret=SECRET)),
+            base_url="http://localhost",
         ) as inside,
     ):
         answer = await inside.get(f"/{SECRET}?{build_webhook(QUESTION)}")

@@ -58,6 +58,11 @@ class Desk:
         self._task: object = None  # stands for the background task while it runs
         self._news = anyio.Event()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the file was closed for good."""
+        return self._file.closed
+
     def news(self) -> anyio.Event:
         """Return an event that is set when there may be work for a worker."""
         if self._news.is_set():

@@ -7,18 +7,28 @@ is neither used nor closed.
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from insim_async._sqlite.opening import Layout, execute_patiently, inode_of, open_database
+from insim_async._sqlite.opening import (
+    Layout,
+    execute_patiently,
+    has_write_ahead_log,
+    inode_of,
+    open_database,
+)
+from insim_async._sqlite.placing import drafted
 from insim_async.errors import ConfigurationError, InSimError
 
 __all__ = ["Action", "File"]
 
+logger: logging.Logger = logging.getLogger("insim_async")
 T = TypeVar("T")
 Action = Callable[[sqlite3.Connection], T]
 """What is done within a transaction; it neither begins nor ends one."""
@@ -47,6 +57,7 @@ class File:
         self._layout = layout
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, object] | None = None  # by which process, and which file
+        self._has_log = False  # of which we have told
         self._lock = threading.Lock()
         # No fork during a transaction: SQLite would take the parent's locks for the child's own.
         os.register_at_fork(
@@ -69,11 +80,46 @@ class File:
                 execute_patiently(connection, "BEGIN IMMEDIATE")
                 results = [action(connection) for action in actions]
                 execute_patiently(connection, "COMMIT")
+                self._mind_the_log(connection)
             except Exception as error:  # noqa: BLE001 - whatever it is, the caller is told in words of ours
                 self._drop()
                 fault = self._words(error)
             else:
                 return results
+        raise self.unavailable(fault)
+
+    def copy(self, to: Path) -> None:
+        """Copy it as it is now, into a new file for its owner alone.
+
+        It blocks, and so do transactions meanwhile, of all processes. A file that a process has
+        open must not be read in any other way there: whoever closes a descriptor of it loses
+        SQLite's locks.
+
+        Args:
+            to: Absolute; where no file is.
+
+        Raises:
+            ConfigurationError: Something is there, or nothing can be written there.
+            InSimError: Of the opener's class: it could not be read, or copied to the end.
+        """
+        try:
+            # It is synced when it is whole, and nobody waits for that.
+            with drafted(to) as draft, self._lock:
+                self._copy(draft)
+        except OSError as error:
+            fault = f"{to}: {error.strerror}"
+        else:
+            return
+        raise ConfigurationError(fault)
+
+    def _copy(self, draft: Path) -> None:
+        try:
+            _copy(self._connected(), draft)
+        except (sqlite3.Error, OSError) as error:
+            self._drop()
+            fault = self._words(error)
+        else:
+            return
         raise self.unavailable(fault)
 
     def check_open(self) -> None:
@@ -99,6 +145,23 @@ class File:
             self._connection, self._opened = open_database(self._path, self._layout), here
         return self._connection
 
+    def _mind_the_log(self, connection: sqlite3.Connection) -> None:
+        """Let go of a file for which another program has set a write-ahead log.
+
+        With a log several writers are not safe, and it can be given up only while nobody else has
+        the file open: so each connection is closed at once, and the next one tries.
+        """
+        has_log = has_write_ahead_log(connection)
+        if has_log and not self._has_log:
+            logger.warning(
+                "%s: another program has set a write-ahead log (PRAGMA journal_mode = WAL); it is "
+                "given up as soon as nobody else has the file open: end that program",
+                self._path,
+            )
+        self._has_log = has_log
+        if has_log:
+            self._drop()
+
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -117,3 +180,16 @@ class File:
                 return f"{self._path}: {error.strerror}"
             case _:
                 return f"{self._path}: {type(error).__name__}"
+
+
+def _copy(connection: sqlite3.Connection, draft: Path) -> None:
+    with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
+        copy.execute("PRAGMA journal_mode = OFF")
+        copy.execute("PRAGMA synchronous = OFF")  # it is synced when it gets its name
+        connection.execute("BEGIN")
+        try:
+            # From here on nobody commits, so that no page is copied twice.
+            execute_patiently(connection, "SELECT count(*) FROM sqlite_master").fetchone()
+            connection.backup(copy)
+        finally:
+            connection.execute("ROLLBACK")

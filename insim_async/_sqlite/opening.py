@@ -8,8 +8,8 @@ SQLite too.
 
 from __future__ import annotations
 
+import logging
 import os
-import secrets
 import sqlite3
 import stat
 import time
@@ -19,15 +19,24 @@ from typing import Final
 
 from msgspec import Struct
 
+from insim_async._sqlite.placing import drafted, network_filesystem
 from insim_async.errors import ConfigurationError
 
-__all__ = ["Layout", "execute_patiently", "inode_of", "open_database", "prepare_database"]
+__all__ = [
+    "Layout",
+    "execute_patiently",
+    "has_write_ahead_log",
+    "inode_of",
+    "open_database",
+    "prepare_database",
+]
+
+logger: logging.Logger = logging.getLogger("insim_async")
 
 BUSY_TIMEOUT: Final = 1.5
 """Seconds to wait for other processes that hold the file (SQLITE_BUSY)."""
 
 _PRAGMAS = (
-    "PRAGMA journal_mode = TRUNCATE",  # SQLITE_BUSY if another program uses a write-ahead log
     "PRAGMA synchronous = FULL",
     "PRAGMA secure_delete = ON",  # what is erased is overwritten
     "PRAGMA busy_timeout = 20",  # milliseconds; see execute_patiently
@@ -39,7 +48,6 @@ meanwhile."""
 _WORDS_BY_CODE = {
     sqlite3.SQLITE_NOTADB: "is no SQLite file; give the path of another, or move it away",
     sqlite3.SQLITE_CORRUPT: "is damaged; put a copy in its place, or move it away",
-    sqlite3.SQLITE_BUSY: "is locked by another program; end that first",
 }
 
 
@@ -60,10 +68,17 @@ class Layout(Struct, frozen=True, kw_only=True):
 def prepare_database(path: Path, layout: Layout) -> None:
     """Make the file if there is none, and check it if there is one. Nothing stays open.
 
+    One that others have locked meanwhile is left unchecked, with a warning, since that passes; so
+    is one on a network file system, since some of these do keep locks.
+
     Raises:
-        ConfigurationError: It is damaged, not ours alone, of another kind or version, or cannot be
+        ConfigurationError: It is damaged, somebody else's, of another kind or version, or cannot be
             written. It says what to do, and nothing was changed.
     """
+    if name := network_filesystem(path):
+        logger.warning(
+            "%s: is on %s, where locks may not hold and files break; use a local disk", path, name
+        )
     try:
         if not os.path.lexists(path):
             _make(path, layout)
@@ -72,6 +87,9 @@ def prepare_database(path: Path, layout: Layout) -> None:
         if not sound:
             raise ConfigurationError(f"{path}: {_WORDS_BY_CODE[sqlite3.SQLITE_CORRUPT]}")
     except sqlite3.Error as error:
+        if _is_busy(error):
+            logger.warning("%s: is locked by another program, and was not checked", path)
+            return
         fault = _WORDS_BY_CODE.get(error.sqlite_errorcode & 0xFF, f"cannot be opened: {error}")
         raise ConfigurationError(f"{path}: {fault}") from error
     except OSError as error:
@@ -104,10 +122,13 @@ def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
         if version != layout.version:
             raise ConfigurationError(
                 f"{path}: has version {version} where {layout.version} is expected; "
-                "use the insim_async that wrote it"
+                "use the insim_async that wrote it, or move the file away"
             )
+        if fault := _why_open_to_others(path):
+            raise ConfigurationError(f"{path}: {fault}")
         for pragma in _PRAGMAS:
             connection.execute(pragma)
+        _leave_write_ahead_log(connection)
     except BaseException:
         connection.close()
         raise
@@ -126,8 +147,16 @@ def execute_patiently(connection: sqlite3.Connection, statement: str) -> sqlite3
         try:
             return connection.execute(statement)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+            if not _is_busy(error) or time.monotonic() > until:
                 raise
+
+
+def has_write_ahead_log(connection: sqlite3.Connection) -> bool:
+    """Return whether the file had a write-ahead log at the connection's last transaction.
+
+    Another program may set one at any time, and all connections follow it.
+    """
+    return bool(connection.execute("PRAGMA journal_mode").fetchone() == ("wal",))
 
 
 def inode_of(path: Path) -> tuple[int, int] | None:
@@ -141,28 +170,31 @@ def inode_of(path: Path) -> tuple[int, int] | None:
     return None
 
 
+def _leave_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Go back to a rollback journal, if nobody else has the file open with a log."""
+    try:
+        connection.execute("PRAGMA journal_mode = TRUNCATE")
+    except sqlite3.OperationalError as error:
+        if not _is_busy(error):
+            raise
+
+
 def _make(path: Path, layout: Layout) -> None:
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
-    os.close(
-        os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    )
-    try:
-        with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
-            connection.execute("PRAGMA journal_mode = OFF")
-            connection.executescript(
-                f"BEGIN; PRAGMA application_id = {layout.application_id}; "
-                f"PRAGMA user_version = {layout.version};"
-                f"{layout.schema} COMMIT"
-            )
-        with suppress(FileExistsError):  # another process was faster
-            os.link(draft, path)
-    finally:
-        draft.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with (
+        suppress(FileExistsError),  # another process was faster
+        drafted(path) as draft,
+        closing(sqlite3.connect(draft, isolation_level=None)) as connection,
+    ):
+        connection.execute("PRAGMA journal_mode = OFF")
+        connection.executescript(
+            f"BEGIN; PRAGMA application_id = {layout.application_id}; "
+            f"PRAGMA user_version = {layout.version};"
+            f"{layout.schema} COMMIT"
+        )
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _is_sound(connection: sqlite3.Connection, path: Path) -> bool:
@@ -185,10 +217,20 @@ def _why_refused(path: Path) -> str | None:
         return "is no regular file; give the path of one"
     if status.st_uid != os.geteuid():
         return "belongs to another user; run as that user, or give it to this one"
-    if status.st_mode & 0o077:
-        return "is open to others, and holds people's data; chmod 600 it"
     if status.st_size < _SMALLEST:
         return "has lost what it held; put a copy in its place, or move it away"
     if not (os.access(path, os.R_OK | os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)):
         return "cannot be written, or its folder cannot; SQLite needs both"
+    return None
+
+
+def _why_open_to_others(path: Path) -> str | None:
+    """Close a file to others, as the volume of a container may have opened it."""
+    if not path.stat().st_mode & 0o077:
+        return None
+    with suppress(OSError):
+        path.chmod(0o600)
+    if path.stat().st_mode & 0o077:
+        return "is open to others, and holds people's data; chmod 600 it"
+    logger.warning("%s: was open to others, and holds people's data: chmod 600 was done", path)
     return None

@@ -19,6 +19,8 @@ class WebhookStatistics(Struct, frozen=True, kw_only=True):
         repeated: Those of them that the inbox had already.
         handled: How often all handlers of an event succeeded.
         failed: How often one raised, or took too long.
+        ignored: Those for which no handler was registered; not with an inbox, where they wait for
+            one.
         invalid: Requests with the secret that held no event.
         turned_away: Requests without the secret, or with another method than GET.
     """
@@ -27,6 +29,7 @@ class WebhookStatistics(Struct, frozen=True, kw_only=True):
     repeated: int
     handled: int
     failed: int
+    ignored: int = 0
     invalid: int
     turned_away: int
 
@@ -42,7 +45,10 @@ class Counts:
         """Count an event that came in."""
         self._received[kind] += 1
 
-    def add(self, what: Literal["repeated", "handled", "failed", "invalid", "turned_away"]) -> None:
+    def add(
+        self,
+        what: Literal["repeated", "handled", "failed", "ignored", "invalid", "turned_away"],
+    ) -> None:
         """Count anything else, as ``WebhookStatistics`` names it."""
         self._others[what] += 1
 

@@ -24,13 +24,14 @@ from insim_async.webhooks.events import (
     LinkClick,
 )
 
-__all__ = ["documented_event", "has_each_key_once", "unescaped"]
+__all__ = ["documented_event", "documented_payload", "has_each_key_once", "unescaped"]
 
-_AMPERSAND, _EQUALS, _NUL = b"&=\0"
+_AMPERSAND, _EQUALS, _PLUS, _NUL = b"&=+\0"
 _QUOTED_PRINTABLE = bytes.maketrans(b"%=\r\n", b"=\0\0\0")
 """Turns percent-escapes into those that ``a2b_qp`` undoes, and into NUL what it would misread."""
 _KEY = re.compile(rb'"\s*:')
 _HH_MM_SS = re.compile(r"([0-9]{2}):([0-5][0-9]):([0-5][0-9])")
+_STATUSES = {"sent", "received"}
 _QUOTATION_MARKS = 4 * 5  # of five fields, each a name and a text
 
 
@@ -53,6 +54,7 @@ class _SmsPayload(
             at=self.date,
             account=self.device_identification,
             raw_json=raw_json,
+            _is_read=True,
             message=self.message,
         )
 
@@ -73,6 +75,7 @@ class _CallPayload(Unshown, frozen=True, gc=False, forbid_unknown_fields=True, t
             at=self.call_time,
             account=self.device_identification,
             raw_json=raw_json,
+            _is_read=True,
             direction=self.direction,
             duration=duration,
         )
@@ -108,6 +111,7 @@ class _ClickPayload(
             phone_number=self.phone_number,
             at=self.date,
             raw_json=raw_json,
+            _is_read=True,
             sms_id=self.id_sms_api,
             link=self.link,
         )
@@ -128,6 +132,7 @@ class _QualificationPayload(
             at=self.date,
             account=self.device_identification,
             raw_json=raw_json,
+            _is_read=True,
             qualification=self.qualification,
             source=self.source,
         )
@@ -152,12 +157,15 @@ class _StatusPayload(Unshown, frozen=True, gc=False, forbid_unknown_fields=True)
     date_status: datetime
     id_sms_api: str
 
-    def event(self, raw_json: bytes) -> Event:
+    def event(self, raw_json: bytes) -> Event | None:
+        if self.status not in _STATUSES:
+            return None
         return DeliveryStatus(
             phone_number=self.phone_number,
             at=self.date_status,
             account=self.user,
             raw_json=raw_json,
+            _is_read=True,
             sms_id=self.id_sms_api,
             status=self.status,
         )
@@ -178,14 +186,20 @@ _untitled = msgspec.json.Decoder(_StatusPayload)
 def documented_event(query: bytes) -> Event | None:
     """Read an event that is as documented in every respect, and alone in its query."""
     name, _, value = query.partition(b"=")
-    if value[:3] != b"%7B" or value[-3:] != b"%7D" or _AMPERSAND in value:
+    if value[:3] != b"%7B" or value[-3:] != b"%7D" or _AMPERSAND in value or _PLUS in value:
         return None
     document = unescaped(value)
+    return None if document is None else documented_payload(name, document)
+
+
+def documented_payload(parameter: bytes, document: bytes) -> Event | None:
+    """Read the payload of such an event."""
     # With more quotation marks than those of its fields there are others, or the same one twice.
-    if document is None or document.count(b'"') != _QUOTATION_MARKS:
+    if document.count(b'"') != _QUOTATION_MARKS:
         return None
+    read = _untitled if parameter == b"status" else _titled
     try:
-        payload = _untitled.decode(document) if name == b"status" else _titled.decode(document)
+        payload = read.decode(document)
     except (msgspec.DecodeError, RecursionError, ValueError):
         return None
     return None if payload.phone_number[:1] == " " else payload.event(document)

@@ -7,14 +7,18 @@ After anything else inSIM may send it again.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import cached_property
+from types import EllipsisType
 from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
 from msgspec import Struct
 
-from insim_async.errors import InboxUnavailable, InvalidWebhook
+from insim_async.errors import ConfigurationError, InboxUnavailable, InvalidWebhook
+from insim_async.webhooks._attempt import GiveUp, RetryLater, wish_of
+from insim_async.webhooks._secrets import Secrets
 from insim_async.webhooks.events import Event
 from insim_async.webhooks.parsing import MAX_QUERY_BYTES, parse_webhook
 from insim_async.webhooks.router import WebhookRouter
@@ -60,11 +64,29 @@ class Reception:
     """Answers the requests of one callback URL.
 
     Args:
-        router: Knows the secret, and the handlers.
+        router: Knows the handlers, and the secret unless that is given here.
         inbox: Keeps the events; without one, the handlers run within the request.
+        secret: Of the callback URL, if the router has none.
+
+    Raises:
+        ConfigurationError: One of them is something else; there is no secret, or there are two.
     """
 
-    def __init__(self, router: WebhookRouter, inbox: Inbox | None) -> None:
+    def __init__(
+        self,
+        router: WebhookRouter,
+        inbox: Inbox | None,
+        secret: str | Sequence[str] | EllipsisType = ...,
+    ) -> None:
+        if not isinstance(router, WebhookRouter):
+            raise ConfigurationError(
+                f"router: expected a WebhookRouter, got {type(router).__name__}"
+            )
+        if not (inbox is None or hasattr(inbox, "put_unreadable")):
+            raise ConfigurationError(
+                f"inbox: expected what Inbox.open returns, got {type(inbox).__name__}"
+            )
+        self._secrets = _the_one(router.secrets, secret)
         self._router = router
         self._inbox = inbox
 
@@ -79,7 +101,7 @@ class Reception:
             query: Raw, as it came.
         """
         counts = self._router.counts
-        if not self._router.admits(path.rstrip("/").rpartition("/")[2]):
+        if not self._secrets.admit(path.rstrip("/").rpartition("/")[2]):
             counts.add("turned_away")
             return NOT_FOUND
         if method != "GET":
@@ -103,11 +125,11 @@ class Reception:
             # Not anyio.fail_after, which costs a third more.
             with anyio.CancelScope(deadline=anyio.current_time() + HANDLER_TIMEOUT) as scope:
                 await self._router.dispatch(event)
-                response, result = OK, "handled"
+                response, result = OK, "handled" if self._router.handles(event) else "ignored"
             if scope.cancelled_caught:
                 logger.error("webhook %s: not handled within %s s", event.kind, HANDLER_TIMEOUT)
-        except ExceptionGroup:
-            pass  # what is in it was logged by the router
+        except ExceptionGroup as group:  # what is in it was logged by the router
+            response, result = _answer_to(wish_of(group))
         finally:
             _log_result(event, result)
         return response
@@ -119,24 +141,32 @@ class Reception:
             logger.error("webhook %s: not stored: %s", event.kind, error)
             _log_result(event, "not_stored")
             return UNAVAILABLE
-        if not new:
+        if new:
+            _log_result(event, "stored")
+        else:  # which the inbox has said
             self._router.counts.add("repeated")
-        _log_result(event, "stored" if new else "repeated")
         return OK
 
     async def _selftested(self, event: Event, query: bytes) -> Response:
-        if self._inbox is not None:
-            try:
-                await self._inbox.rehearse(event)
-            except InboxUnavailable as error:
-                logger.error("webhook self-test: not stored: %s", error)
-                return UNAVAILABLE
-        found = {
+        found: dict[str, object] = {
             "kind": event.kind,
             "key": event.key,
             "query_bytes": len(query),
+            "handlers": sorted(self._router.kinds()),
             "inbox": self._inbox is not None,
         }
+        if self._inbox is not None:
+            try:
+                await self._inbox.rehearse(event)
+                health = await self._inbox.health()
+            except InboxUnavailable as error:
+                logger.error("webhook self-test: not stored: %s", error)
+                return UNAVAILABLE
+            found |= {
+                "workers": health.workers,
+                "worked": health.kinds,
+                "oldest_waiting": health.oldest_waiting,
+            }
         return Response(200, msgspec.json.encode(found), (("content-type", "application/json"),))
 
     async def _unreadable(self, query: bytes, reason: str) -> Response:
@@ -149,6 +179,24 @@ class Reception:
             logger.error("webhook not stored: %s", error)
             return UNAVAILABLE
         return OK
+
+
+def _the_one(of_router: Secrets | None, given: str | Sequence[str] | EllipsisType) -> Secrets:
+    if given is not ...:
+        if of_router is not None:
+            raise ConfigurationError("secret: the router has one; give it once")
+        return Secrets(given)
+    if of_router is None:
+        raise ConfigurationError("secret: the router has none; give it here, as secret=...")
+    return of_router
+
+
+def _answer_to(wish: RetryLater | GiveUp | None) -> tuple[Response, str]:
+    """Return the answer to an event whose handlers raised, and the word for it."""
+    if isinstance(wish, RetryLater):
+        headers = (*OK.headers, ("retry-after", f"{wish.after:.0f}"))
+        return Response(503, b"later\n", headers), "later"
+    return (OK, "given_up") if wish else (_NOT_HANDLED, "failed")
 
 
 def _log_result(event: Event, result: str) -> None:

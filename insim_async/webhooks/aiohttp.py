@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.util import find_spec
+from types import EllipsisType
 from typing import TYPE_CHECKING
 
 if find_spec("aiohttp") is None:
@@ -21,7 +22,10 @@ __all__ = ["webhook_handler"]
 
 
 def webhook_handler(
-    router: WebhookRouter, *, inbox: Inbox | None = None
+    router: WebhookRouter,
+    *,
+    inbox: Inbox | None = None,
+    secret: str | Sequence[str] | EllipsisType = ...,
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """Return a handler for a route whose last part is the secret.
 
@@ -37,8 +41,13 @@ def webhook_handler(
         router: Gets the events.
         inbox: Keeps each event until it was handled. Without it, handlers run within the request
             and have four seconds: then they are cancelled, and the answer is 500.
+        secret: Of the callback URL, if the router was made without; two while you change it.
+
+    Raises:
+        ConfigurationError: There is no secret, or one that can be guessed; or an argument is
+            something else.
     """
-    reception = Reception(router, inbox)
+    reception = Reception(router, inbox, secret)
 
     async def handle(request: web.Request) -> web.Response:
         query = request.raw_path.partition("?")[2]  # as it came: request.query is decoded

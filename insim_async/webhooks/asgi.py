@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from insim_async.webhooks._reception import Reception
@@ -19,7 +20,10 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 def webhook_app(
-    router: WebhookRouter, *, inbox: Inbox | None = None
+    router: WebhookRouter,
+    *,
+    inbox: Inbox | None = None,
+    secret: str | Sequence[str] | EllipsisType = ...,
 ) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """Return an ASGI app to mount; the callback URL is its path and the secret behind it.
 
@@ -31,8 +35,13 @@ def webhook_app(
         router: Gets the events.
         inbox: Keeps each event until it was handled. Without it, handlers run within the request
             and have four seconds: then they are cancelled, and the answer is 500.
+        secret: Of the callback URL, if the router was made without; two while you change it.
+
+    Raises:
+        ConfigurationError: There is no secret, or one that can be guessed; or an argument is
+            something else.
     """
-    reception = Reception(router, inbox)
+    reception = Reception(router, inbox, secret)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
 
 import msgspec
 
 from insim_async._privacy import Private
+from insim_async.webhooks._payload import decode
 
 __all__ = [
     "CallEvent",
@@ -26,9 +27,9 @@ __all__ = [
     "UnknownEvent",
 ]
 
-_decode_raw = msgspec.json.Decoder(dict[str, Any]).decode
 _in_order = msgspec.json.Encoder(order="sorted").encode
 _KEY_BYTES = 24  # 192 bits, 32 characters
+_HOW_IT_CAME = {"raw_json", "_parameter", "_is_read", "_key"}
 
 
 class Event(Private, frozen=True, kw_only=True, eq=False):
@@ -54,6 +55,10 @@ class Event(Private, frozen=True, kw_only=True, eq=False):
     at: datetime | None = None
     account: str = ""
     raw_json: bytes = b""
+    # How the event came, and the name that an inbox has given it: neither shown nor compared.
+    _parameter: str = ""  # where the payload's meaning depends on it
+    _is_read: bool = False  # the fields above say all that the payload does
+    _key: str = ""
 
     @property
     def raw(self) -> dict[str, Any]:
@@ -61,16 +66,26 @@ class Event(Private, frozen=True, kw_only=True, eq=False):
 
         It is read anew whenever it is asked for.
         """
-        return _decode_raw(self.raw_json) if self.raw_json else _payload_of(self)
+        return decode(self.raw_json) if self.raw_json else _payload_of(self)
 
     @property
     def key(self) -> str:
         """A name for this event, the same whenever and however it arrives; 32 URL-safe characters.
 
-        It depends on the kind and on every field of the payload, not on their order or encoding.
+        It depends on the kind and on what the fields say, however that was written; on the payload
+        where that says more than the fields do. A handler behind an inbox sees the key under which
+        that keeps the event.
         """
-        content = self.kind.encode() + b"\n" + _in_order(self.raw)
-        return urlsafe_b64encode(hashlib.sha256(content).digest()[:_KEY_BYTES]).decode()
+        return self._key or key_of(self.kind.encode() + b"\n" + _in_order(self._content()))
+
+    def _content(self) -> object:
+        published = _published(type(self))
+        if published is Event or (self.raw_json and not self._is_read):
+            return self.raw
+        names = dict.fromkeys(["account", *names_of(published)])
+        return {name: _plain(getattr(self, name)) for name in names if name != "title"} | {
+            name: getattr(self, name) for name in ("direction", "source") if hasattr(self, name)
+        }
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -88,7 +103,7 @@ class Event(Private, frozen=True, kw_only=True, eq=False):
     def _facts(self) -> list[Any]:
         return [
             self.raw,
-            *(getattr(self, name) for name in self.__struct_fields__ if name != "raw_json"),
+            *(getattr(self, name) for name in self.__struct_fields__ if name not in _HOW_IT_CAME),
         ]
 
 
@@ -190,31 +205,47 @@ def _published(kind: type[Event]) -> type[Event]:
     return next(published for published in kind.__mro__ if published in NAMES)
 
 
+def key_of(content: bytes) -> str:
+    """Return a name for some content; 32 URL-safe characters."""
+    return urlsafe_b64encode(hashlib.sha256(content).digest()[:_KEY_BYTES]).decode()
+
+
 def _payload_of(event: Event) -> dict[str, Any]:
-    """Return the payload that inSIM would send.
+    """Return the payload that inSIM would send: all fields that it documents, the empty ones too.
 
     It names an account even for kinds where inSIM names none, so that it is not lost.
     """
-    names = names_of(type(event))
+    published = _published(type(event))
+    names = names_of(published)
+    documented = set(names.values()) if published is not Event else set()
     names.setdefault("account", "device_identification")
-    title = _TITLE_FORMATS.get(_published(type(event)), "").format(event)
+    title = _TITLE_FORMATS.get(published, "").format(event)
     written = {
         theirs: title if ours == "title" else _written(getattr(event, ours))
         for ours, theirs in names.items()
     }
-    return {name: value for name, value in written.items() if value}
+    return {name: value for name, value in written.items() if value or name in documented}
 
 
 def _written(value: str | datetime | timedelta | None) -> str:
     match value:
+        case datetime(tzinfo=None):
+            return value.isoformat(" ", "milliseconds" if value.microsecond else "seconds")
         case datetime():
-            return (
-                value.isoformat(" ")
-                if value.tzinfo is None
-                else value.isoformat().replace("+00:00", "Z")
-            )
+            return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         case timedelta():
             minutes, seconds = divmod(int(value.total_seconds()), 60)
             return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}" if value else "0"
         case _:
             return value or ""
+
+
+def _plain(value: str | datetime | timedelta | None) -> str:
+    """Write a value so that it is the same in whatever form it came."""
+    if not isinstance(value, datetime):
+        return _written(value)
+    try:
+        in_utc = value.astimezone(UTC) if value.tzinfo else value
+    except OverflowError:  # within a day of the first year, or of the last
+        in_utc = value
+    return in_utc.replace(tzinfo=None).isoformat(timespec="milliseconds")

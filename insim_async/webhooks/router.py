@@ -8,62 +8,69 @@ from the inbox), and all handlers see it again, under the same ``event.key``.
 from __future__ import annotations
 
 import functools
-import hmac
 import inspect
 import logging
-import re
-import secrets
-from collections.abc import Callable, Coroutine, Sequence
-from math import log2
-from typing import Any, Literal, NoReturn, TypeVar, overload
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from types import EllipsisType
+from typing import Any, Final, Literal, TypeVar, overload
 
 from insim_async.errors import ConfigurationError
+from insim_async.webhooks._attempt import GiveUp, RetryLater, wish_of
 from insim_async.webhooks._counts import Counts, WebhookStatistics
-from insim_async.webhooks.events import Event
+from insim_async.webhooks._secrets import Secrets
+from insim_async.webhooks.events import (
+    CallEvent,
+    CallQualification,
+    DeliveryStatus,
+    Event,
+    IncomingSms,
+    LinkClick,
+    UnknownEvent,
+)
 
-__all__ = ["SECRET_BITS", "WebhookRouter", "new_secret"]
+__all__ = ["ANY_KIND", "WebhookRouter", "kinds_of"]
 
 A = TypeVar("A", bound=Event)
 B = TypeVar("B", bound=Event)
 C = TypeVar("C", bound=Event)
+D = TypeVar("D", bound=Event)
+F = TypeVar("F", bound=Event)
+G = TypeVar("G", bound=Event)
 E = TypeVar("E")
 R = TypeVar("R")
 Handler = Callable[[E], Coroutine[Any, Any, R]]
 logger: logging.Logger = logging.getLogger("insim_async")
 
-SECRET_BITS = 128
-_URL_SAFE = re.compile(r"[A-Za-z0-9._~-]+")
-_POORER = [
-    (re.compile(r"[0-9]+"), 10),
-    (re.compile(r"[0-9a-f]+|[0-9A-F]+"), 16),
-    (re.compile(r"[0-9a-z]+|[0-9A-Z]+"), 36),
-]
+ANY_KIND: Final = "*"
+"""Stands among kinds for all, those too that a later version may know."""
+_PUBLISHED: tuple[type[Event], ...] = (
+    IncomingSms,
+    CallEvent,
+    LinkClick,
+    CallQualification,
+    DeliveryStatus,
+    UnknownEvent,
+)
 
 
 class WebhookRouter:
-    """Knows the secret of the callback URL, and which handler is for which event.
+    """Knows which handler is for which event, and may know the secret of the callback URL.
 
     Args:
         secret: The last part of the callback URL's path, as ``new_secret`` makes it; two while you
-            change from one to the other.
+            change from one to the other. Left out, it is given to ``webhook_app`` or
+            ``webhook_handler``: so handlers can be written before there is a secret.
 
     Raises:
-        ConfigurationError: A secret is missing, can be guessed, or cannot stand in a URL as it is.
+        ConfigurationError: A secret that was given is missing (None or empty, as a variable that is
+            not set), can be guessed, or cannot stand in a URL as it is.
     """
 
-    def __init__(self, *, secret: str | Sequence[str]) -> None:
-        given: list[str] = [secret] if isinstance(secret, str) else list(secret or [""])
-        if not 1 <= len(given) <= 2:
-            raise ConfigurationError(
-                "secret: expected one, or two while changing from one to the other"
-            )
-        for one in given:
-            _check_secret(one)
-        self._secrets = _Secret(given[0], "ascii"), _Secret(given[-1], "ascii")
-        self._handlers: list[
-            tuple[tuple[type[Event], ...], Callable[[Any], Coroutine[Any, Any, object]]]
-        ] = []
+    def __init__(self, *, secret: str | Sequence[str] | EllipsisType = ...) -> None:
+        self.secrets: Secrets | None = None if secret is ... else Secrets(secret)
         self.counts: Counts = Counts()
+        self._entries: list[_Registered | WebhookRouter] = []
+        self._said_to_ignore: set[str] = set()
 
     @overload
     def on(self, kind: type[A], /) -> Callable[[Handler[A, R]], Handler[A, R]]: ...
@@ -76,115 +83,207 @@ class WebhookRouter:
         self, kind: type[A], other: type[B], third: type[C], /
     ) -> Callable[[Handler[A | B | C, R]], Handler[A | B | C, R]]: ...
     @overload
-    def on(self, *kinds: type[Event]) -> Callable[[Handler[Any, R]], Handler[Any, R]]: ...
+    def on(
+        self, kind: type[A], other: type[B], third: type[C], fourth: type[D], /
+    ) -> Callable[[Handler[A | B | C | D, R]], Handler[A | B | C | D, R]]: ...
+    @overload
+    def on(
+        self,
+        kind: type[A],
+        other: type[B],
+        third: type[C],
+        fourth: type[D],
+        fifth: type[F],
+        /,
+    ) -> Callable[[Handler[A | B | C | D | F, R]], Handler[A | B | C | D | F, R]]: ...
+    @overload
+    def on(
+        self,
+        kind: type[A],
+        other: type[B],
+        third: type[C],
+        fourth: type[D],
+        fifth: type[F],
+        sixth: type[G],
+        /,
+    ) -> Callable[[Handler[A | B | C | D | F | G, R]], Handler[A | B | C | D | F | G, R]]: ...
+    @overload
+    def on(self, *kinds: type[Event]) -> Callable[[Handler[Event, R]], Handler[Event, R]]: ...
     def on(self, *kinds: type[Event]) -> Callable[[Handler[Any, R]], Handler[Any, R]]:
         """Register a coroutine function for one or more classes of events; ``Event`` means all.
 
         Raises:
-            ConfigurationError: It is not a coroutine function, or that is no class of events.
+            ConfigurationError: It is not a coroutine function, takes not one argument, or that is
+                no class of events.
         """
-        if not kinds or not all(
-            isinstance(kind, type) and issubclass(kind, Event) for kind in kinds
-        ):
+        if not kinds or not all(map(_is_kind, kinds)):
             raise ConfigurationError(
                 "on: expected classes of events, as in @router.on(IncomingSms)"
             )
 
         def register(handler: Handler[Any, R]) -> Handler[Any, R]:
-            if not _is_async(handler):
-                raise ConfigurationError(
-                    f"on: {_name(handler)} is no coroutine function: "
-                    "write async def, and give what blocks to a thread"
-                )
-            self._handlers.append((kinds, handler))
+            _check_handler(handler)
+            self._entries.append((kinds, handler))
             return handler
 
         return register
 
+    def include(self, other: WebhookRouter) -> None:
+        """Let the handlers of another router have events, too, those that it gets later as well.
+
+        They come behind the handlers that are here already. Its secret and its counts stay its own.
+
+        Raises:
+            ConfigurationError: That is no router, or one of the two has the other already.
+        """
+        if not isinstance(other, WebhookRouter):
+            raise ConfigurationError(f"include: expected a router, got {type(other).__name__}")
+        if self in other.family() or other in self.family():
+            raise ConfigurationError("include: one of the two routers has the other already")
+        self._entries.append(other)
+
     async def dispatch(self, event: Event) -> None:
         """Give an event to its handlers, one after the other.
 
-        A handler that is cancelled ends the dispatch: those after it do not run.
+        A handler that is cancelled ends the dispatch: those after it do not run. An event for which
+        there is none is ignored: that is counted, and said once for each kind.
 
         Raises:
             ExceptionGroup: What handlers raised, after all of them ran.
         """
         failures: list[Exception] = []
-        ended: Literal["handled", "failed"] = "failed"
+        ended: Literal["handled", "failed", "ignored"] = "ignored"
         try:
-            for kinds, handler in self._handlers:
+            for kinds, handler in self._each():
                 if isinstance(event, kinds):
+                    ended = "failed"  # until it has come to its end
                     try:
                         await handler(event)
                     except Exception as error:  # noqa: BLE001 - it is the user's, and may raise anything
                         failures.append(error)
                         _log_failure(event, handler, error)
-            if not failures:
-                ended = "handled"
+                    ended = "failed" if failures else "handled"
         finally:
             self.counts.add(ended)
+        if ended == "ignored":
+            self._say_it_is_ignored(event.kind)
         if failures:
             raise ExceptionGroup("handlers of a webhook failed", failures)
 
+    def handles(self, event: Event) -> bool:
+        """Return whether there is a handler for an event."""
+        return any(isinstance(event, kinds) for kinds, _ in self._each())
+
+    def kinds(self) -> frozenset[str]:
+        """Return the kinds of events for which there is a handler, as their ``kind`` says it.
+
+        ``"*"`` is among them if there is one for all.
+        """
+        return kinds_of([kind for kinds, _ in self._each() for kind in kinds])
+
     def admits(self, secret: str) -> bool:
-        """Return whether that is a secret of this router; it takes the same time for any other."""
-        came, (one, other) = secret.encode("utf-8", "surrogatepass"), self._secrets
-        return hmac.compare_digest(came, one) | hmac.compare_digest(
-            came, other
-        )  # "or" would not look at both
+        """Return whether that is a secret of this router; it takes the same time for any other.
+
+        Raises:
+            ConfigurationError: The router has none.
+        """
+        if self.secrets is None:
+            raise ConfigurationError("secret: this router has none")
+        return self.secrets.admit(secret)
 
     def statistics(self) -> WebhookStatistics:
         """Return what was counted up to now."""
         return self.counts.statistics()
 
+    def family(self) -> Iterator[WebhookRouter]:
+        """Yield this router and all that it includes."""
+        yield self
+        for entry in self._entries:
+            if isinstance(entry, WebhookRouter):
+                yield from entry.family()
 
-def new_secret() -> str:
-    """Return a secret for a callback URL: 256 bits from the operating system, URL-safe."""
-    return secrets.token_urlsafe(32)
+    def _each(self) -> Iterator[_Registered]:
+        for entry in self._entries:
+            if isinstance(entry, WebhookRouter):
+                yield from entry._each()  # noqa: SLF001 - one of its own
+            else:
+                yield entry
+
+    def _say_it_is_ignored(self, kind: str) -> None:
+        if kind not in self._said_to_ignore:
+            self._said_to_ignore.add(kind)
+            logger.warning("webhook %s: ignored, since no handler is for it (said once)", kind)
 
 
-def _check_secret(secret: object) -> None:
-    if not isinstance(secret, str) or not secret:
+_Registered = tuple[tuple[type[Event], ...], Callable[[Any], Coroutine[Any, Any, object]]]
+
+
+def kinds_of(classes: Sequence[type[Event]]) -> frozenset[str]:
+    """Return the kinds of events that handlers for some classes get.
+
+    Raises:
+        ConfigurationError: One is no class of events.
+    """
+    if isinstance(classes, type) or not all(map(_is_kind, classes)):
+        raise ConfigurationError("kinds: expected classes of events, as in kinds=[IncomingSms]")
+    found = {kind.kind for kind in _PUBLISHED if issubclass(kind, tuple(classes))}
+    return frozenset(found | {ANY_KIND} if Event in classes else found)
+
+
+def _is_kind(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Event)
+
+
+def _check_handler(handler: object) -> None:
+    if not _is_async(handler):
         raise ConfigurationError(
-            "secret: it is missing, or no text (is INSIM_WEBHOOK_SECRET set?); "
-            "python -m insim_async.webhooks secret makes one"
+            f"on: {_name(handler)} is no coroutine function: "
+            "write async def, and give what blocks to a thread"
         )
-    if not _URL_SAFE.fullmatch(secret):
-        raise ConfigurationError("secret: only A-Z a-z 0-9 - . _ ~ stand in a URL as they are")
-    letters = next((size for alphabet, size in _POORER if alphabet.fullmatch(secret)), 64)
-    if len(secret) * log2(letters) < SECRET_BITS or len(set(secret)) < 8:
+    if not _takes_one(handler):
         raise ConfigurationError(
-            f"secret: it has less than {SECRET_BITS} bits; "
-            "make one with insim_async.webhooks.new_secret()"
+            f"on: {_name(handler)} cannot be called with an event alone "
+            "(of a method, register that of an object)"
         )
 
 
-class _Secret(bytes):
-    """A secret that no ``repr`` shows and that cannot be pickled."""
-
-    def __repr__(self) -> str:
-        return "<secret>"
-
-    __str__ = __repr__
-
-    def __reduce_ex__(self, _: object) -> NoReturn:
-        raise TypeError("a WebhookRouter holds a secret: it is not pickled")
+def _takes_one(handler: Any) -> bool:
+    try:
+        # What a decorator takes, and not what the function behind it does.
+        signature = inspect.signature(handler, follow_wrapped=False)
+    except (TypeError, ValueError):
+        return True  # it does not say
+    try:
+        signature.bind(None)
+    except TypeError:
+        return False
+    return True
 
 
 def _is_async(handler: object) -> bool:
-    handler = _unwrapped(handler)
+    handler = _inner(handler)
     # Of an object, not of a class: calling that makes an object.
     called = getattr(type(handler), "__call__", None)  # noqa: B004 - whether it is async is the question
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called)
+    return (
+        inspect.iscoroutinefunction(handler)
+        or inspect.iscoroutinefunction(called)
+        # A plain function that says which async one it wraps, and returns what that returns.
+        or _is_wrapped_around_one(handler)
+    )
+
+
+def _is_wrapped_around_one(handler: object) -> bool:
+    wrapped: object = getattr(handler, "__wrapped__", None)
+    return wrapped is not None and _is_async(wrapped)
 
 
 def _name(handler: object) -> str:
-    handler = _unwrapped(handler)
+    handler = _inner(handler)
     return str(getattr(handler, "__qualname__", None) or type(handler).__qualname__)
 
 
-def _unwrapped(handler: object) -> object:
-    return _unwrapped(handler.func) if isinstance(handler, functools.partial) else handler
+def _inner(handler: object) -> object:
+    return _inner(handler.func) if isinstance(handler, functools.partial) else handler
 
 
 class _HandlerError(Exception):
@@ -194,6 +293,16 @@ class _HandlerError(Exception):
 def _log_failure(event: Event, handler: object, error: Exception) -> None:
     name, raised = _name(handler), type(error).__name__
     facts = {"event_kind": event.kind, "event_key": event.key, "handler": name}
+    match wish_of(error):
+        case RetryLater(after=after):
+            words = f"wants it again in {after:.0f} s"
+        case GiveUp():
+            words = "gives up"
+        case _:
+            words = ""
+    if words:
+        logger.warning("webhook %s: %s %s", event.kind, name, words, extra=facts)
+        return
     logger.error(
         "webhook %s: %s raised %s", event.kind, name, raised, extra=facts, exc_info=_silent(error)
     )

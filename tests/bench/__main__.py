@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import beside, bulk, calls, codec, lists, startup, together, webhooks
+from . import beside, bulk, calls, codec, inbox, lists, startup, together, webhooks
 from .calls import Bench
 from .npm import Npm
 from .server import running
@@ -50,6 +50,9 @@ SUBJECTS: dict[str, Subject] = {
     "G20D": together.g20d,
     "G24": beside.g24,
     "G25": lists.g25,
+    "W1": inbox.w1,
+    "W2": inbox.w2,
+    "W3": inbox.w3,
 }
 
 

@@ -143,3 +143,32 @@ def flask() -> Any:
         return "ok\n"
 
     return app
+
+
+def inbox() -> Any:
+    """Keep the event in an inbox, and hand it to a handler from there."""
+    import os
+
+    from insim_async.webhooks import Event, WebhookRouter
+    from insim_async.webhooks.asgi import webhook_app
+    from insim_async.webhooks.inbox import Inbox
+
+    kept, router = Inbox.open(f"{os.environ['BENCH_FOLDER']}/inbox.db"), WebhookRouter()
+
+    @router.on(Event)
+    async def handle(event: Event) -> None:
+        assert event.phone_number
+
+    receive_webhook = webhook_app(router, inbox=kept, secret=SECRET)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await receive_webhook(scope, receive, send)
+            return
+        await receive()
+        async with kept.worker(router):
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return app

@@ -30,7 +30,7 @@ import msgspec
 from insim_async import Clock, Retry
 from insim_async.errors import InboxUnavailable
 from insim_async.webhooks import Event, IncomingSms, WebhookRouter, new_secret
-from insim_async.webhooks.inbox import Inbox, _worker
+from insim_async.webhooks.inbox import Inbox, _run
 
 GENERATION = 60.0
 """Seconds between the beginnings of two generations, by their clocks: more than a lease."""
@@ -128,7 +128,7 @@ async def serve(life: Life, fate: Fate) -> None:
             put = functools.partial(in_the_background, behind, inbox.put)
         if life.fault == "is done before it is handled":
             handles = functools.partial(in_the_background, behind, router.dispatch)
-            _worker._Run._failure = lambda run, event: handles(event)  # type: ignore[method-assign, assignment]
+            setattr(_run, "call_handlers", lambda router, event, *_: handles(event))  # noqa: B010 - a name it does not export
         await stack.enter_async_context(inbox.worker(router))
         async with anyio.create_task_group() as requests:
             for each in life.events * life.repeats:

@@ -30,7 +30,7 @@ import pytest
 from insim_async import Retry, _tasks
 from insim_async.errors import InboxUnavailable
 from insim_async.webhooks import Event, WebhookRouter, new_secret
-from insim_async.webhooks.inbox import Inbox, InboxCounts, _inbox, _worker
+from insim_async.webhooks.inbox import Inbox, InboxCounts, _inbox, _run
 
 from .gateway import PATIENCE
 from .inbox_process import Life, event, number
@@ -383,7 +383,7 @@ def test_a_handler_that_goes_wrong_costs_its_event_and_no_other(
                 await until(inbox, lambda counts: counts == InboxCounts(done=5))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_worker, "POLL", 0.01)
+        patch.setattr(_run, "POLL", 0.01)
         anyio.run(scenario, backend=backend)
 
 
@@ -446,7 +446,7 @@ def test_a_worker_is_cancelled_at_each_await(
     inbox: Inbox, backend: str, cancelling: Cancelling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It leaves no task and nothing claimed; and the next handles what was put."""
-    monkeypatch.setattr(_worker, "POLL", 0.05)
+    monkeypatch.setattr(_run, "POLL", 0.05)
     numbers = itertools.count()
 
     async def work(shop: Shop, put: list[str]) -> None:
@@ -535,8 +535,7 @@ def test_a_loop_ends_though_a_worker_was_never_told_to(
     anyio.run(scenario, backend=backend)
     assert anyio.run(inbox.counts) == InboxCounts(waiting=1)
     assert (
-        caplog.messages[-1]
-        == "inbox: the worker was cancelled from outside; events wait for the next"
+        caplog.messages[-1] == "inbox: the worker was cancelled from outside; it begins anew in 1 s"
     )
 
 
@@ -547,7 +546,8 @@ def test_a_thread_that_was_left_behind_ends_its_transaction(inbox: Inbox, backen
 
     def slow(connection: sqlite3.Connection) -> bool:
         connection.execute(
-            "INSERT INTO events (key, kind, state, received_at) VALUES ('k', 'k', 'done', 0)"
+            "INSERT INTO events (key, kind, parameter, state, received_at, since) "
+            "VALUES ('k', 'k', 'k', 'done', 0, 0)"
         )
         begun.set()
         resume.wait(10)

@@ -1,9 +1,4 @@
-"""The rows of the inbox: their schema, each change that one can undergo, and what comes next.
-
-``due_at`` says when a row leaves its state by itself: when it may be claimed again, when the lease
-of whoever claimed it ends, when it is forgotten. New rows are due since ever, so that a clock that
-is set back never hides them. Leases end by the monotonic clock, which all processes of a machine
-share and which nobody sets.
+"""What a row undergoes from the request to its end: put, claimed, renewed, moved, released.
 
 A row that was claimed when its process died is a suspect: its event may be a poison message, which
 ends whatever process handles it. No worker takes two suspects at a time, so that such an event ends
@@ -12,110 +7,111 @@ its process once with those beside it, and from then on with none but new ones.
 
 from __future__ import annotations
 
-import sqlite3
-from typing import Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 from insim_async._privacy import Unshown
-from insim_async._sqlite import Layout
-from insim_async.errors import ConfigurationError
-from insim_async.timing import Clock, Retry
+from insim_async._sqlite import Connection
+from insim_async.webhooks._attempt import GiveUp, RetryLater
+from insim_async.webhooks.events import key_of
+from insim_async.webhooks.inbox._schema import Policy
 
 __all__ = [
-    "LAYOUT",
+    "ALIKE_WITHIN",
+    "ANY_KIND",
     "Claim",
     "Ending",
-    "Policy",
+    "Quota",
+    "Repeat",
+    "Row",
     "claim_due",
-    "count_states",
-    "discard",
     "ending_after",
     "move",
     "put",
     "rehearse",
     "release",
     "renew",
-    "requeue",
-    "set_aside",
 ]
 
-LAYOUT: Final = Layout(
-    application_id=0x696E534D,  # "inSM"
-    version=1,
-    schema="""
-        CREATE TABLE events (
-            id INTEGER PRIMARY KEY,
-            key TEXT NOT NULL UNIQUE,
-            kind TEXT NOT NULL,
-            query BLOB,
-            state TEXT NOT NULL
-                CHECK (state IN ('waiting', 'claimed', 'suspect', 'done', 'set_aside')),
-            due_at REAL NOT NULL DEFAULT 0,
-            received_at REAL NOT NULL,
-            attempts INTEGER NOT NULL DEFAULT 0,
-            owner TEXT,
-            reason TEXT NOT NULL DEFAULT ''
-        );
-        CREATE INDEX events_by_state ON events (state, due_at);
-    """,
-)
-SWEEP: Final = 500
-"""How many rows are forgotten at a time, at most."""
+ANY_KIND: Final = "*"
+ALIKE_WITHIN: Final = 3600.0
+"""Seconds; what is written the same and says no time of the day is a repeat of what came since."""
 
 _INSERT = """
-    INSERT INTO events (key, kind, query, state, due_at, received_at, reason)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT DO NOTHING
+    INSERT INTO events
+        (key, kind, parameter, payload, state, due_at, received_at, since, reason, aside_at, alike)
+    VALUES
+        (:key, :kind, :parameter, :payload, :state, :due_at, :now, :now, :reason, :aside_at, :alike)
+    ON CONFLICT (key) DO NOTHING
 """
-_LIMIT_DUE_AT = "UPDATE events SET due_at = :until WHERE state = :state AND due_at > :until"
-# Suspects are due at once, and those first that were so the least often.
-_SUSPECT_ENDED_LEASES = """
-    UPDATE events SET state = 'suspect', due_at = attempts, owner = NULL
-    WHERE state = 'claimed' AND due_at <= ? AND owner != ?
+_LAST_ALIKE = """
+    SELECT key, received_at, coalesce(alike_at, received_at) FROM events
+    WHERE alike = ? ORDER BY id DESC LIMIT 1
 """
-_DELETE_OLD = (
-    "DELETE FROM events WHERE id IN "
-    "(SELECT id FROM events WHERE state = 'done' AND due_at <= ? LIMIT ?)"
-)
-_SELECT_DUE = """
-    SELECT key, kind, query, attempts + 1 FROM events
-    WHERE state = ? AND due_at > ? AND due_at <= ? ORDER BY due_at, id LIMIT ?
+_PRESENT = """
+    SELECT state, kind FROM tally
+    WHERE state IN ('suspect', 'failing', 'waiting') AND count > 0
 """
-_SELECT_SET_ASIDE = """
-    SELECT key, kind, query, received_at, attempts, reason FROM events
-    WHERE state = 'set_aside' ORDER BY due_at, id LIMIT ?
+_DUE = """
+    SELECT * FROM (
+        SELECT id, key, kind, parameter, payload, attempts + 1, received_at, state, due_at
+        FROM events WHERE state = ? AND kind = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?
+    )
 """
-_UPDATE_CLAIMED = (
-    "UPDATE events SET state = 'claimed', due_at = ?, owner = ?, attempts = attempts + 1 "
-    "WHERE key = ?"
-)
+_UPDATE_CLAIMED = """
+    UPDATE events SET state = 'claimed', due_at = ?, owner = ?, attempts = attempts + 1
+    WHERE id IN (SELECT value FROM json_each(?))
+"""
 _UPDATE_ENDED = """
-    UPDATE events SET state = :state, due_at = :due_at, reason = :reason, owner = NULL,
-        query = iif(:state = 'done', NULL, query)
+    UPDATE events SET
+        state = :state, due_at = :due_at, wait = :wait, reason = :reason, owner = NULL,
+        kind = coalesce(:kind, kind),
+        attempts = attempts - :uncounted,
+        aside_at = iif(:state = 'set_aside', :now, aside_at),
+        payload = iif(:state = 'done', NULL, payload)
     WHERE key = :key AND (owner = :owner OR :state = 'done')
 """
+_RELEASE = """
+    UPDATE events SET
+        state = iif(attempts > 1, 'failing', 'waiting'),
+        due_at = 0, owner = NULL, attempts = attempts - 1
+    WHERE owner = ? AND state = 'claimed'
+        AND kind IN (SELECT kind FROM tally WHERE state = 'claimed')
+"""
 
 
-class Policy(Struct, frozen=True, kw_only=True):
-    """How an inbox treats its rows: the arguments of ``Inbox.open``, ``retention`` in seconds.
+class Row(Unshown, frozen=True, kw_only=True):
+    """What is put into the file.
 
-    Raises:
-        ConfigurationError: They make no sense.
+    Attributes:
+        key: The event's, or one that was given.
+        kind: The event's, or ``"unreadable"``.
+        parameter: Of the query.
+        payload: JSON as it came; or the whole query where it could not be read.
+        now: By the wall clock.
+        alike: The event does not say at which time of the day it was.
+        reason: Why it is set aside at once; empty if it is not.
     """
 
-    retry: Retry
-    retention: float
-    handler_timeout: float
-    lease: float
-    clock: Clock
+    key: str
+    kind: str
+    parameter: str
+    payload: bytes
+    now: float
+    alike: bool = False
+    reason: str = ""
 
-    def __post_init__(self) -> None:
-        self.retry.check()
-        if not (self.retention >= 0 and self.handler_timeout > 0 and self.lease > 0):
-            raise ConfigurationError(
-                "inbox: retention must be 0 or more, handler_timeout and lease more than 0"
-            )
+
+class Repeat(NamedTuple):
+    """An event that is there already.
+
+    Attributes:
+        age: Seconds since it came first.
+    """
+
+    age: float
 
 
 class Claim(Unshown, frozen=True):
@@ -124,16 +120,34 @@ class Claim(Unshown, frozen=True):
     Attributes:
         key: The event's.
         kind: The event's.
-        query: As it was put.
+        parameter: As it was put.
+        payload: As it was put.
         attempts: This one included.
+        received_at: By the wall clock.
         suspect: Its process ended the last time.
     """
 
     key: str
     kind: str
-    query: bytes
+    parameter: str
+    payload: bytes
     attempts: int
+    received_at: float
     suspect: bool
+
+
+class Quota(NamedTuple):
+    """How many rows may be claimed.
+
+    Attributes:
+        places: All in all.
+        suspects: Of those whose process ended the last time, 0 or 1: never two at a time.
+        retries: Of those that failed before, ahead of new ones, 0 or 1: never two of them in turn.
+    """
+
+    places: int
+    suspects: int = 1
+    retries: int = 1
 
 
 class Ending(Struct, frozen=True):
@@ -143,62 +157,86 @@ class Ending(Struct, frozen=True):
         state: The next one.
         wait: Seconds until it leaves that, too.
         reason: Why it was not done.
+        kind: What its event turned out to be; None where that is what the row says.
+        uncounted: Attempts that were none: no handler had it.
     """
 
-    state: Literal["waiting", "done", "set_aside"]
+    state: Literal["waiting", "failing", "done", "set_aside"]
     wait: float = 0.0
     reason: str = ""
+    kind: str | None = None
+    uncounted: int = 0
 
 
-def ending_after(attempts: int, failure: str | None, policy: Policy) -> Ending:
+def ending_after(
+    attempts: int,
+    failure: str | None,
+    policy: Policy,
+    wish: RetryLater | GiveUp | None = None,
+) -> Ending:
     """Return what becomes of a row after its latest attempt.
 
     Args:
         attempts: How many there were.
         failure: Why the latest failed; None if it did not.
         policy: Of the inbox.
+        wish: What its handlers asked for.
     """
     if failure is None:
         return Ending("done", policy.retention)
     wait = policy.retry.wait_after(attempts, policy.clock.random())
-    return Ending("set_aside", reason=failure) if wait is None else Ending("waiting", wait, failure)
+    if isinstance(wish, GiveUp):
+        return Ending("set_aside", reason=f"GiveUp: {wish.reason}" if wish.reason else "GiveUp")
+    if wait is None:
+        return Ending("set_aside", reason=failure)
+    return Ending("failing", wish.after if wish else wait, failure)
 
 
-def put(
-    connection: sqlite3.Connection, row: tuple[str, str, bytes, str, float, float, str]
-) -> bool:
-    """Insert a row; return False if its key is there.
+def put(connection: Connection, row: Row) -> Repeat | None:
+    """Insert a row; return what it repeats if it is no new one."""
+    key = row.key
+    if row.alike:
+        last = connection.execute(_LAST_ALIKE, (key,)).fetchone()
+        if last is not None:
+            known, first_at, at = last
+            if row.now - at <= ALIKE_WITHIN:
+                connection.execute(
+                    "UPDATE events SET alike_at = ? WHERE key = ?", (max(row.now, at), known)
+                )
+                return Repeat(row.now - first_at)
+            key = key_of(f"{known}\n{row.now}".encode())
+    values = {
+        "key": key,
+        "kind": row.kind,
+        "parameter": row.parameter,
+        "payload": row.payload,
+        "state": "set_aside" if row.reason else "waiting",
+        "due_at": row.now if row.reason else 0.0,
+        "now": row.now,
+        "reason": row.reason,
+        "aside_at": row.now if row.reason else None,
+        "alike": row.key if row.alike else None,
+    }
+    if connection.execute(_INSERT, values).rowcount > 0:
+        return None
+    (first_at,) = connection.execute(
+        "SELECT received_at FROM events WHERE key = ?", (key,)
+    ).fetchone()
+    return Repeat(row.now - first_at)
 
-    Args:
-        connection: In a transaction.
-        row: Key, kind, query, state, due_at, received_at and reason.
-    """
-    return connection.execute(_INSERT, row).rowcount > 0
 
-
-def rehearse(
-    connection: sqlite3.Connection, row: tuple[str, str, bytes, str, float, float, str]
-) -> bool:
+def rehearse(connection: Connection, row: Row) -> bool:
     """Insert a row and delete it again; raise if it could not be kept."""
     return (
-        put(connection, row)
-        and connection.execute("DELETE FROM events WHERE key = ?", row[:1]).rowcount > 0
+        put(connection, row) is None
+        and connection.execute("DELETE FROM events WHERE key = ?", (row.key,)).rowcount > 0
     )
 
 
 def claim_due(
-    connection: sqlite3.Connection,
-    owner: str,
-    places: int,
-    policy: Policy,
-    *,
-    suspects: int = 1,
-    retries: int = 1,
-    take_over: bool = True,
+    connection: Connection, owner: str, quota: Quota, policy: Policy, kinds: frozenset[str]
 ) -> list[Claim]:
     """Claim rows that are due.
-
-    Before that, make suspects of the rows that crashed workers had claimed, and delete old ones.
 
     New rows come first, and those which failed before would wait for as long as there are any: some
     places are theirs.
@@ -206,51 +244,62 @@ def claim_due(
     Args:
         connection: In a transaction.
         owner: Who claims it.
-        places: How many rows at most.
+        quota: How many rows at most.
         policy: Of the inbox.
-        suspects: How many of these may be suspects, 0 or 1.
-        retries: How many are for what failed before, 0 or 1.
-        take_over: Whether a lease that has ended tells of a crash.
+        kinds: Of the events that the owner handles.
     """
     now, uptime = policy.clock.wall(), policy.clock.now()
-    # Nothing is due later than that, unless the clock was set back, or the machine started anew.
-    latest = {
-        "waiting": now + policy.retry.cap,
-        "claimed": uptime + policy.lease,
-        "done": now + policy.retention,
-    }
-    for state, until in latest.items():
-        connection.execute(_LIMIT_DUE_AT, {"state": state, "until": until})
-    if take_over:
-        connection.execute(_SUSPECT_ENDED_LEASES, (uptime, owner))
-    connection.execute(_DELETE_OLD, (now, SWEEP))
-    claims: list[Claim] = []
-    for state, after, most in (
-        ("suspect", -1.0, suspects),
-        ("waiting", 0.0, retries),
-        ("waiting", -1.0, places),
-    ):
-        rows = connection.execute(
-            _SELECT_DUE, (state, after, now, min(most, places - len(claims)))
-        ).fetchall()
-        found = [
-            Claim(key, kind, query, attempts, state == "suspect")
-            for key, kind, query, attempts in rows
-        ]
-        connection.executemany(
-            _UPDATE_CLAIMED, [(uptime + policy.lease, owner, claim.key) for claim in found]
-        )
-        claims += found
-    return claims
+    chosen = _chosen(_due(connection, kinds, now, quota.places), quota)
+    if chosen:
+        ids = msgspec.json.encode([row[0] for row in chosen])
+        connection.execute(_UPDATE_CLAIMED, (uptime + policy.lease, owner, ids.decode()))
+        connection.execute("UPDATE last_claim SET at = ?", (now,))
+    return [
+        Claim(key, kind, parameter, payload, attempts, received_at, state == "suspect")
+        for _, key, kind, parameter, payload, attempts, received_at, state, _ in chosen
+    ]
 
 
-def renew(connection: sqlite3.Connection, keys: list[str], owner: str, until: float) -> bool:
+def _due(
+    connection: Connection, kinds: frozenset[str], now: float, places: int
+) -> dict[str, list[Any]]:
+    """Return rows that are due, by their states, those first that have been so for longest."""
+    present = [
+        (state, kind, now, places)
+        for state, kind in connection.execute(_PRESENT)
+        if kind in kinds or ANY_KIND in kinds
+    ]
+    found: dict[str, list[Any]] = {"suspect": [], "failing": [], "waiting": []}
+    if present and places > 0:
+        # One seek in the index for each kind: a single one would have to sort all that wait.
+        statement = "UNION ALL".join([_DUE] * len(present)) + "ORDER BY due_at, id"
+        values = [value for each in present for value in each]
+        for row in connection.execute(statement, values).fetchall():
+            found[row[7]].append(row)
+    return found
+
+
+def _chosen(due: dict[str, list[Any]], quota: Quota) -> list[Any]:
+    failing = due["failing"]
+    in_turn = [
+        *due["suspect"][: quota.suspects],
+        *failing[: quota.retries],
+        *due["waiting"],
+        *failing[quota.retries :],
+    ]
+    return in_turn[: quota.places]
+
+
+def renew(connection: Connection, keys: list[str], owner: str, until: float) -> bool:
     """Extend the leases of those rows that the owner still has."""
-    statement = "UPDATE events SET due_at = ? WHERE key = ? AND owner = ?"
-    return connection.executemany(statement, [(until, key, owner) for key in keys]).rowcount > 0
+    statement = (
+        "UPDATE events SET due_at = ? WHERE key IN (SELECT value FROM json_each(?)) AND owner = ?"
+    )
+    names = msgspec.json.encode(keys).decode()
+    return connection.execute(statement, (until, names, owner)).rowcount > 0
 
 
-def move(connection: sqlite3.Connection, key: str, owner: str, ending: Ending, now: float) -> bool:
+def move(connection: Connection, key: str, owner: str, ending: Ending, now: float) -> bool:
     """End a claim: write the row's next state.
 
     What is done is done, whoever has claimed it since; all else only the present owner may write.
@@ -259,47 +308,16 @@ def move(connection: sqlite3.Connection, key: str, owner: str, ending: Ending, n
         "key": key,
         "owner": owner,
         "state": ending.state,
-        "due_at": now + ending.wait,
+        "due_at": 0.0 if ending.state == "waiting" else now + ending.wait,
+        "wait": ending.wait,
         "reason": ending.reason,
+        "kind": ending.kind,
+        "uncounted": ending.uncounted,
+        "now": now,
     }
     return connection.execute(_UPDATE_ENDED, row).rowcount > 0
 
 
-def release(connection: sqlite3.Connection, owner: str) -> bool:
+def release(connection: Connection, owner: str) -> bool:
     """Give back all rows that an owner has claimed; the attempt does not count."""
-    statement = (
-        "UPDATE events SET state = 'waiting', due_at = 0, owner = NULL, "
-        "attempts = attempts - 1 WHERE owner = ?"
-    )
-    return connection.execute(statement, (owner,)).rowcount > 0
-
-
-def set_aside(
-    connection: sqlite3.Connection, limit: int
-) -> list[tuple[str, str, bytes, float, int, str]]:
-    """Return key, kind, query, time, attempts and reason of what was set aside, in that order."""
-    return connection.execute(_SELECT_SET_ASIDE, (limit,)).fetchall()
-
-
-def requeue(connection: sqlite3.Connection, key: str) -> bool:
-    """Let a row that was set aside wait again, as if it were new."""
-    statement = (
-        "UPDATE events SET state = 'waiting', due_at = 0, attempts = 0 "
-        "WHERE key = ? AND state = 'set_aside'"
-    )
-    return connection.execute(statement, (key,)).rowcount > 0
-
-
-def discard(connection: sqlite3.Connection, key: str, until: float) -> bool:
-    """Erase what was set aside, and keep its key until then."""
-    statement = (
-        "UPDATE events SET state = 'done', due_at = ?, query = NULL "
-        "WHERE key = ? AND state = 'set_aside'"
-    )
-    return connection.execute(statement, (until, key)).rowcount > 0
-
-
-def count_states(connection: sqlite3.Connection) -> dict[str, int]:
-    """Return how many rows are in each state that has any."""
-    shown = "iif(state = 'suspect', 'waiting', state)"
-    return dict(connection.execute(f"SELECT {shown}, count(*) FROM events GROUP BY 1").fetchall())  # noqa: S608 - constant
+    return connection.execute(_RELEASE, (owner,)).rowcount > 0

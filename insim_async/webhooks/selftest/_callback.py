@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from insim_async._privacy import Private
 from insim_async.errors import ConfigurationError
-from insim_async.webhooks.router import SECRET_BITS
+from insim_async.webhooks._secrets import SECRET_BITS
 
 __all__ = [
     "CLOSED",

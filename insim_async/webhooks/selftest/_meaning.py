@@ -19,6 +19,26 @@ class Echo(Struct):
     key: str
     query_bytes: int
     inbox: bool
+    handlers: list[str] = []
+    workers: int | None = None
+    worked: list[str] = []
+    oldest_waiting: float = 0.0
+
+    def __str__(self) -> str:
+        words = f"handlers: {_kinds(self.handlers)}"
+        if self.workers is None:
+            return words
+        waits = f"an event waits for {self.oldest_waiting:.0f} s" if self.oldest_waiting else ""
+        runs = (
+            f"{self.workers} running, for {_kinds(self.worked)}"
+            if self.workers
+            else "NONE RUNS, so that no event is handled"
+        )
+        return f"{words}; workers: {runs}; {waits or 'no event waits'}"
+
+
+def _kinds(kinds: list[str]) -> str:
+    return "all kinds" if "*" in kinds else ", ".join(kinds) or "NONE"
 
 
 class Finding(Struct, frozen=True):

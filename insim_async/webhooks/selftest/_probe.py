@@ -27,6 +27,7 @@ class SampleResult(Struct, frozen=True):
         arrived: It did, byte for byte.
         words: How, or why not.
         inbox: An inbox keeps such events.
+        app: What the app says of its handlers and workers.
         hopeless: The others will fare no better.
     """
 
@@ -34,6 +35,7 @@ class SampleResult(Struct, frozen=True):
     arrived: bool
     words: str
     inbox: bool = False
+    app: str = ""
     hopeless: bool = False
 
     def __str__(self) -> str:
@@ -90,7 +92,13 @@ class _Probe:
         long = self._sent(sample.drawn_out(sample.longest))
         short = self._sent(sample.drawn_out(0)) if sample.longest and not long.found else long
         if long.found:
-            return SampleResult(sample.kind, arrived=True, words=long.words, inbox=long.found.inbox)
+            return SampleResult(
+                sample.kind,
+                arrived=True,
+                words=long.words,
+                inbox=long.found.inbox,
+                app=str(long.found),
+            )
         if short.found:
             return SampleResult(sample.kind, arrived=False, words=self._limit(sample, long))
         words = short.words + (self._faults(sample) if short.depends else "")

@@ -1,0 +1,105 @@
+"""An inbox with a clock that a test sets, and a router that does as it is told."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Self
+
+import anyio
+
+from insim_async import Clock
+from insim_async.webhooks import Event, WebhookRouter
+from insim_async.webhooks.inbox import Inbox, InboxCounts, _rows, _tending
+from insim_async.webhooks.inbox._rows import Claim, Quota
+from insim_async.webhooks.inbox._schema import Policy
+
+NOW, UPTIME = 1_800_000_000.0, 5_000.0
+ANY = frozenset({"*"})
+
+
+class Wall:
+    """A clock on the wall, which somebody sets, and the machine's own, which nobody can."""
+
+    def __init__(self) -> None:
+        self.time = NOW
+        self.uptime = UPTIME
+        self.chance: Callable[[], float] = lambda: 0.5
+        self.sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+
+    def __iadd__(self, seconds: float) -> Self:
+        """Let time pass."""
+        self.time += seconds
+        self.uptime += seconds
+        return self
+
+    @property
+    def clock(self) -> Clock:
+        """The same for an inbox."""
+        return Clock(
+            now=lambda: self.uptime,
+            wall=lambda: self.time,
+            random=lambda: self.chance(),
+            sleep=lambda seconds: self.sleep(seconds),
+        )
+
+
+class Shop:
+    """A router whose handler does as it is told, and what came to it."""
+
+    def __init__(
+        self, act: Callable[[Any], Awaitable[object]] | None = None, *kinds: type[Event]
+    ) -> None:
+        self.router = WebhookRouter()
+        self.router.on(*(kinds or (Event,)))(self.handle)
+        self.act = act
+        self.seen: list[Event] = []
+        self.news = anyio.Event()
+
+    async def handle(self, event: Event) -> None:
+        self.seen.append(event)
+        self.news.set()
+        self.news = anyio.Event()
+        if self.act is not None:
+            await self.act(event)
+
+    async def had(self, count: int) -> None:
+        """Wait until that many came."""
+        while len(self.seen) < count:
+            await self.news.wait()
+
+
+async def settled(inbox: Inbox, expected: InboxCounts) -> None:
+    """Wait until the events are in these states."""
+    await until(inbox, lambda counts: counts == expected)
+
+
+async def until(inbox: Inbox, condition: Callable[[InboxCounts], bool]) -> None:
+    while not condition(await inbox.counts()):
+        await anyio.lowlevel.checkpoint()
+
+
+async def worked(inbox: Inbox) -> None:
+    """Wait until a worker has written down that it is there."""
+    while not (await inbox.health()).workers:
+        ...
+
+
+def claim_due(
+    connection: sqlite3.Connection,
+    owner: str,
+    places: int,
+    policy: Policy,
+    suspects: int = 1,
+    retries: int = 1,
+) -> list[Claim]:
+    """Claim as a worker for all kinds does, after it has tended all rows."""
+    _tending.tend(connection, owner, ANY, policy)
+    return _rows.claim_due(connection, owner, Quota(places, suspects, retries), policy, ANY)
+
+
+def rows(path: Path, columns: str) -> list[Any]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(f"SELECT {columns} FROM events ORDER BY id").fetchall()
