@@ -7,13 +7,14 @@ All in this file may be deleted: nothing but speed changes. Each function return
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextvars import ContextVar
 from datetime import datetime
 from functools import cached_property
+from itertools import repeat
 from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from msgspec import Meta, field
+from msgspec.structs import force_setattr
 
 from insim_async._privacy import Unshown
 from insim_async._wire.answers import BLOCKING, json_of, unnamed_fields
@@ -41,10 +42,6 @@ class _Unread(Unnamed):
         return {row["id_sms_api"]: unnamed_fields(row) for row in json_of(self._body)}
 
 
-_being_read: ContextVar[_Unread] = ContextVar("_being_read")
-"""From where each receipt of an answer takes its unnamed fields while it is decoded."""
-
-
 class _Documented(
     SmsReceipt, frozen=True, kw_only=True, eq=False, gc=False, forbid_unknown_fields=True
 ):
@@ -62,7 +59,7 @@ class _WithMore(
 ):
     """A receipt with fields that have no name here; one that may say no must be null."""
 
-    _more: _Unread = field(default_factory=_being_read.get, name="extra")
+    _more: _Unread = field(default=cast(Any, None), name="extra")
     _result: None = field(default=None, name="result")
     _success: None = field(default=None, name="success")
     _error: None = field(default=None, name="error")
@@ -96,11 +93,9 @@ def documented(body: bytes) -> Sequence[SmsReceipt] | None:
 def _with_more(body: bytes) -> Sequence[SmsReceipt]:
     if not body.isascii():
         body.decode()  # msgspec does not look at the text of fields that have no name here
-    token = _being_read.set(_Unread(body))
-    try:
-        return _with_more_decoder.decode(body)
-    finally:
-        _being_read.reset(token)
+    receipts = _with_more_decoder.decode(body)
+    any(map(force_setattr, receipts, repeat("_more"), repeat(_Unread(body))))  # in C; None says yes
+    return receipts
 
 
 def are_all_sent(messages: Sequence[Message], receipts: Sequence[SmsReceipt]) -> bool:
