@@ -229,6 +229,25 @@ class TestBreaker:
         assert type(report.outcomes[-1].error) is ConfigurationError
 
 
+async def test_a_server_that_lets_one_request_a_second_pass_gets_them_all(
+    hours: Hours, gateway: Gateway
+) -> None:
+    """Being put off is no failed attempt as long as anything gets through."""
+    passed = [float("-inf")]
+
+    def answer(messages: list[dict[str, Any]]) -> httpx.Response:
+        if hours.time - passed[0] < 1:
+            return httpx.Response(429, headers={"Retry-After": "1"})
+        passed[0] = hours.time
+        return gateway.take(messages)
+
+    gateway.answers = [answer] * 1000
+    async with client(hours, batch_size=10, max_concurrency=8) as insim:
+        report = await insim.send_many(Read(200))
+    assert (report.sent, set(gateway.processed.values())) == (200, {1})
+    assert len(gateway.requests) <= 2 * 20 + 8
+
+
 async def test_what_waits_for_another_attempt_is_not_sent_once_the_call_has_stopped(
     hours: Hours, gateway: Gateway
 ) -> None:

@@ -203,7 +203,7 @@ class Connection:
             error = result.error
             # Being put off is no failure as long as others get through.
             is_put_off = isinstance(error, RateLimited)
-            failures += not (is_put_off and self._gate.passes > passes)
+            failures = 0 if is_put_off and self._gate.passes > passes else failures + 1
             passes = self._gate.passes
             wait = decide(result, failures, call, self._retry, self._clock.random())
             if is_put_off:

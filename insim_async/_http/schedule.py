@@ -79,11 +79,12 @@ class Schedule:
     Attributes:
         waiting: How many stand in the line.
         under_way: How many have a turn.
+        limit: How many may have: fewer than there are slots, after the server asked for patience.
     """
 
     def __init__(self, slots: int, rate: float | None) -> None:
         self.under_way = 0
-        self._slots = self._limit = slots
+        self._slots = self.limit = slots
         self._spacing = None if rate is None else 1 / rate
         self._pace_at = self._pause_until = float("-inf")
         self._composing: Ticket | None = None
@@ -117,7 +118,7 @@ class Schedule:
 
     def next(self, now: float) -> Ticket | None:
         """Give a turn to whoever it is due to, if anybody may go now."""
-        if not self.waiting or self.under_way >= self._limit or now < self._pause_until:
+        if not self.waiting or self.under_way >= self.limit or now < self._pause_until:
             return None
         firsts = self._firsts(paced=now >= self._pace_at and self._composing is None)
         if not firsts:
@@ -143,7 +144,7 @@ class Schedule:
         Whoever waits for a slot, or for what goes out by the pace just now, is told when that is
         over: no time needs to be watched for it.
         """
-        if not self.waiting or self.under_way >= self._limit:
+        if not self.waiting or self.under_way >= self.limit:
             return []
         pause, pace = self._pause_until - now, self._pace_at - now
         held = []
@@ -179,11 +180,11 @@ class Schedule:
 
     def put_off(self) -> None:
         """The server asked for patience: half as many requests at a time from now on."""
-        self._limit = max(1, self._limit // 2)
+        self.limit = max(1, self.limit // 2)
 
     def passed(self) -> None:
         """The server took a request: one more at a time, up to all slots."""
-        self._limit = min(self._slots, self._limit + 1)
+        self.limit = min(self._slots, self.limit + 1)
 
 
 def _by_number(ticket: Ticket) -> int:

@@ -292,6 +292,9 @@ class Bench:
 
         Each begins when the one before has arrived: those of one moment would share a request.
         """
+        listener.script()
+        while insim._connection._gate._schedule.limit < slots:
+            assert status_of(await self.send(insim)) is Status.SENT  # each lets one more go
         names = [f"sms-{next(self.numbers)}" for _ in range(slots)]
         listener.script(otherwise=[HEAD, BODY, PROCESS, ["meet", names], RECEIPTS])
         endings: list[object] = []

@@ -48,9 +48,9 @@ class Listener(NamedTuple):
             "script", port=self.port, requests=requests, otherwise=otherwise, **order
         )
 
-    def release(self) -> None:
-        """Let go all that are held."""
-        self.gateway.order("release", port=self.port)
+    def release(self, *, once: bool = False) -> None:
+        """Let go all that are held, now or ever; or only those that are now."""
+        self.gateway.order("release", port=self.port, once=once)
 
     def report(self) -> Report:
         """Return the counts."""

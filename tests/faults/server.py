@@ -498,8 +498,11 @@ class Desk:
         listener.otherwise = order["otherwise"] or listener.otherwise
 
     async def do_release(self, order: Row) -> None:
-        """Let go whoever is held."""
-        self.listeners[order["port"]].released.set()
+        """Let go whoever is held: those who are now, or all who ever will be."""
+        listener = self.listeners[order["port"]]
+        listener.released.set()
+        if order["once"]:
+            listener.released = asyncio.Event()
 
     async def do_report(self, order: Row) -> Row:
         """Tell the counts of a listener."""

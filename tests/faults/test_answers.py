@@ -267,11 +267,12 @@ def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next(
     """Servers say 408 before they close an idle connection."""
 
     async def scenario() -> None:
-        unasked: Script = [*BEHAVE, ["wait", 0.005], ["reply", status, "[]"]]
+        unasked: Script = [*BEHAVE, ["hold"], ["reply", status, "[]"]]
         listener = bench.listen(otherwise=unasked)
         async with bench.client(listener.url) as insim:
             for sent in (1, 2, 3):
                 assert isinstance(await bench.send(insim), SmsReceipt)
+                listener.release(once=True)
                 await until_acted_out(listener, sent)
 
     bench.run(scenario)
