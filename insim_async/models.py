@@ -134,6 +134,7 @@ class SmsReceipt(
 
     _shown: ClassVar[frozenset[str]] = frozenset({"sms_id", "parts", "sent_at"})
 
+    # In the order of the documented answer: msgspec looks for a name first behind the one before.
     sms_id: str
     parts: int
     account: str
