@@ -205,7 +205,9 @@ def test_closing_does_not_wait_for_a_pause(bench: Bench, monkeypatch: pytest.Mon
             async with anyio.create_task_group() as group:
                 for _ in range(SLOTS + 2):
                     group.start_soon(one)
-                await until(lambda: listener.report().requests == SLOTS and held.asleep == 1)
+                schedule = insim._connection._gate._schedule
+                await until(lambda: schedule.waiting == SLOTS + 2)
+                assert listener.report().requests == SLOTS
                 with anyio.fail_after(LONG_GRACE / 2):
                     await insim.aclose()
         assert {type(ending) for ending in endings} == {NotSent}
