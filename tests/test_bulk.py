@@ -195,14 +195,14 @@ async def test_a_request_that_fails_ends_all_its_messages_alike(
 async def test_a_request_that_is_too_large_is_sent_in_smaller_ones_each_once(
     insim: AsyncInSim, gateway: Gateway
 ) -> None:
-    """Halves, until it fits; after each that fits it tries twice as many."""
+    """Halves, until it fits; after each that fits one more."""
 
     def answer(messages: list[dict[str, Any]]) -> httpx.Response:
         return httpx.Response(413) if len(messages) > 30 else gateway.take(messages)
 
     gateway.answers = [answer] * 8
     report = await insim.send_many(texts(100))
-    assert gateway.batches == [100, 50, 25, 25, 50, 25, 25]
+    assert gateway.batches == [100, 50, 25, 25, 27, 23]
     assert (report.sent, set(gateway.processed.values())) == (100, {1})
     assert [outcome.sms.message for outcome in report.outcomes] == [
         f"Message {number}" for number in range(100)
@@ -372,6 +372,16 @@ async def test_a_rate_below_one_a_second_sends_one_by_one(hours: Hours, gateway:
         await insim.send_sms(NUMBER, "Hi")
     assert gateway.batches == [1, 1, 1, 1]
     assert hours.naps == pytest.approx([2.0] * 3)
+
+
+async def test_a_contact_that_may_have_been_added_is_unknown_whatever_comes_after(
+    insim: AsyncInSim, router: respx.MockRouter
+) -> None:
+    answers = [httpx.Response(503), httpx.Response(429), httpx.Response(429)]
+    router.post("/api/v1/contact").mock(side_effect=answers)
+    (result,) = await insim.add_contacts([Contact(NUMBER)])
+    assert type(result.error) is OutcomeUnknown
+    assert "by an earlier attempt; then: the server answered 429" in str(result.error)
 
 
 class Awaited:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import httpx
@@ -20,6 +20,8 @@ from insim_async import (
     Sms,
     Status,
 )
+from insim_async._sending.feed import Feed
+from insim_async._sending.sources import AtHand
 from tests.conftest import BASE_URL, KEY, LOGIN, Gateway, Hours
 
 NUMBER = "+33639980001"
@@ -117,6 +119,30 @@ class TestReading:
         assert max(hours.naps) <= 1.0
 
 
+async def test_what_was_put_back_does_not_wait_for_what_comes_next(
+    hours: Hours, gateway: Gateway
+) -> None:
+    """Half of a request that was too large goes at once, however slow the input is."""
+    gone = anyio.Event()
+
+    def answer(messages: list[dict[str, Any]]) -> httpx.Response:
+        answered = httpx.Response(413) if len(messages) > 5 else gateway.take(messages)
+        if gateway.processed.total() == 10:
+            gone.set()
+        return answered
+
+    async def slow() -> AsyncIterator[Sms]:
+        for message in Read(10):
+            yield message
+        await gone.wait()
+
+    gateway.answers = [answer] * 9
+    async with client(hours, batch_size=10) as insim:
+        with anyio.fail_after(10):
+            report = await insim.send_many(slow())
+    assert (report.sent, gateway.batches) == (10, [10, 5, 5])
+
+
 class TestBreaker:
     @pytest.mark.parametrize("asynchronous", [False, True])
     async def test_a_captive_portal_ends_a_bulk_call(
@@ -167,7 +193,7 @@ class TestBreaker:
     async def test_a_late_answer_closes_it_too(
         self, hours: Hours, router: respx.MockRouter
     ) -> None:
-        """One that was under way when it opened."""
+        """One that was under way when it opened; nobody waits for the next probe any more."""
         late, opened = anyio.Event(), anyio.Event()
         gateway = Gateway()
 
@@ -181,7 +207,7 @@ class TestBreaker:
         async def sleep(seconds: float) -> None:
             late.set()
             opened.set()
-            await anyio.wait_all_tasks_blocked()
+            await anyio.sleep_forever()
 
         router.post("/api/v1/sendsms").mock(side_effect=answer)
         clock = Clock(sleep=sleep)
@@ -201,6 +227,18 @@ class TestBreaker:
         assert [type(result.error) for result in results[:33]] == [OutcomeUnknown] * 33
         assert [type(result.error) for result in results[33:]] == [NotSent] * 67
         assert route.call_count == (3 + 3) * 3
+
+    async def test_nobody_waits_for_a_probe_in_a_client_that_closes(self) -> None:
+        """Not even who comes to it only then: a probe was under way."""
+
+        async def sleep(seconds: float) -> None:
+            raise AssertionError
+
+        feed: Feed[Any, Any, Any] = Feed(
+            AtHand([]), cast(Any, None), raises=(), clock=Clock(sleep=sleep)
+        )
+        feed.hurry()
+        await feed.wait_for_probe()
 
     async def test_a_closing_client_does_not_wait_for_the_next_probe(
         self, gateway: Gateway

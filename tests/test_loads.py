@@ -281,8 +281,39 @@ class TestErrors:
             ends = await callers.ends()
         assert type(ends["first"]) is OutcomeUnknown
         assert {type(ends[text]) for text in ("second", "third")} == {NotSent}
-        assert "no slot, or no room in the pace, in 0.2 s" in str(ends["second"])
+        assert "its turn did not come within 0.2 s" in str(ends["second"])
         assert held.texts == [["first"]]
+
+    async def test_no_request_begins_in_the_second_half_of_the_time(
+        self, held: Held, hours: Hours
+    ) -> None:
+        """Not even the half of one that was too large, though a slot is free."""
+
+        def answer(_: object) -> httpx.Response:
+            hours.time += 20
+            return httpx.Response(413)
+
+        held.answer = answer
+        held.release.set()
+        async with client(clock=hours.clock, timeout=30) as insim:
+            callers = Callers(insim)
+            await callers.send("a", "b")
+            ends = await callers.ends()
+        assert {type(end) for end in ends.values()} == {NotSent}
+        assert held.texts == [["a", "b"]]
+
+    async def test_who_could_not_begin_in_time_has_sent_nothing(
+        self, held: Held, hours: Hours
+    ) -> None:
+        """As where the event loop stood still."""
+        held.release.set()
+        async with client(clock=hours.clock, timeout=30) as insim:
+            task = asyncio.create_task(insim.send_sms(NUMBER, "a"))
+            await asyncio.sleep(0)
+            hours.time += 16
+            with pytest.raises(NotSent, match="its turn did not come within 15 s"):
+                await task
+        assert held.texts == []
 
     async def test_whoever_would_wait_too_long_for_the_pace_is_told_at_once(
         self, held: Held, hours: Hours
@@ -290,7 +321,7 @@ class TestErrors:
         held.release.set()
         async with client(clock=hours.clock, max_rate=0.05, timeout=30) as insim:
             await insim.send_sms(NUMBER, "first")
-            with pytest.raises(NotSent, match="no room in the pace"):
+            with pytest.raises(NotSent, match="its turn did not come"):
                 await insim.send_sms(NUMBER, "second")
         assert hours.naps == []
 

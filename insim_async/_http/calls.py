@@ -34,7 +34,6 @@ from insim_async.errors import (
 from insim_async.timing import Clock, Retry
 
 __all__ = [
-    "STALE",
     "Again",
     "Call",
     "Failure",
@@ -43,6 +42,7 @@ __all__ = [
     "judge",
     "loss",
     "proves_itself",
+    "stale",
     "words_of",
 ]
 
@@ -196,11 +196,10 @@ def _http_date(value: str) -> float | None:
 # Failures without an answer ----------------------------------------------------------------------
 
 
-STALE = Failure(
-    OutcomeUnknown("the answer was there before the request: it may have been sent"),
-    Again.IF_REPEATABLE,
-)
-"""For what a server had said too much before, on a connection that was used again."""
+def stale() -> Failure:
+    """Say what is known where a server had said too much before, on a connection used again."""
+    words = "the answer was there before the request: it may have been sent"
+    return Failure(OutcomeUnknown(words), Again.IF_REPEATABLE)
 
 
 def loss(error: BaseException, call: Call[T], host: str, *, unsent: bool) -> Failure:

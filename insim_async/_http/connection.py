@@ -16,7 +16,6 @@ from typing import Any, TypeVar, cast
 import anyio
 
 from insim_async._http.calls import (
-    STALE,
     Again,
     Call,
     Failure,
@@ -25,6 +24,7 @@ from insim_async._http.calls import (
     judge,
     loss,
     proves_itself,
+    stale,
     words_of,
 )
 from insim_async._http.gate import Gate
@@ -189,7 +189,7 @@ class Connection:
         ticket: Ticket,
         trail: Trail,
     ) -> T | InSimError | None:
-        failures, passes = 0, self._gate.passes
+        failures, passes, is_doubtful = 0, self._gate.passes, False
         error: InSimError | None = None
         while await self._has_turn(ticket):
             call = await make()
@@ -201,6 +201,7 @@ class Connection:
                 self._gate.passed()
                 return result
             error = result.error
+            is_doubtful |= result.again is Again.IF_REPEATABLE
             # Being put off is no failure as long as others get through.
             is_put_off = isinstance(error, RateLimited)
             failures = 0 if is_put_off and self._gate.passes > passes else failures + 1
@@ -210,13 +211,13 @@ class Connection:
                 wait = self._put_off(error, wait)
             self._gate.leave(ticket)
             if wait is None or self._is_too_late(ticket, max(wait, self._gate.closed_for())):
-                return error
+                break
             logger.info("an attempt failed, trying again: %s", error)
             await _put_back(call)
             if wait:
                 await self._clock.sleep(wait)
             self._gate.rejoin(ticket)
-        return error or self._no_turn()
+        return _of_all_attempts(error or self._no_turn(), is_doubtful=is_doubtful)
 
     def _put_off(self, error: InSimError, wait: float | None) -> float | None:
         """Make everyone wait as the server asked, and not all come back at once."""
@@ -227,9 +228,9 @@ class Connection:
 
     async def _has_turn(self, ticket: Ticket) -> bool:
         """Wait for the turn of a ticket; return whether it came in time."""
-        if ticket.has_turn:
-            return True
         too_late = partial(self._is_too_late, ticket)
+        if ticket.has_turn:
+            return not too_late(0.0)
         if ticket.rank is Rank.BULK:
             return await self._gate.turn(ticket, too_late)
         with anyio.CancelScope(deadline=ticket.began + self.timeout / 2):
@@ -245,8 +246,8 @@ class Connection:
         if pause := self._gate.closed_for():
             return RateLimited("the server asked for a pause", retry_after=pause)
         return NotSent(
-            f"nothing was sent: no slot, or no room in the pace, in {self.timeout / 2:g} s, "
-            "which is half the timeout"
+            f"nothing was sent: its turn did not come within {self.timeout / 2:g} s, "
+            "half of the timeout, in which an attempt has to begin"
         )
 
     async def _attempt(self, call: Call[T], ticket: Ticket, trail: Trail) -> T | Failure:
@@ -285,16 +286,16 @@ class Connection:
             unsent = bare or trail.is_unsent(error)
             return loss(error, call, self._transport.base_url, unsent=unsent)
         if trail.stale:
-            return STALE
+            return stale()
         return judge(answer, call, self._clock)
 
     def _cut_short(self, trail: Trail) -> Failure:
-        why = f"there was no answer within {self.timeout:g} s"
-        if self._closing:
-            why = "the client was closed"
-        elif trail.fate is Fate.WAITING:
-            why = f"no attempt could be made within {self.timeout:g} s"
-        if trail.is_unsent():
+        unsent = trail.is_unsent()
+        why = "no connection was made" if unsent else "there was no answer"
+        if trail.fate is Fate.WAITING:
+            why = "no attempt could be made"
+        why = "the client was closed" if self._closing else f"{why} within {self.timeout:g} s"
+        if unsent:
             return Failure(NotSent(f"{why}, and nothing was sent"), Again.SAFE)
         return Failure(OutcomeUnknown(f"{why}; it may have been sent"), Again.IF_REPEATABLE)
 
@@ -311,6 +312,13 @@ class Connection:
         if self._under_way:
             self._none_left = self._none_left or anyio.Event()  # two may be closing
             await self._none_left.wait()
+
+
+def _of_all_attempts(error: InSimError, *, is_doubtful: bool) -> InSimError:
+    """Return what an error says, where an attempt before the last one may have arrived."""
+    if is_doubtful and isinstance(error, NotSent):
+        return OutcomeUnknown(f"it may have been sent by an earlier attempt; then: {error}")
+    return error
 
 
 async def _put_back(call: Call[Any]) -> None:

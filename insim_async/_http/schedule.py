@@ -16,7 +16,7 @@ import heapq
 __all__ = ["Rank", "Schedule", "Ticket"]
 
 FAIR = 4
-"""Each so many-th turn is that of whoever has waited longest, so that nobody starves."""
+"""Of so many turns one is that of whoever has waited longest, so that nobody starves."""
 
 
 class Rank(enum.IntEnum):
@@ -38,9 +38,19 @@ class Ticket:
         began: The same in seconds of the event loop, which bounds reads and writes.
         has_turn: Whether its turn has come, and has not been given back.
         is_waiting: Whether it stands in the line.
+        passed_over: How often another was given a turn that it had waited for longer.
     """
 
-    __slots__ = ("began", "has_turn", "is_waiting", "number", "paced", "rank", "since")
+    __slots__ = (
+        "began",
+        "has_turn",
+        "is_waiting",
+        "number",
+        "paced",
+        "passed_over",
+        "rank",
+        "since",
+    )
 
     def __init__(self, rank: Rank, *, paced: bool, number: int, since: float) -> None:
         self.rank = rank
@@ -50,6 +60,7 @@ class Ticket:
         self.began = 0.0
         self.has_turn = False
         self.is_waiting = False
+        self.passed_over = 0
 
 
 class _Line:
@@ -89,7 +100,7 @@ class Schedule:
         self._pace_at = self._pause_until = float("-inf")
         self._composing: Ticket | None = None
         self._lines = {(rank, paced): _Line() for rank in Rank for paced in (True, False)}
-        self._tickets = self._turns = self.waiting = 0
+        self._tickets = self.waiting = 0
 
     # The line
 
@@ -123,8 +134,11 @@ class Schedule:
         firsts = self._firsts(paced=now >= self._pace_at and self._composing is None)
         if not firsts:
             return None
-        self._turns += 1
-        ticket = min(firsts, key=_by_number if self._turns % FAIR == 0 else _by_rank)
+        ticket = min(firsts, key=_by_rank)
+        oldest = min(firsts, key=_by_number)
+        if oldest is not ticket:
+            oldest.passed_over += 1
+            ticket = oldest if oldest.passed_over == FAIR else ticket
         self._set_waiting(ticket, False)
         ticket.has_turn = True
         self.under_way += 1

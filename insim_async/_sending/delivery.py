@@ -35,7 +35,8 @@ class Delivery(Generic[S, M, R]):
     """Sends what a supply has, one request at a time.
 
     A request that is too large, by our own measure or by the server's (413), is sent in smaller
-    ones: half as many go into each, until it is one, and after each that was taken twice as many.
+    ones: half as many, until it is one. After a 413 others have no more in them either, and then
+    one more after each that was taken.
 
     Args:
         connection: Open, or refusing by itself.
@@ -78,17 +79,19 @@ class Delivery(Generic[S, M, R]):
         place = ticket or self._connection.join(Rank.BULK, paced=self.cargo.parts_of is not None)
         if isinstance(place, InSimError):
             return place
+        most = self._most
         while True:
-            request = _Request(self, supply)
+            request = _Request(self, supply, most)
             result = await self._connection.post(request.make, place)
             batch = request.batch
             if batch is None:
                 return result if isinstance(result, InSimError) else None
             if not (_is_too_large(result) and len(batch.good) > 1):
-                if not isinstance(result, InSimError):
+                if batch.good and not isinstance(result, InSimError):
                     self._grow()
                 return self.cargo.ending(batch, result)
-            self.shrink(batch)
+            most = len(batch.good) // 2
+            self.room = self.room._replace(messages=min(self.room.messages, most))
             await to_its_end(partial(request.put_back, batch))
 
     def call(self, batch: Batch[S, M], **more: Any) -> Call[Any]:
@@ -97,41 +100,45 @@ class Delivery(Generic[S, M, R]):
         parts = sum(map(parts_of, batch.good)) if parts_of is not None else 0
         return self.cargo.call(batch.good, parts=parts, **more)
 
-    def shrink(self, batch: Batch[S, M]) -> None:
-        """Let no request be larger than half of one that was too large."""
-        self.room = self.room._replace(
-            messages=max(1, min(self.room.messages, len(batch.good) // 2))
-        )
-
     def _grow(self) -> None:
         if self.room.messages < self._most:
-            self.room = self.room._replace(messages=min(self._most, 2 * self.room.messages))
+            self.room = self.room._replace(messages=self.room.messages + 1)
 
 
 class _Request(Generic[S, M, R]):
     """One request: what was taken for it from the supply.
 
+    Args:
+        delivery: Whose.
+        supply: What is sent is taken from it.
+        most: So many at most, since more were too many.
+
     Attributes:
         batch: What it carries; None where nothing was taken, or all was put back.
     """
 
-    def __init__(self, delivery: Delivery[S, M, R], supply: Supply[S, M]) -> None:
+    def __init__(self, delivery: Delivery[S, M, R], supply: Supply[S, M], most: int) -> None:
         self.batch: Batch[S, M] | None = None
+        self._most = most
         self._delivery = delivery
         self._supply = supply
 
     async def make(self) -> Call[Any] | None:
         """Take what goes, and make the call; None where nothing does."""
-        while (batch := await self._supply.take(self._delivery.room)) is not None:
+        while (batch := await self._supply.take(self._room())) is not None:
             self.batch = batch
             if not batch.good:
                 return None
             call = self._delivery.call(batch, put_back=partial(self.put_back, batch))
             if len(call.body) <= BODY_CAP or len(batch.good) == 1:
                 return call
-            self._delivery.shrink(batch)
+            self._most = len(batch.good) // 2
             await to_its_end(partial(self.put_back, batch))
         return None
+
+    def _room(self) -> Room:
+        room = self._delivery.room
+        return room._replace(messages=min(room.messages, self._most))
 
     async def put_back(self, batch: Batch[S, M]) -> None:
         """Give back what was taken."""

@@ -70,11 +70,16 @@ class Feed(Generic[S, M, R]):
         self._clock = clock
         self._waiting: deque[Batch[S, M]] = deque()
         self._read = 0
+        self._look: anyio.CancelScope | None = None
         self._nap: anyio.CancelScope | None = None
+        self._is_hurried = False
 
     async def is_ready(self) -> bool:
         """Wait until there may be something to take; return False at the end."""
-        return bool(self._waiting) or await self.source.is_ready()
+        while not self._waiting:
+            with anyio.CancelScope() as self._look:
+                return await self.source.is_ready()
+        return True
 
     def take(self, room: Room) -> Batch[S, M] | None:
         """Return what goes first, as much as there is room for; None if there is nothing."""
@@ -87,8 +92,9 @@ class Feed(Generic[S, M, R]):
         return batch
 
     def put_back(self, batch: Batch[S, M]) -> None:
-        """Let a batch go first."""
+        """Let a batch go first; nobody need wait for the source."""
         self._waiting.appendleft(batch)
+        _end(self._look)
 
     def note(self, ending: Ending[S, M, R], *, is_probe: bool) -> None:
         """Learn from how a request ended."""
@@ -97,6 +103,8 @@ class Feed(Generic[S, M, R]):
             return
         unknown = errors is not None and all(isinstance(e, OutcomeUnknown) for e in errors)
         self.breaker.ended(unknown=unknown, probe=is_probe)
+        if not self.breaker.is_open:
+            _end(self._nap)
         for error in filter(None, errors or ()):
             if isinstance(error, AuthenticationFailed | ConfigurationError):
                 self.stop_for(error)
@@ -112,13 +120,14 @@ class Feed(Generic[S, M, R]):
                 )
             )
             return
-        with anyio.CancelScope() as self._nap:
-            await self._clock.sleep(wait)
+        if not self._is_hurried:
+            with anyio.CancelScope() as self._nap:
+                await self._clock.sleep(wait)
 
     def hurry(self) -> None:
-        """Wait no longer for the next probe: the client is being closed."""
-        if self._nap is not None:
-            self._nap.cancel()
+        """Wait for no probe any more: the client is being closed."""
+        self._is_hurried = True
+        _end(self._nap)
 
     def _next(self, count: int) -> Batch[S, M] | None:
         given = self.source.take(count)
@@ -132,6 +141,11 @@ class Feed(Generic[S, M, R]):
             self.stopped = error
             if isinstance(error, self._raises):
                 self.source.stop()  # it may be endless
+
+
+def _end(wait: anyio.CancelScope | None) -> None:
+    if wait is not None:
+        wait.cancel()
 
 
 class Worker(Generic[S, M, R]):

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import contextvars
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import anyio
@@ -98,9 +98,14 @@ class Loads:
         ticket = self._connection.join(rank, paced=True)
         if isinstance(ticket, ConfigurationError):
             return ticket
-        load = self._last[rank] = _Load(self._connection, self._delivery, ticket, self._running)
+        load = self._last[rank] = _Load(self._connection, self._delivery, ticket, self._forget)
         self._running.add(load)
         return load
+
+    def _forget(self, load: _Load) -> None:
+        self._running.discard(load)
+        if self._last.get(load.ticket.rank) is load:
+            del self._last[load.ticket.rank]  # it holds texts
 
     def _is_old(self, load: _Load) -> bool:
         return self._clock.now() - load.ticket.since > JOINABLE * self._connection.timeout
@@ -113,7 +118,7 @@ class _Load:
         connection: Holds its place in the line.
         delivery: Sends it.
         ticket: Its place in the line.
-        running: Where it stands until it has ended.
+        forget: Called when it has ended.
 
     Attributes:
         ticket: As given.
@@ -124,12 +129,12 @@ class _Load:
         connection: Connection,
         delivery: Delivery[Sms, Message, Outcome],
         ticket: Ticket,
-        running: set[_Load],
+        forget: Callable[[_Load], None],
     ) -> None:
         self.ticket = ticket
         self._connection = connection
         self._delivery = delivery
-        self._running = running
+        self._forget = forget
         self._scope: anyio.CancelScope | None = None
         self._news: anyio.Event | None = None
         self._has_ended = False
@@ -168,7 +173,7 @@ class _Load:
         except BaseException:
             await self._leave(place)
             raise
-        if self._failure is not None:
+        if self._failure is not None and place not in self._outcomes:
             raise afresh(self._failure)
         return self._outcomes[place]
 
@@ -263,12 +268,12 @@ class _Load:
         """End it, however that came about: its task may have been cancelled from outside."""
         self._is_open = False
         self._connection.leave(self.ticket)
-        for place in self._pending():
+        for place in self._pending() if self._failure is None else ():
             error: InSimError = NotSent(f"{_CANCELLED}, and nothing was sent")
             if place in self._under_way:
                 error = OutcomeUnknown(f"{_CANCELLED}; it may have been sent")
             self._outcomes[place] = Outcome(self._sms[place], None, error)
-        self._running.discard(self)
+        self._forget(self)
         self._has_ended = True
         if self._news is not None:
             self._news.set()

@@ -153,7 +153,7 @@ class HeldClock(FakeClock):
 
 
 def test_everybody_waits_and_nobody_stampedes(bench: Bench) -> None:
-    """One 429 stops all callers of the client; behind the pause one goes, and then more and more."""
+    """One 429 stops all callers of the client; behind the pause one goes, then more and more."""
     slots, callers = 8, 40
 
     async def scenario() -> None:
