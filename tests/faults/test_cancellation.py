@@ -264,7 +264,7 @@ def test_a_caller_is_cancelled_while_waiting_for_a_slot(
 
     async def scenario() -> None:
         listener = bench.listen()
-        async with bench.client(listener.url) as insim:
+        async with bench.client(listener.url, batch_size=1) as insim:
             for at in (1, 2):
                 listener.script(*[[*TAKE, ["wait", 0.03], RECEIPTS]] * SLOTS)
                 requests = listener.report().requests
@@ -284,7 +284,7 @@ def test_a_cancelled_call_in_flight_frees_its_slot_at_once(bench: Bench) -> None
 
     async def scenario() -> None:
         listener = bench.listen(*[[*TAKE, STALL]] * SLOTS)
-        async with bench.client(listener.url) as insim:
+        async with bench.client(listener.url, batch_size=1) as insim:
             async with anyio.create_task_group() as group:
                 for _ in range(SLOTS):
                     group.start_soon(send, bench, insim)
