@@ -18,10 +18,11 @@ from insim_async._http import Rank
 from insim_async._sending import Batch, Cargo, Ending, Room, Supply
 from insim_async._wire import Message
 
-from .bench import Bench, FakeClock, status_of
+from .bench import OWN, TRIO, Bench, FakeClock, status_of
 from .gateway import BEHAVE, BODY, CLOSE, HEAD, TAKE, Script
 from .leaks import NUMBER, TEXT
-from .test_cancellation import Cancelling, everywhere, look_at
+from .stepping import by_scope_on_trio
+from .test_cancellation import MANNERS, Cancelling, everywhere, look_at
 
 
 class State(enum.Enum):
@@ -97,44 +98,60 @@ PUT_OFF: Script = [HEAD, BODY, ["reply", 429, "", "Retry-After: 3"]]
 TOO_LARGE: Script = [HEAD, BODY, ["reply", 413, "too large"]]
 STORIES: dict[str, list[Script]] = {
     "all goes well": [],
-    "put off": [PUT_OFF],
     "too large": [TOO_LARGE],
     "lost": [[*TAKE, CLOSE]],
 }
 
 
-@everywhere
-@pytest.mark.parametrize("story", STORIES)
-def test_it_is_cancelled_at_each_await(bench: Bench, cancelling: Cancelling, story: str) -> None:
+SOME = [
+    pytest.param(OWN, MANNERS["while it waits"], id=str(OWN)),
+    pytest.param(TRIO, by_scope_on_trio, id=str(TRIO)),
+]
+
+
+@pytest.mark.parametrize(("leg", "cancelling"), SOME)
+@pytest.mark.parametrize("story", ["all goes well", "too large", "lost"])
+def test_it_is_cancelled_at_each_await_of_a_story(
+    bench: Bench, cancelling: Cancelling, story: str
+) -> None:
     """Then what is left is sent, and no message twice."""
+    bench.run(functools.partial(cancelled_and_finished, bench, cancelling, STORIES[story]))
 
-    async def scenario() -> None:
-        at, reached = 0, True
-        while reached:
-            at += 1
-            fake = FakeClock(chance=0.5)
-            listener = bench.listen(*STORIES[story])
-            async with bench.client(listener.url, clock=fake.clock) as insim:
-                ledger = ledger_of(bench, insim, 4)
-                ending = await cancelling(at, call=functools.partial(run, insim, ledger))
-                look_at(bench, ending)
-                claimed = [n for n, state in ledger.rows.items() if state is State.CLAIMED]
-                assert len(claimed) <= 2
-                assert not claimed or isinstance(ending.result, BaseException)
-                file(bench, ledger)
-                for name in claimed:
-                    bench.book[name] = Status.UNKNOWN
-                    ledger.rows[name] = State.ENDED
-                    ledger.statuses[name] = Status.UNKNOWN
-                fake.time += 61
-                listener.script(BEHAVE)
-                await run(insim, ledger)
-                file(bench, ledger)
-                await bench.probe(insim, listener)
-            reached = ending.reached
-        assert at > 4
 
-    bench.run(scenario)
+@everywhere
+def test_it_is_cancelled_at_each_await(bench: Bench, cancelling: Cancelling) -> None:
+    """The first request is put off, so that what it carried is put back."""
+    bench.run(functools.partial(cancelled_and_finished, bench, cancelling, [PUT_OFF]))
+
+
+async def cancelled_and_finished(
+    bench: Bench, cancelling: Cancelling, scripts: list[Script]
+) -> None:
+    """Send four rows, cancelled at the n-th await; then what is left of them."""
+    at, reached = 0, True
+    while reached:
+        at += 1
+        fake = FakeClock(chance=0.5)
+        listener = bench.listen(*scripts)
+        async with bench.client(listener.url, clock=fake.clock) as insim:
+            ledger = ledger_of(bench, insim, 4)
+            ending = await cancelling(at, call=functools.partial(run, insim, ledger))
+            look_at(bench, ending)
+            claimed = [n for n, state in ledger.rows.items() if state is State.CLAIMED]
+            assert len(claimed) <= 2
+            assert not claimed or isinstance(ending.result, BaseException)
+            file(bench, ledger)
+            for name in claimed:
+                bench.book[name] = Status.UNKNOWN
+                ledger.rows[name] = State.ENDED
+                ledger.statuses[name] = Status.UNKNOWN
+            fake.time += 61
+            listener.script(BEHAVE)
+            await run(insim, ledger)
+            file(bench, ledger)
+            await bench.probe(insim, listener)
+        reached = ending.reached
+    assert at > 4
 
 
 def test_rows_that_were_put_off_are_claimed_anew(bench: Bench) -> None:
