@@ -89,6 +89,8 @@ _WORDS = Words(
     status=(_status, "status"),
 )
 _STATUS_FIELDS = _tolerant.spellings("status") | _tolerant.spellings("date_status")
+_TEXT_FIELDS = _tolerant.spellings("message") | _tolerant.spellings("sms")
+_IN_ALL_KINDS = {"account", "phone_number", "at"}
 _PARAMETER_BY_KIND: dict[str, str] = {
     IncomingSms.kind: "message",
     CallEvent.kind: "calls",
@@ -192,14 +194,22 @@ def _event_of(parameter: str, document: bytes, payload: dict[str, Any]) -> Event
 
 
 def _opened(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return the object that says most: the payload, or what is wrapped in it, as in ``data``."""
-    inner = [name for name, value in payload.items() if isinstance(_alone(value), dict)]
-    if len(inner) != 1:
+    """Return a payload with what is wrapped in it, as in ``data``, if that says what it does not.
+
+    Of several objects in it that one is opened which adds the most; none if two add as much.
+    """
+    said = _WORDS.read(payload)[0].keys()
+    inner = {
+        name: _alone(value) for name, value in payload.items() if isinstance(_alone(value), dict)
+    }
+    says = {name: _WORDS.read(wrapped)[0].keys() for name, wrapped in inner.items()}
+    gains = sorted((len(says[name] - said - {"title"}), name) for name in inner)
+    if not gains or not gains[-1][0] or [gain for gain, _ in gains].count(gains[-1][0]) > 1:
         return payload
-    wrapped: dict[str, Any] = _alone(payload[inner[0]])
-    if len(_WORDS.read(wrapped)[0]) <= len(_WORDS.read(payload)[0]):
-        return payload
-    return {name: value for name, value in payload.items() if name != inner[0]} | wrapped
+    name = gains[-1][1]
+    rest = {other: value for other, value in payload.items() if other != name}
+    # Where both say something, that one is right which says more.
+    return rest | inner[name] if len(says[name]) > len(said) else inner[name] | rest
 
 
 def _alone(value: Any) -> Any:
@@ -208,11 +218,28 @@ def _alone(value: Any) -> Any:
 
 def _meaning(parameter: str, row: Mapping[str, Any]) -> tuple[Meaning, bool]:
     """Return the class of a payload's event, and whether its title alone says so."""
-    known, _ = _WORDS.read(row)
+    known, extra = _WORDS.read(row)
+    found = _by_title_or_name(parameter, row, known)
+    if found[0][0] is IncomingSms and "message" not in known and _may_hold_words(row, extra):
+        return (UnknownEvent, {}), False
+    return found
+
+
+def _may_hold_words(row: Mapping[str, Any], extra: Mapping[str, Any]) -> bool:
+    """Say whether an SMS without a text may have it where nobody looks for it."""
+    if any(row[name] == "" for name in _TEXT_FIELDS.intersection(row)):
+        return False
+    return _WORDS.is_left_over("message", extra) or _WORDS.is_left_over("", extra)
+
+
+def _by_title_or_name(
+    parameter: str, row: Mapping[str, Any], known: Mapping[str, Any]
+) -> tuple[Meaning, bool]:
+    has_status = bool(_STATUS_FIELDS.intersection(row))
     if title := known.get("title"):
         return meaning_of(title, parameter)
-    if not known:
-        return (UnknownEvent, {}), False
-    if _STATUS_FIELDS.intersection(row) and "message" not in known:
+    if has_status and known and "message" not in known:
         return (DeliveryStatus, {}), True
+    if known.keys() <= _IN_ALL_KINDS:
+        return (UnknownEvent, {}), False
     return (KIND_BY_PARAMETER.get(parameter, UnknownEvent), {}), False
