@@ -503,6 +503,28 @@ class TestATitle:
         assert isinstance(event, UnknownEvent)
         assert parse_webhook(build_webhook(event)) == event
 
+    @pytest.mark.parametrize("title", ["sms_received", "received", "SMS"])
+    @pytest.mark.parametrize("name", ["message", "status"])
+    def test_that_may_mean_two_things_means_what_the_fields_say(
+        self, name: str, title: str
+    ) -> None:
+        head = {"title": title, "phone_number": NUMBER}
+        sms = parse_webhook(query(head | {"message": "Hello"}, name))
+        report = parse_webhook(query(head | {"status": "sent", "id_sms_api": "1"}, name))
+        named = parse_webhook(query(head | {"id_sms_api": "1"}, name))
+        assert [each.kind for each in (sms, report, named)] == [
+            "incoming_sms",
+            "delivery_status",
+            "delivery_status",
+        ]
+        for event in (sms, report, named):
+            assert parse_webhook(build_webhook(event)) == event
+
+    def test_that_means_one_thing_is_not_outdone_by_fields(self) -> None:
+        sms = parse_webhook(query({"title": "incoming_sms", "id_sms_api": "1"}))
+        report = parse_webhook(query({"title": "sms_status", "message": "Hello"}))
+        assert [sms.kind, report.kind] == ["incoming_sms", "delivery_status"]
+
     def test_does_not_outdo_the_field(self) -> None:
         event = parse_webhook(query({"title": "sent", "status": "RECEIVED "}, "status"))
         assert isinstance(event, DeliveryStatus)
@@ -536,6 +558,8 @@ class TestAWrappedPayload:
             },
             {"title": "incoming_sms", "data": SMS, "meta": {}},
             {"data": SMS, "meta": {"v": 1}},
+            SMS | {"message": "", "data": {"message": "Hello"}},
+            {"message": "Hello", "data": SMS | {"message": ""}},
             {"message": "ok", "data": SMS, "meta": {"account": 1, "duration": "0"}},
         ],
     )

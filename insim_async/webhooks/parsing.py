@@ -16,7 +16,7 @@ from urllib.parse import quote
 import msgspec
 
 from insim_async import _tolerant
-from insim_async._tolerant import Words
+from insim_async._tolerant import EMPTY, Words
 from insim_async.errors import InvalidWebhook
 from insim_async.webhooks import _fast
 from insim_async.webhooks._limits import MAX_DEPTH, MAX_DIGITS, checked
@@ -209,7 +209,15 @@ def _opened(payload: dict[str, Any]) -> dict[str, Any]:
     name = gains[-1][1]
     rest = {other: value for other, value in payload.items() if other != name}
     # Where both say something, that one is right which says more.
-    return rest | inner[name] if len(says[name]) > len(said) else inner[name] | rest
+    if len(says[name]) > len(said):
+        return _merged(rest, inner[name])
+    return _merged(inner[name], rest)
+
+
+def _merged(row: dict[str, Any], better: dict[str, Any]) -> dict[str, Any]:
+    return row | {
+        name: value for name, value in better.items() if name not in row or value not in EMPTY
+    }
 
 
 def _alone(value: Any) -> Any:
@@ -235,10 +243,15 @@ def _may_hold_words(row: Mapping[str, Any], extra: Mapping[str, Any]) -> bool:
 def _by_title_or_name(
     parameter: str, row: Mapping[str, Any], known: Mapping[str, Any]
 ) -> tuple[Meaning, bool]:
-    has_status = bool(_STATUS_FIELDS.intersection(row))
+    has_status, has_text = bool(_STATUS_FIELDS.intersection(row)), "message" in known
     if title := known.get("title"):
-        return meaning_of(title, parameter)
-    if has_status and known and "message" not in known:
+        found = meaning_of(title, parameter)
+        is_report = has_status or "sms_id" in known
+        if found[0][0] in {IncomingSms, DeliveryStatus} and is_report != has_text:
+            # "received" may be said of both: the fields know of which.
+            return meaning_of(title, "status" if is_report else "message")
+        return found
+    if known and has_status and not has_text:
         return (DeliveryStatus, {}), True
     if known.keys() <= _IN_ALL_KINDS:
         return (UnknownEvent, {}), False
