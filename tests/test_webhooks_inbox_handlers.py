@@ -481,6 +481,25 @@ class TestWhatIsWrittenTheSame:
         wall += 3601
         assert await inbox.put(event)  # and though both are done
 
+    async def test_is_another_event_though_the_clock_was_set_back(
+        self, inbox: Inbox, wall: Wall, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO")
+        assert await inbox.put(self.COARSE)
+        wall.time -= 3600
+        assert not await inbox.put(self.COARSE)
+        assert caplog.messages == ["webhook incoming_sms: repeated; it came first 0:00:00 before"]
+        wall.time -= 1
+        assert await inbox.put(self.COARSE)
+
+    async def test_stays_where_a_rehearsal_comes_later(
+        self, inbox: Inbox, wall: Wall, path: Path
+    ) -> None:
+        assert await inbox.put(self.COARSE)
+        wall += 3601
+        await inbox.rehearse(self.COARSE)
+        assert rows(path, "key, state") == [(self.COARSE.key, "waiting")]
+
     async def test_is_a_repeat_at_any_time_if_it_says_when_it_was(
         self, inbox: Inbox, wall: Wall
     ) -> None:
