@@ -145,13 +145,23 @@ class TestAnEventThatNobodyHandles:
         assert (tended.unhandled, tended.put_away) == ([], [])
         assert rows(path, "state") == [("waiting",)]
 
-    async def test_that_failed_is_set_aside_too(self, inbox: Inbox, wall: Wall, path: Path) -> None:
+    @pytest.mark.parametrize(("state", "due_at"), [("failing", NOW), ("suspect", 1)])
+    async def test_that_failed_is_said_and_set_aside_too(
+        self,
+        inbox: Inbox,
+        wall: Wall,
+        caplog: pytest.LogCaptureFixture,
+        state: str,
+        due_at: float,
+    ) -> None:
         """By a deployment in which its handler is gone."""
         await inbox.put(CALL)
-        change = "UPDATE events SET state = 'failing', attempts = 1, due_at = ?"
-        await inbox._do(lambda connection: connection.execute(change, (NOW,)).rowcount)
-        wall += DAY + 1
+        change = "UPDATE events SET state = ?, attempts = 1, due_at = ?"
+        await inbox._do(lambda connection: connection.execute(change, (state, due_at)).rowcount)
         async with inbox.worker(Shop(None, LinkClick).router):
+            wall += 61
+            await told(caplog, "call: no worker handles it")
+            wall += DAY
             await settled(inbox, InboxCounts(no_handler=1))
 
     async def test_can_be_handed_over_again_and_waits_for_another_day(
