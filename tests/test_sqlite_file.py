@@ -104,6 +104,17 @@ class TestALog:
             f"{path}: another program has set a write-ahead log"
         ] * 2
 
+    def test_is_neither_copied_nor_left_by_a_copy(
+        self, file: File, path: Path, tmp_path: Path
+    ) -> None:
+        file.transact([note])
+        with closing(sqlite3.connect(path)) as tool:
+            tool.execute("PRAGMA journal_mode = WAL")
+        file.copy(tmp_path / "copy.db")
+        file.copy(tmp_path / "other.db")
+        modes = [mode_of(each) for each in (tmp_path / "copy.db", tmp_path / "other.db", path)]
+        assert modes == ["delete"] * 3
+
     def test_that_cannot_be_given_up_for_another_reason_is_an_error(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

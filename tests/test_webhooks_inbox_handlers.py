@@ -145,13 +145,23 @@ class TestAnEventThatNobodyHandles:
         assert (tended.unhandled, tended.put_away) == ([], [])
         assert rows(path, "state") == [("waiting",)]
 
-    async def test_that_failed_is_set_aside_too(self, inbox: Inbox, wall: Wall, path: Path) -> None:
+    @pytest.mark.parametrize(("state", "due_at"), [("failing", NOW), ("suspect", 1)])
+    async def test_that_failed_is_said_and_set_aside_too(
+        self,
+        inbox: Inbox,
+        wall: Wall,
+        caplog: pytest.LogCaptureFixture,
+        state: str,
+        due_at: float,
+    ) -> None:
         """By a deployment in which its handler is gone."""
         await inbox.put(CALL)
-        change = "UPDATE events SET state = 'failing', attempts = 1, due_at = ?"
-        await inbox._do(lambda connection: connection.execute(change, (NOW,)).rowcount)
-        wall += DAY + 1
+        change = "UPDATE events SET state = ?, attempts = 1, due_at = ?"
+        await inbox._do(lambda connection: connection.execute(change, (state, due_at)).rowcount)
         async with inbox.worker(Shop(None, LinkClick).router):
+            wall += 61
+            await told(caplog, "call: no worker handles it")
+            wall += DAY
             await settled(inbox, InboxCounts(no_handler=1))
 
     async def test_can_be_handed_over_again_and_waits_for_another_day(
@@ -480,6 +490,25 @@ class TestWhatIsWrittenTheSame:
         assert second.key != first.key
         wall += 3601
         assert await inbox.put(event)  # and though both are done
+
+    async def test_is_another_event_though_the_clock_was_set_back(
+        self, inbox: Inbox, wall: Wall, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO")
+        assert await inbox.put(self.COARSE)
+        wall.time -= 3600
+        assert not await inbox.put(self.COARSE)
+        assert caplog.messages == ["webhook incoming_sms: repeated; it came first 0:00:00 before"]
+        wall.time -= 1
+        assert await inbox.put(self.COARSE)
+
+    async def test_stays_where_a_rehearsal_comes_later(
+        self, inbox: Inbox, wall: Wall, path: Path
+    ) -> None:
+        assert await inbox.put(self.COARSE)
+        wall += 3601
+        await inbox.rehearse(self.COARSE)
+        assert rows(path, "key, state") == [(self.COARSE.key, "waiting")]
 
     async def test_is_a_repeat_at_any_time_if_it_says_when_it_was(
         self, inbox: Inbox, wall: Wall

@@ -108,6 +108,19 @@ class TestHealth:
         wall += 3
         assert (await inbox.health()).oldest_waiting == 3.0
 
+    async def test_is_not_better_for_what_was_handed_over_again(
+        self, inbox: Inbox, wall: Wall
+    ) -> None:
+        await inbox.put_unreadable(build_webhook(SMS).encode(), "who knows")
+        wall += 10
+        for number in range(2):
+            await inbox.put(IncomingSms(message=str(number)))
+        wall += 5
+        (found,) = await inbox.set_aside()
+        assert await inbox.requeue(found.key)
+        wall += 3
+        assert (await inbox.health()).oldest_waiting == 8.0
+
     @pytest.mark.parametrize(
         ("kinds", "claimed_before", "waited", "problem"),
         [

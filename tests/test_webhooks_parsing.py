@@ -503,6 +503,28 @@ class TestATitle:
         assert isinstance(event, UnknownEvent)
         assert parse_webhook(build_webhook(event)) == event
 
+    @pytest.mark.parametrize("title", ["sms_received", "received", "SMS"])
+    @pytest.mark.parametrize("name", ["message", "status"])
+    def test_that_may_mean_two_things_means_what_the_fields_say(
+        self, name: str, title: str
+    ) -> None:
+        head = {"title": title, "phone_number": NUMBER}
+        sms = parse_webhook(query(head | {"message": "Hello"}, name))
+        report = parse_webhook(query(head | {"status": "sent", "id_sms_api": "1"}, name))
+        named = parse_webhook(query(head | {"id_sms_api": "1"}, name))
+        assert [each.kind for each in (sms, report, named)] == [
+            "incoming_sms",
+            "delivery_status",
+            "delivery_status",
+        ]
+        for event in (sms, report, named):
+            assert parse_webhook(build_webhook(event)) == event
+
+    def test_that_means_one_thing_is_not_outdone_by_fields(self) -> None:
+        sms = parse_webhook(query({"title": "incoming_sms", "id_sms_api": "1"}))
+        report = parse_webhook(query({"title": "sms_status", "message": "Hello"}))
+        assert [sms.kind, report.kind] == ["incoming_sms", "delivery_status"]
+
     def test_does_not_outdo_the_field(self) -> None:
         event = parse_webhook(query({"title": "sent", "status": "RECEIVED "}, "status"))
         assert isinstance(event, DeliveryStatus)
@@ -529,6 +551,16 @@ class TestAWrappedPayload:
             {"status": "ok", "payload": SMS},
             {"title": "incoming_sms", "event": {key: SMS[key] for key in ("from", "message")}},
             {"message": SMS},
+            {
+                "title": "incoming_sms",
+                "device_identification": "me",
+                "data": {"from": NUMBER, "message": "Hello"},
+            },
+            {"title": "incoming_sms", "data": SMS, "meta": {}},
+            {"data": SMS, "meta": {"v": 1}},
+            SMS | {"message": "", "data": {"message": "Hello"}},
+            {"message": "Hello", "data": SMS | {"message": ""}},
+            {"message": "ok", "data": SMS, "meta": {"account": 1, "duration": "0"}},
         ],
     )
     def test_is_opened(self, payload: dict[str, Any]) -> None:
@@ -552,6 +584,33 @@ class TestAWrappedPayload:
     ) -> None:
         event = parse_webhook(query(payload))
         assert (type(event), event.raw) == (UnknownEvent, payload)
+
+    def test_adds_to_what_the_payload_says_and_changes_nothing_of_it(self) -> None:
+        event = parse_webhook(query(SMS | {"meta": {"message": "ok", "user": "me"}}))
+        assert isinstance(event, IncomingSms)
+        assert (event.message, event.account) == (SMS["message"], "me")
+
+    @pytest.mark.parametrize(
+        "payload",
+        [
+            {"title": "incoming_sms", "foo": 1},
+            {"title": "incoming_sms", "from": NUMBER, "message": None, "body": "Hello"},
+            {"title": "incoming_sms", "from": NUMBER, "message": {"text": "Hello"}},
+            {"title": "incoming_sms", "data": SMS, "other": SMS},
+            {"from": NUMBER, "body": "Hello"},
+            {"from": NUMBER, "date": "2026-01-02", "user": "me"},
+        ],
+    )
+    def test_of_which_the_words_may_be_anywhere_is_no_empty_sms(
+        self, payload: dict[str, Any]
+    ) -> None:
+        event = parse_webhook(query(payload))
+        assert (type(event), event.raw) == (UnknownEvent, payload)
+        assert parse_webhook(build_webhook(event)) == event
+
+    def test_may_have_an_empty_text(self) -> None:
+        event = parse_webhook(query({"title": "incoming_sms", "message": "", "foo": 1}))
+        assert isinstance(event, IncomingSms)
 
     def test_is_left_where_the_payload_says_more(self) -> None:
         event = parse_webhook(query(SMS | {"device": {"phone": "x", "message": "y"}}))

@@ -651,6 +651,25 @@ class TestInclude:
         with pytest.raises(ConfigurationError, match=words):
             into.include(given)
 
+    @pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2)])
+    async def test_runs_a_handler_once_in_however_many_ways_it_came(
+        self, order: tuple[int, ...]
+    ) -> None:
+        runs: list[Event] = []
+
+        async def handler(event: Event) -> None:
+            runs.append(event)
+
+        router, other, inner = WebhookRouter(), WebhookRouter(), WebhookRouter()
+        inner.on(IncomingSms)(handler)
+        ways = [(router, inner), (other, inner), (router, other)]
+        for way in order:
+            into, given = ways[way]
+            into.include(given)
+        await router.dispatch(SMS)
+        assert runs == [SMS]
+        assert len([*router.family()]) == 3
+
     def test_tells_which_kinds_are_handled(self) -> None:
         router, other = WebhookRouter(), WebhookRouter()
         assert (router.kinds(), router.handles(SMS)) == (frozenset(), False)

@@ -114,7 +114,9 @@ class File:
 
     def _copy(self, draft: Path) -> None:
         try:
-            _copy(self._connected(), draft)
+            connection = self._connected()
+            _copy(connection, draft)
+            self._mind_the_log(connection)
         except (sqlite3.Error, OSError) as error:
             self._drop()
             fault = self._words(error)
@@ -193,3 +195,4 @@ def _copy(connection: sqlite3.Connection, draft: Path) -> None:
             connection.backup(copy)
         finally:
             connection.execute("ROLLBACK")
+        copy.execute("PRAGMA journal_mode = DELETE")  # the file may have had a write-ahead log

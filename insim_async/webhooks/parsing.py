@@ -16,7 +16,7 @@ from urllib.parse import quote
 import msgspec
 
 from insim_async import _tolerant
-from insim_async._tolerant import Words
+from insim_async._tolerant import EMPTY, Words
 from insim_async.errors import InvalidWebhook
 from insim_async.webhooks import _fast
 from insim_async.webhooks._limits import MAX_DEPTH, MAX_DIGITS, checked
@@ -89,6 +89,8 @@ _WORDS = Words(
     status=(_status, "status"),
 )
 _STATUS_FIELDS = _tolerant.spellings("status") | _tolerant.spellings("date_status")
+_TEXT_FIELDS = _tolerant.spellings("message") | _tolerant.spellings("sms")
+_IN_ALL_KINDS = {"account", "phone_number", "at"}
 _PARAMETER_BY_KIND: dict[str, str] = {
     IncomingSms.kind: "message",
     CallEvent.kind: "calls",
@@ -192,14 +194,30 @@ def _event_of(parameter: str, document: bytes, payload: dict[str, Any]) -> Event
 
 
 def _opened(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return the object that says most: the payload, or what is wrapped in it, as in ``data``."""
-    inner = [name for name, value in payload.items() if isinstance(_alone(value), dict)]
-    if len(inner) != 1:
+    """Return a payload with what is wrapped in it, as in ``data``, if that says what it does not.
+
+    Of several objects in it that one is opened which adds the most; none if two add as much.
+    """
+    said = _WORDS.read(payload)[0].keys()
+    inner = {
+        name: _alone(value) for name, value in payload.items() if isinstance(_alone(value), dict)
+    }
+    says = {name: _WORDS.read(wrapped)[0].keys() for name, wrapped in inner.items()}
+    gains = sorted((len(says[name] - said - {"title"}), name) for name in inner)
+    if not gains or not gains[-1][0] or [gain for gain, _ in gains].count(gains[-1][0]) > 1:
         return payload
-    wrapped: dict[str, Any] = _alone(payload[inner[0]])
-    if len(_WORDS.read(wrapped)[0]) <= len(_WORDS.read(payload)[0]):
-        return payload
-    return {name: value for name, value in payload.items() if name != inner[0]} | wrapped
+    name = gains[-1][1]
+    rest = {other: value for other, value in payload.items() if other != name}
+    # Where both say something, that one is right which says more.
+    if len(says[name]) > len(said):
+        return _merged(rest, inner[name])
+    return _merged(inner[name], rest)
+
+
+def _merged(row: dict[str, Any], better: dict[str, Any]) -> dict[str, Any]:
+    return row | {
+        name: value for name, value in better.items() if name not in row or value not in EMPTY
+    }
 
 
 def _alone(value: Any) -> Any:
@@ -208,11 +226,33 @@ def _alone(value: Any) -> Any:
 
 def _meaning(parameter: str, row: Mapping[str, Any]) -> tuple[Meaning, bool]:
     """Return the class of a payload's event, and whether its title alone says so."""
-    known, _ = _WORDS.read(row)
-    if title := known.get("title"):
-        return meaning_of(title, parameter)
-    if not known:
+    known, extra = _WORDS.read(row)
+    found = _by_title_or_name(parameter, row, known)
+    if found[0][0] is IncomingSms and "message" not in known and _may_hold_words(row, extra):
         return (UnknownEvent, {}), False
-    if _STATUS_FIELDS.intersection(row) and "message" not in known:
+    return found
+
+
+def _may_hold_words(row: Mapping[str, Any], extra: Mapping[str, Any]) -> bool:
+    """Say whether an SMS without a text may have it where nobody looks for it."""
+    if any(row[name] == "" for name in _TEXT_FIELDS.intersection(row)):
+        return False
+    return _WORDS.is_left_over("message", extra) or _WORDS.is_left_over("", extra)
+
+
+def _by_title_or_name(
+    parameter: str, row: Mapping[str, Any], known: Mapping[str, Any]
+) -> tuple[Meaning, bool]:
+    has_status, has_text = bool(_STATUS_FIELDS.intersection(row)), "message" in known
+    if title := known.get("title"):
+        found = meaning_of(title, parameter)
+        is_report = has_status or "sms_id" in known
+        if found[0][0] in {IncomingSms, DeliveryStatus} and is_report != has_text:
+            # "received" may be said of both: the fields know of which.
+            return meaning_of(title, "status" if is_report else "message")
+        return found
+    if known and has_status and not has_text:
         return (DeliveryStatus, {}), True
+    if known.keys() <= _IN_ALL_KINDS:
+        return (UnknownEvent, {}), False
     return (KIND_BY_PARAMETER.get(parameter, UnknownEvent), {}), False

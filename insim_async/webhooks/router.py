@@ -196,18 +196,29 @@ class WebhookRouter:
         return self.counts.statistics()
 
     def family(self) -> Iterator[WebhookRouter]:
-        """Yield this router and all that it includes."""
+        """Yield this router and all that it includes, each once."""
+        return self._family({self})
+
+    def _family(self, seen: set[WebhookRouter]) -> Iterator[WebhookRouter]:
         yield self
         for entry in self._entries:
-            if isinstance(entry, WebhookRouter):
-                yield from entry.family()
+            if isinstance(entry, WebhookRouter) and entry not in seen:
+                seen.add(entry)
+                yield from entry._family(seen)  # noqa: SLF001 - one of its own
 
-    def _each(self) -> Iterator[_Registered]:
+    def _each(self, seen: set[WebhookRouter] | None = None) -> Iterator[_Registered]:
+        """Yield all handlers in their order; those of a router once, in however many ways it came.
+
+        Args:
+            seen: The routers whose handlers were there already.
+        """
+        seen = {self} if seen is None else seen
         for entry in self._entries:
-            if isinstance(entry, WebhookRouter):
-                yield from entry._each()  # noqa: SLF001 - one of its own
-            else:
+            if not isinstance(entry, WebhookRouter):
                 yield entry
+            elif entry not in seen:
+                seen.add(entry)
+                yield from entry._each(seen)  # noqa: SLF001 - one of its own
 
     def _say_it_is_ignored(self, kind: str) -> None:
         if kind not in self._said_to_ignore:

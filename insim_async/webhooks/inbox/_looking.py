@@ -13,7 +13,7 @@ from insim_async._privacy import Private
 from insim_async._sqlite import Connection
 from insim_async.webhooks.inbox._rows import ANY_KIND
 from insim_async.webhooks.inbox._schema import Policy
-from insim_async.webhooks.inbox._tending import handled_kinds
+from insim_async.webhooks.inbox._tending import handled_kinds, waiting_since
 from insim_async.webhooks.parsing import query_of
 
 __all__ = [
@@ -308,13 +308,13 @@ def health(connection: Connection, policy: Policy) -> InboxHealth:
     """Look whether events are being handled."""
     now, uptime = policy.clock.wall(), policy.clock.now()
     counts, kinds = _by_state(connection), handled_kinds(connection, policy)
-    waiting_since = _waiting_since(connection, now)
-    oldest_waiting = max([0.0, *(now - since for since in waiting_since.values())])
+    since = waiting_since(connection, now)
+    oldest_waiting = max([0.0, *(now - each for each in since.values())])
     (workers,) = connection.execute(
         "SELECT count(*) FROM workers WHERE until >= ?", (uptime,)
     ).fetchone()
     (last_claim,) = connection.execute("SELECT at FROM last_claim").fetchone()
-    unhandled = set() if ANY_KIND in kinds else set(waiting_since) - kinds
+    unhandled = set() if ANY_KIND in kinds else set(since) - kinds
     found = InboxHealth(
         oldest_waiting=oldest_waiting,
         waiting=counts["waiting"] + counts["suspect"],
@@ -359,20 +359,6 @@ def status(connection: Connection, policy: Policy) -> InboxStatus:
             for process, since, kinds, claimed in workers
         ),
     )
-
-
-def _waiting_since(connection: Connection, now: float) -> dict[str, float]:
-    """Return for each kind since when the event has waited that could be claimed for longest."""
-    statement = """
-        SELECT kind, min(ready) FROM (
-            SELECT kind, (
-                SELECT CASE state WHEN 'failing' THEN due_at ELSE since END FROM events
-                WHERE state = tally.state AND kind = tally.kind ORDER BY due_at, id LIMIT 1
-            ) AS ready
-            FROM tally WHERE state IN ('waiting', 'suspect', 'failing') AND count > 0
-        ) WHERE ready <= ? GROUP BY kind
-    """
-    return dict(connection.execute(statement, (now,)).fetchall())
 
 
 def _problem(found: InboxHealth, idle_for: float) -> str:

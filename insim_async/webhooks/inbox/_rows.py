@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from insim_async._privacy import Unshown
 from insim_async._sqlite import Connection
@@ -199,11 +200,11 @@ def put(connection: Connection, row: Row) -> Repeat | None:
         last = connection.execute(_LAST_ALIKE, (key,)).fetchone()
         if last is not None:
             known, first_at, at = last
-            if row.now - at <= ALIKE_WITHIN:
+            if abs(row.now - at) <= ALIKE_WITHIN:  # the clock may have been set back
                 connection.execute(
                     "UPDATE events SET alike_at = ? WHERE key = ?", (max(row.now, at), known)
                 )
-                return Repeat(row.now - first_at)
+                return Repeat(max(0.0, row.now - first_at))
             key = key_of(f"{known}\n{row.now}".encode())
     values = {
         "key": key,
@@ -222,13 +223,14 @@ def put(connection: Connection, row: Row) -> Repeat | None:
     (first_at,) = connection.execute(
         "SELECT received_at FROM events WHERE key = ?", (key,)
     ).fetchone()
-    return Repeat(row.now - first_at)
+    return Repeat(max(0.0, row.now - first_at))
 
 
 def rehearse(connection: Connection, row: Row) -> bool:
     """Insert a row and delete it again; raise if it could not be kept."""
+    # Under its own key alone, or that of another event would be deleted.
     return (
-        put(connection, row) is None
+        put(connection, replace(row, alike=False)) is None
         and connection.execute("DELETE FROM events WHERE key = ?", (row.key,)).rowcount > 0
     )
 

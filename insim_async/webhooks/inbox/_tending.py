@@ -14,7 +14,7 @@ from insim_async._sqlite import Connection
 from insim_async.webhooks.inbox._rows import ANY_KIND
 from insim_async.webhooks.inbox._schema import Policy
 
-__all__ = ["NO_HANDLER", "Tended", "handled_kinds", "register", "sign_off", "tend"]
+__all__ = ["NO_HANDLER", "Tended", "handled_kinds", "register", "sign_off", "tend", "waiting_since"]
 
 SWEEP: Final = 500
 """How many rows are moved, erased or forgotten at a time, at most."""
@@ -71,9 +71,32 @@ _PUT_AWAY = """
         ) WHERE since <= :before
     )
 """
-_OLDEST = """
-    SELECT since FROM events WHERE state = 'waiting' AND kind = ? ORDER BY due_at, id LIMIT 1
+# Rows that wait are in the order in which they came, but for those that were handed over again,
+# later than they came. So none is older than the first of the others and all those before it.
+_WAITING_SINCE = """
+    SELECT kind, min(ready) FROM (
+        SELECT kind, CASE state
+            WHEN 'failing' THEN (
+                SELECT min(due_at) FROM events WHERE state = 'failing' AND kind = tally.kind
+            )
+            WHEN 'suspect' THEN (
+                SELECT min(since) FROM events WHERE state = 'suspect' AND kind = tally.kind
+            )
+            ELSE (
+                SELECT min(since) FROM events
+                WHERE state = 'waiting' AND kind = tally.kind AND due_at = 0
+                    AND id <= coalesce((
+                        SELECT id FROM events
+                        WHERE state = 'waiting' AND kind = tally.kind AND due_at = 0
+                            AND since = received_at
+                        ORDER BY id LIMIT 1
+                    ), :last)
+            )
+        END AS ready
+        FROM tally WHERE state IN ('waiting', 'suspect', 'failing') AND count > 0
+    ) WHERE ready <= :now GROUP BY kind
 """
+_LAST = (1 << 63) - 1
 
 
 class Tended(Struct, frozen=True):
@@ -111,6 +134,11 @@ def handled_kinds(connection: Connection, policy: Policy) -> frozenset[str]:
     uptime = policy.clock.now()
     found = connection.execute("SELECT kinds FROM workers WHERE until >= ?", (uptime,))
     return frozenset(kind for (kinds,) in found.fetchall() for kind in kinds.split())
+
+
+def waiting_since(connection: Connection, now: float) -> dict[str, float]:
+    """Return for each kind since when the event has waited that could be claimed for longest."""
+    return dict(connection.execute(_WAITING_SINCE, {"now": now, "last": _LAST}).fetchall())
 
 
 def tend(
@@ -174,13 +202,11 @@ def _put_away(
     handled = kinds | handled_kinds(connection, policy)
     if ANY_KIND in handled:
         return [], []
-    waiting = connection.execute(f"{_KINDS} IN ('waiting', 'failing')").fetchall()
     unhandled, put_away = [], []
-    for (kind,) in waiting:
+    for kind, since in waiting_since(connection, now).items():
         if kind in handled:
             continue
-        oldest = connection.execute(_OLDEST, (kind,)).fetchone()
-        if oldest is not None and oldest[0] <= now - _UNHANDLED_SAID_AFTER:
+        if since <= now - _UNHANDLED_SAID_AFTER:
             unhandled.append(kind)
         row = {
             "kind": kind,
@@ -191,7 +217,7 @@ def _put_away(
         }
         moved = [
             connection.execute(_PUT_AWAY, {**row, "state": state}).rowcount
-            for state in ("waiting", "failing")
+            for state in ("waiting", "suspect", "failing")
         ]
         if any(moved):
             put_away.append(kind)
