@@ -7,7 +7,7 @@ inSIM would send.
 from __future__ import annotations
 
 import hashlib
-from base64 import urlsafe_b64encode
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
@@ -207,7 +207,8 @@ def _published(kind: type[Event]) -> type[Event]:
 
 def key_of(content: bytes) -> str:
     """Return a name for some content; 32 URL-safe characters."""
-    return urlsafe_b64encode(hashlib.sha256(content).digest()[:_KEY_BYTES]).decode()
+    # No key begins with a dash: a command line would take it for an option.
+    return b64encode(hashlib.sha256(content).digest()[:_KEY_BYTES], altchars=b"._").decode()
 
 
 def _payload_of(event: Event) -> dict[str, Any]:
