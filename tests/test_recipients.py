@@ -489,7 +489,7 @@ class TestColumns:
                 None,
                 (
                     "'tel', 'mobile' may all be the phone_number: "
-                    'name one, such as columns={"phone_number": "tel"}'
+                    'name one, such as columns={"phone_number": "mobile"}'
                 ),
             ),
             (

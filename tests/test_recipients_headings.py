@@ -91,7 +91,16 @@ class TestClaims:
 
     @pytest.mark.parametrize(
         "heading",
-        ["Fax", "Phone 1 - Label", "Pays (téléphone)", "Optin mobile", "Type de téléphone"],
+        [
+            "Fax",
+            "Phone 1 - Label",
+            "Pays (téléphone)",
+            "Optin mobile",
+            "Type de téléphone",
+            "Phonetic First Name",
+            "Pays francophone",
+            "Anglophone",
+        ],
     )
     def test_are_not_made_by_what_is_about_a_phone(self, heading: str) -> None:
         found = read(f"Tel;{heading}\n{ONE};\n{TWO};\n")
@@ -116,6 +125,11 @@ class TestClaims:
     ) -> None:
         rows = "".join(f"+3363998100{place};{cell}\n" for place, cell in enumerate(cells))
         assert len(read(f"Tel;{heading}\n{rows}").contacts) == 2
+
+    def test_name_the_likeliest_as_the_example(self) -> None:
+        message = re.escape('name one, such as columns={"phone_number": "Mobile"}, or')
+        with pytest.raises(ConfigurationError, match=message):
+            read(f"Home Phone;Mobile\n{ONE};{TWO}\n")
 
     def test_of_one_column_by_its_cells_are_enough(self) -> None:
         found = read(f"Qui;Joindre au\nAna;{ONE}\nBob;{TWO}\n")

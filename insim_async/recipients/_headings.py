@@ -197,7 +197,7 @@ def _too_many(field: str, labels: Sequence[str]) -> ConfigurationError:
         labels, key=lambda label: not re.search("(?i)mob|cel|port|handy|gsm|m[oó]v", label)
     )
     return ConfigurationError(
-        f"{_listed(labels)} may all be the {field}: name one, {_example(field, labels)}, "
+        f"{_listed(labels)} may all be the {field}: name one, {_example(field, ordered)}, "
         f"or several in order of preference, [{_listed(ordered)}]"
     )
 

@@ -49,8 +49,8 @@ _FAMILY_BESIDE_GIVEN = {"name": "vorname", "naam": "voornaam"}
 """A word for any name, which means the family name where the other word stands beside it."""
 
 _holds_stem = re.compile(
-    r"phone|telefo|telepho|telemov|cellul|celular|movil|msisdn|rufnummer|mobilfunk|mobiltel"
-    r"|mobilnummer|handynummer|gsmnummer"
+    r"(?<!franco)(?<!anglo)(?<!saxo)phone(?!ti[cqs])|telefo|telepho|telemov|cellul|celular|movil"
+    r"|msisdn|rufnummer|mobilfunk|mobiltel|mobilnummer|handynummer|gsmnummer"
 ).search
 _WORDS = """
     tel telf tlf tfno mobile mobiles mobil mobiel mobiele cell gsm portable portables handy handys
