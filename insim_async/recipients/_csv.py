@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 from insim_async.errors import ConfigurationError
 from insim_async.recipients._encoding import decoded
-from insim_async.recipients._headings import heading_among, holds_number, labelled, score
+from insim_async.recipients._headings import above, heading_among, holds_number, labelled, score
 from insim_async.recipients._reading import Columns, Rules, Where, read_table, rules
 from insim_async.recipients._records import (
     FEWEST_DIGITS,
@@ -121,7 +121,9 @@ def _table(
     delimiter = delimiter or max(_DELIMITERS, key=lambda each: score(heading(each), wanted.columns))
     record = _checked(heading(delimiter))
     headings = labelled(record.cells)
-    return Table(headings, _rows(lines, delimiter, record.end, len(headings)))
+    top = above(records(lines, delimiter), record) if header_line is FOUND else []
+    below = _rows(lines, delimiter, record.end, len(headings))
+    return Table(headings, lambda places: chain(top, below(places)))
 
 
 def _without_headings(lines: Sequence[str], delimiter: str | None, region: str | None) -> Table:

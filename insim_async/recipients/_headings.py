@@ -8,26 +8,39 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 
 from insim_async.errors import ConfigurationError
 from insim_async.numbers import Kind, check, kind
 from insim_async.recipients._table import Record, Table
 from insim_async.recipients._words import KNOWN, composed, folded, hints_at_phone, known_fields
 
-__all__ = ["Named", "columns_of", "heading_among", "holds_number", "labelled", "named", "score"]
+__all__ = [
+    "Named",
+    "above",
+    "columns_of",
+    "heading_among",
+    "holds_number",
+    "labelled",
+    "named",
+    "score",
+]
 
 Named = Mapping[str, tuple[str, ...]]
 """The headings that the caller names for each field, in order of preference."""
+
+_ABOVE = "the row stands above the headings: move them to the first line"
 
 _is_international = re.compile(r"\+[0-9 .()\-/\xa0]{7,}").fullmatch
 _is_national = re.compile(
     r"(?:0[1-9]|\()[0-9 .()\-/\xa0]{6,}|[0-9]{2,}(?:[ .\-\xa0][0-9]{2,})+"
 ).fullmatch
 _is_ten_digits = re.compile(r"0[1-9](?:[ .\-/\xa0]?[0-9]){8}").fullmatch
-_holds_date = re.compile(
+_date = re.compile(
     r"(?<![0-9./-])(?:[0-9]{1,2}[-./][0-9]{1,2}[-./](?:19|20)?[0-9]{2}"
     r"|(?:19|20)[0-9]{2}[-./][0-9]{2}[-./][0-9]{2})(?![0-9./-])"
-).search
+)
+_holds_date = _date.search
 _FEWEST_OF_A_NUMBER = 5
 
 
@@ -77,6 +90,17 @@ def heading_among(records: Sequence[Record], names: Named) -> Record | None:
     by_name = (record for record in candidates if _says_phone(record, names))
     by_word = (record for record in candidates if _claims(record, names))
     return next(by_name, None) or next(by_word, None) or filled[0]
+
+
+def above(records: Iterable[Record], heading: Record) -> list[Record]:
+    """Refuse the rows above the headings that are no titles, as where a sheet was sorted."""
+    rows = takewhile(lambda record: record.line < heading.line, records)
+    return [
+        record._replace(fault=record.fault or _ABOVE)
+        for record in rows
+        if record.fault
+        or looks_like_data(_date.sub("", str(c)) for c in record.cells if isinstance(c, str | int))
+    ]
 
 
 def score(record: Record | None, names: Named) -> tuple[bool, bool, int, int]:

@@ -62,7 +62,7 @@ def rules(
 
 def read_table(table: Table, wanted: Rules) -> Recipients:
     """Sort the rows of a list into contacts and refused ones."""
-    sample = list(islice(table.records(()), _SAMPLE))
+    sample = [row for row in islice(table.records(()), _SAMPLE) if not row.fault]
     columns = columns_of(table, sample, wanted.columns, wanted.region)
     return _List(table, columns, wanted).read()
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from insim_async.errors import ConfigurationError
-from insim_async.recipients._headings import Named, heading_among, labelled
+from insim_async.recipients._headings import Named, above, heading_among, labelled
 from insim_async.recipients._reading import Columns, Where, read_table, rules
 from insim_async.recipients._source import Source, content_of, require_format
 from insim_async.recipients._table import FOUND, Found, Record, Table
@@ -122,6 +122,6 @@ def _table(rows: Sequence[Record], header_line: int | Found | None, names: Named
     heading = heading_among(found[:_LOOKED_AT], names)
     if heading is None:
         raise ConfigurationError("there are no headings: the sheet, or the header_line, is empty")
-    return Table(
-        labelled(heading.cells), lambda _: [row for row in rows if row.line > heading.line]
-    )
+    top = above(rows, heading) if header_line is FOUND else []
+    below = [row for row in rows if row.line > heading.line]
+    return Table(labelled(heading.cells), lambda _: [*top, *below])
