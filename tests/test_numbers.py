@@ -361,6 +361,7 @@ def test_any_text_is_e164_or_refused_with_a_region_too(text: str) -> None:
 def test_the_front_of_the_room() -> None:
     assert numbers.__all__ == [
         "Kind",
+        "calling_code",
         "check",
         "holds_two",
         "kind",

@@ -162,6 +162,73 @@ class TestClaims:
         assert len(read(f"Tel;Id\n{rows}", region="FR").contacts) == 2
 
 
+@needs_phone
+class TestCodeApart:
+    """A country or area code in a column of its own."""
+
+    @pytest.mark.parametrize(
+        ("heading", "cell", "number", "region"),
+        [
+            ("Indicatif", "32", "470000001", "FR"),
+            ("Indicatif", "+49", "0171 3920001", "FR"),
+            ("Country Code", "DE", "0171 3920001", "FR"),
+            ("Vorwahl", "030", "1234567", "DE"),
+            ("Vorwahl", "049", "171 3920001", "DE"),
+            ("Prefisso", "06", "12345678", "IT"),
+            ("Prefijo", "93", "1234567", "ES"),
+            ("Prefixo", "21", "1234567", "PT"),
+            ("Netnummer", "020", "1234567", "NL"),
+            ("Landnummer", "32", "470000001", "NL"),
+            ("Kengetal", "020", "1234567", "NL"),
+            ("Dial code", "49", "1713920001", "FR"),
+            ("Dialling Code", "49", "1713920001", "FR"),
+            ("Calling Code", "49", "1713920001", "FR"),
+            ("Phone area code", "201", "5550123", "US"),
+            ("Phone prefix", "49", "1713920001", "FR"),
+            ("Code pays", "DE", "0171 3920001", "FR"),
+        ],
+    )
+    def test_makes_the_number_another(
+        self, heading: str, cell: str, number: str, region: str
+    ) -> None:
+        found = read(f"{heading};Tel\n{cell};{number}\n", region=region)
+        assert [refusal.reason for refusal in found.refused] == [
+            f"the country or area code stands in a column of its own ('{heading}'): join the two"
+        ]
+
+    @pytest.mark.parametrize(
+        ("heading", "cell", "number"),
+        [
+            ("Indicatif", "33", "0639980001"),
+            ("Indicatif", "+33", "0639980001"),
+            ("Indicatif", "0033", "639980001"),
+            ("Indicatif", "", "0639980001"),
+            ("Indicatif", "49", ONE),
+            ("Indicatif", "49", "00 33 6 39 98 00 01"),
+            ("Country Code", "fr", "0639980001"),
+            ("Name Prefix", "12", "0639980001"),
+            ("Prefijo", "Sr.", "0639980001"),
+            ("Vorwahl und Nummer privat", "01 99 00 00 01", "0639980001"),
+        ],
+    )
+    def test_that_changes_nothing_is_passed_over(
+        self, heading: str, cell: str, number: str
+    ) -> None:
+        columns = {"phone_number": "Tel"}
+        found = read(f"{heading};Tel\n{cell};{number}\n", region="FR", columns=columns)
+        assert numbers(found) == [ONE]
+
+    def test_may_be_a_fraction_in_a_data_frame(self) -> None:
+        found = read_rows([{"Indicatif": 32.0, "Tel": "470000001"}], region="FR")
+        assert len(found.refused) == 1
+
+    def test_may_be_named_as_the_number(self) -> None:
+        found = read(
+            f"Indicatif et numéro\n{ONE}\n", columns={"phone_number": "Indicatif et numéro"}
+        )
+        assert numbers(found) == [ONE]
+
+
 class TestNamed:
     def test_columns_of_any_field_may_be_several(self) -> None:
         found = read(
@@ -221,6 +288,25 @@ class TestHeaderLine:
         found = read(f"{title}{heading}\nUn;{ONE}\n")
         assert found.contacts == (Contact(ONE, last_name="Un"),)
         assert found.rows[0].line == title.count("\n") + 2
+
+    def test_may_stand_below_rows_that_are_refused(self) -> None:
+        """As where a sheet was sorted with its headings."""
+        text = f"Ana;{ONE};1\nédité;01/09/2026\nx@example.com;a;b\nNom;Tel;Autre\nUn;{TWO};3\n"
+        found = read(text)
+        assert numbers(found) == [TWO]
+        assert [(refusal.line, refusal.reason) for refusal in found.refused] == [
+            (line, "the row stands above the headings: move them to the first line")
+            for line in (1, 3)
+        ]
+        assert found.refused[0].row == {"Nom": "Ana", "Tel": ONE, "Autre": "1"}
+
+    def test_that_is_named_has_nothing_above(self) -> None:
+        assert read(f"Ana;{ONE}\nNom;Tel\nUn;{TWO}\n", header_line=2).refused == ()
+
+    def test_may_stand_below_a_row_that_cannot_be_read(self) -> None:
+        found = read(f'Liste\n"x"y;z\nNom;Tel\nUn;{TWO}\n')
+        assert [refusal.line for refusal in found.refused] == [2]
+        assert "quotes" in found.refused[0].reason
 
     def test_is_the_first_if_none_says_phone(self) -> None:
         found = read(f"Qui;Contact;Type\nAna;{ONE};Mobile\nBob;{TWO};Mobile\n")

@@ -20,7 +20,16 @@ from insim_async.numbers._text import (
     is_overlong,
 )
 
-__all__ = ["Kind", "check", "holds_two", "kind", "require_phone", "require_region", "to_e164"]
+__all__ = [
+    "Kind",
+    "calling_code",
+    "check",
+    "holds_two",
+    "kind",
+    "require_phone",
+    "require_region",
+    "to_e164",
+]
 
 
 class Kind(StrEnum):
@@ -100,6 +109,11 @@ def kind(number: str) -> Kind:
     """
     require_phone("kind")
     return Kind(_regional.line_of(to_e164(number)))
+
+
+def calling_code(region: str) -> str:
+    """Return the digits between the ``+`` and the numbers of a region that is known to be good."""
+    return _regional.calling_code(region)
 
 
 def require_region(region: str) -> None:

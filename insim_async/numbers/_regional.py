@@ -21,7 +21,7 @@ from insim_async.numbers._text import (
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
 
-__all__ = ["FICTION", "SIBLINGS", "is_known", "joined", "line_of", "read"]
+__all__ = ["FICTION", "SIBLINGS", "calling_code", "is_known", "joined", "line_of", "read"]
 
 SIBLINGS = {
     region: frozenset({33, 262, 508, 590, 594, 596})
@@ -58,6 +58,13 @@ def is_known(region: str) -> bool:
     from phonenumbers import SUPPORTED_REGIONS
 
     return str(region) in SUPPORTED_REGIONS
+
+
+def calling_code(region: str) -> str:
+    """Return the country code of a region."""
+    from phonenumbers import country_code_for_region
+
+    return str(country_code_for_region(region))
 
 
 def read(text: str, compact: str, region: str) -> tuple[str, str]:

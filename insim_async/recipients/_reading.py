@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
 from insim_async.errors import ConfigurationError, InvalidMessage
 from insim_async.models import Contact
-from insim_async.numbers import Kind, check, holds_two, kind, require_phone, require_region
+from insim_async.numbers import (
+    Kind,
+    calling_code,
+    check,
+    holds_two,
+    kind,
+    require_phone,
+    require_region,
+)
 from insim_async.recipients._cells import bare, cleaned, first_filled, is_empty
 from insim_async.recipients._headings import Named, columns_of, named
 from insim_async.recipients._letters import is_broken
 from insim_async.recipients._table import ABSENT, Record, Table
 from insim_async.recipients._values import Cells, Recipients, Refusal, Row
+from insim_async.recipients._words import says_code
 
 __all__ = ["Columns", "Rules", "Where", "read_table", "rules"]
 
@@ -28,10 +38,13 @@ _EMPTY_ROW = "the row is empty"
 _NO_NUMBER = "the row ends before its phone number"
 _HEADINGS_AGAIN = "the headings stand here once more"
 _TWO_NUMBERS = "the cell holds two numbers"
+_CODE_APART = "the country or area code stands in a column of its own ({!r}): join the two"
 _LANDLINE = "the number is a landline"
 _BROKEN = (
     "the {} holds letters that were lost or broken on their way: export the list again as UTF-8"
 )
+
+_is_code = re.compile(r"[0-9]{1,6}|[A-Z]{2}").fullmatch
 
 
 class Rules(NamedTuple):
@@ -77,6 +90,7 @@ class _List:
         self._phones = self._columns.pop("phone_number")
         self._headings = [label for label, place in self._places.items() if place in self._phones]
         self._wanted = wanted
+        self._codes = _codes(table, {*self._phones}.union(*self._columns.values()), wanted.region)
         self._lines: dict[str, int] = {}
         self._rows: list[Row] = []
         self._refused: list[Refusal] = []
@@ -130,6 +144,8 @@ class _List:
 
     def _contact(self, written: object, cells: Sequence[object]) -> Contact | str:
         """Return the contact that the row is, or the reason why it is none."""
+        if fault := self._code_apart(written, cells):
+            return fault
         number = check(written, self._wanted.region)
         if isinstance(number, InvalidMessage):
             two = isinstance(written, str) and holds_two(written)
@@ -148,6 +164,15 @@ class _List:
             values[field] = value
         return Contact(number, **values)
 
+    def _code_apart(self, written: object, cells: Sequence[object]) -> str:
+        """Return what is wrong with a number whose code stands in another column."""
+        for place, (label, own) in self._codes.items():
+            code = re.sub(r"[\s+()/-]", "", str(first_filled(cells, [place]))).upper()
+            is_national = not str(written).lstrip().startswith(("+", "00"))
+            if is_national and _is_code(code) and code.removeprefix("00") not in own:
+                return _CODE_APART.format(label)
+        return ""
+
     def _as_it_came(self, record: Record) -> Mapping[str, object]:
         if record.given is not None:
             return record.given
@@ -159,6 +184,19 @@ class _List:
         used = {*self._phones}.union(*self._columns.values())
         headings = enumerate(self._table.headings.items())
         return tuple(label for place, (label, said) in headings if said and place not in used)
+
+
+def _codes(
+    table: Table, used: Collection[int], region: str | None
+) -> dict[int, tuple[str, frozenset[str]]]:
+    """Return where the codes of numbers stand, under which labels, and which of them are usual."""
+    if region is None:
+        return {}
+    own = frozenset({region, calling_code(region)})
+    headings = enumerate(table.headings)
+    return {
+        place: (label, own) for place, label in headings if place not in used and says_code(label)
+    }
 
 
 def _is_missing(cells: Sequence[object], place: int) -> bool:

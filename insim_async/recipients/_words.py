@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["KNOWN", "composed", "folded", "hints_at_phone", "known_fields"]
+__all__ = ["KNOWN", "composed", "folded", "hints_at_phone", "known_fields", "says_code"]
 
 _HEADINGS = {
     "phone_number": """
@@ -66,6 +66,12 @@ _OTHER_WORDS = frozenset(_OTHERS.split())
 """What says that a column is about a phone and holds no number to write to."""
 
 
+_holds_code = re.compile(
+    r"indicatif|vorwahl|prefisso|prefijo|prefixo|netnummer|landnummer|kengetal|codepays"
+    r"|(?:country|area|dial|dial+ing|calling|phone)(?:code|prefix)"
+).search
+
+
 def composed(heading: object) -> str:
     """Return a heading as it is typed, whatever the system that wrote it does with accents."""
     return unicodedata.normalize("NFC", str(heading)).strip()
@@ -97,3 +103,8 @@ def hints_at_phone(heading: str) -> bool:
     return not words & _OTHER_WORDS and bool(
         _holds_stem(name) or words & _PHONE_WORDS or name in _PHONE_ALONE
     )
+
+
+def says_code(heading: str) -> bool:
+    """Say whether a heading speaks of the country or area code of a phone number."""
+    return _holds_code(folded(heading)) is not None
