@@ -136,15 +136,21 @@ def _second_reading(parsed: PhoneNumber, compact: str, region: str) -> str:
     source = library.CountryCodeSource
     if parsed.country_code_source == source.FROM_NUMBER_WITH_IDD:
         return "" if _exists(parsed) else _NOT_ABROAD
+    if parsed.country_code_source == source.FROM_DEFAULT_COUNTRY and _lacks_plus(parsed, compact):
+        return _TWO_READINGS
     code = library.country_code_for_region(region)
     if not compact.startswith(str(code)):
         return ""
-    readings = {
-        _e164(number)
-        for number in (library.parse(f"+{code}{compact}"), library.parse(f"+{compact}"))
-        if not _length_fault(number)
-    }
-    return _TWO_READINGS if len(readings) > 1 else ""
+    both = (library.parse(f"+{code}{compact}"), library.parse(f"+{compact}"))
+    readings = {_e164(number): _exists(number) for number in both if not _length_fault(number)}
+    known = [number for number, exists in readings.items() if exists]
+    return _TWO_READINGS if len(readings) > 1 and known != [_e164(parsed)] else ""
+
+
+def _lacks_plus(parsed: PhoneNumber, compact: str) -> bool:
+    """Say whether digits are a mobile of another country, and none where they were written."""
+    abroad, here = line_of(f"+{compact}"), line_of(_e164(parsed))
+    return abroad == "mobile" and here not in {"mobile", "either"}
 
 
 def _sibling(parsed: PhoneNumber, region: str) -> str:
