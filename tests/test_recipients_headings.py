@@ -154,6 +154,28 @@ class TestClaims:
         found = read("Qui;Contact\n" + "".join(f"x;{cell}\n" for cell in cells), region=region)
         assert len(found.contacts) == 2
 
+    @pytest.mark.parametrize(
+        "heading",
+        [
+            "N° client",
+            "SIRET",
+            "TVA intracom.",
+            "Kunden-Nr.",
+            "Order ID",
+            "Réf. mobile",
+            "USt-IdNr.",
+        ],
+    )
+    def test_are_not_made_by_numbers_of_another_kind(self, heading: str) -> None:
+        found = read(f"Tel;{heading}\n{ONE};06 39 98 00 01\n{TWO};06 39 98 00 02\n")
+        assert numbers(found) == [ONE, TWO]
+
+    def test_by_a_word_that_only_begins_like_one_of_another_kind_are(self) -> None:
+        assert claims(f"Tel;Téléphone préféré\n{ONE};{TWO}\n") == "'Tel', 'Téléphone préféré'"
+
+    def test_by_the_phone_of_a_client_are(self) -> None:
+        assert numbers(read(f"Client;Téléphone client\nA;{ONE}\n")) == [ONE]
+
     @needs_phone
     @pytest.mark.parametrize("cells", [["732829320", "732829321"], ["0000012345", "0000012346"]])
     def test_are_not_made_by_identifiers(self, cells: Sequence[str]) -> None:

@@ -13,7 +13,14 @@ from itertools import takewhile
 from insim_async.errors import ConfigurationError
 from insim_async.numbers import Kind, check, kind
 from insim_async.recipients._table import Record, Table
-from insim_async.recipients._words import KNOWN, composed, folded, hints_at_phone, known_fields
+from insim_async.recipients._words import (
+    KNOWN,
+    composed,
+    folded,
+    hints_at_phone,
+    known_fields,
+    says_other_number,
+)
 
 __all__ = [
     "Named",
@@ -176,7 +183,9 @@ def _phone_claims(
         cells = [record.cells[place] for record in sample if place < len(record.cells)]
         texts = [text for text in map(_text, cells) if text]
         hinted = hints_at_phone(heading) and any(map(_may_hold_number, texts))
-        counted = by_content and _mostly_numbers(texts, region, fewest)
+        counted = (
+            by_content and not says_other_number(heading) and _mostly_numbers(texts, region, fewest)
+        )
         if field == "phone_number" or (not field and (hinted or counted)):
             claims.append(place)
         elif not field and not texts and hints_at_phone(heading):

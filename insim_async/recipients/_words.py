@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["KNOWN", "composed", "folded", "hints_at_phone", "known_fields", "says_code"]
+__all__ = [
+    "KNOWN",
+    "composed",
+    "folded",
+    "hints_at_phone",
+    "known_fields",
+    "says_code",
+    "says_other_number",
+]
 
 _HEADINGS = {
     "phone_number": """
@@ -65,6 +73,15 @@ _OTHERS = """
 _OTHER_WORDS = frozenset(_OTHERS.split())
 """What says that a column is about a phone and holds no number to write to."""
 
+_IDENTIFIED = """
+    siren siret tva vat btw kbo bce iban licence ref reference referenz id idnr ust"""
+_IDENTIFIERS = frozenset(_IDENTIFIED.split())
+_OWNERS = """
+    client clients cliente customer klant klantnummer kunde kunden kundennr kundennummer
+    commande order bestellnummer"""
+_NUMBERED = frozenset(_OWNERS.split())
+"""Who and what has numbers of another kind, though a phone may be theirs as well."""
+
 
 _holds_code = re.compile(
     r"indicatif|vorwahl|prefisso|prefijo|prefixo|netnummer|landnummer|kengetal|codepays"
@@ -97,10 +114,8 @@ def known_fields(headings: list[str]) -> list[str]:
 
 def hints_at_phone(heading: str) -> bool:
     """Say whether a heading holds a word for a phone, and none that makes it something else."""
-    plain = unicodedata.normalize("NFKD", heading).casefold()
-    words = set(re.split(r"[\W_]+", "".join(filter(lambda c: not unicodedata.combining(c), plain))))
-    name = folded(heading)
-    return not words & _OTHER_WORDS and bool(
+    words, name = _words_of(heading), folded(heading)
+    return not words & (_OTHER_WORDS | _IDENTIFIERS) and bool(
         _holds_stem(name) or words & _PHONE_WORDS or name in _PHONE_ALONE
     )
 
@@ -108,3 +123,13 @@ def hints_at_phone(heading: str) -> bool:
 def says_code(heading: str) -> bool:
     """Say whether a heading speaks of the country or area code of a phone number."""
     return _holds_code(folded(heading)) is not None
+
+
+def says_other_number(heading: str) -> bool:
+    """Say whether a heading speaks of numbers that are not dialled, whatever they look like."""
+    return bool(_words_of(heading) & (_IDENTIFIERS | _NUMBERED))
+
+
+def _words_of(heading: str) -> set[str]:
+    plain = unicodedata.normalize("NFKD", heading).casefold()
+    return set(re.split(r"[\W_]+", "".join(filter(lambda c: not unicodedata.combining(c), plain))))
