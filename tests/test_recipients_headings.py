@@ -184,6 +184,36 @@ class TestClaims:
         assert len(read(f"Tel;Id\n{rows}", region="FR").contacts) == 2
 
 
+class TestTwoLists:
+    """Put into one file, the second with headings of its own."""
+
+    AGAIN = "the headings stand here once more"
+    OTHER = "other headings stand above it on line 3: save the two lists apart"
+
+    @pytest.mark.parametrize(
+        "second", ["Prénom;Nom;Tel", "Vorname;Name;Mobil", "Nom;Tel;Prénom", ";Nom;Tel", "Tel;Nom"]
+    )
+    def test_with_their_columns_in_another_order_are_told_apart(self, second: str) -> None:
+        text = f"Nom;Prénom;Tel\nUn;Ana;{ONE}\n{second}\nBob;Deux;{TWO}\nx\n"
+        found = read(text, where=lambda row: row["Nom"] != "Prénom")
+        assert numbers(found) == [ONE]
+        assert [refusal.reason for refusal in found.refused] == [self.AGAIN, *[self.OTHER] * 2]
+
+    @pytest.mark.parametrize(
+        "second",
+        ["Nom;Prénom;Tel", "NOM;prenom;Portable", "Nom;;Tel", "Prénom;Nom;Tel\nNom;Prénom;Tel"],
+    )
+    def test_with_the_same_columns_are_read(self, second: str) -> None:
+        found = read(f"Nom;Prénom;Tel\nUn;Ana;{ONE}\n{second}\nDeux;Bob;{TWO}\n")
+        assert numbers(found) == [ONE, TWO]
+        assert found.refused[-1].reason == self.AGAIN
+
+    def test_are_not_seen_in_a_heading_alone(self) -> None:
+        """A person may be called like one, and somebody may have typed it."""
+        rows = f"Name;First;\nx;y;Tel\nNom;Prénom;x1234567\nDeux;Bob;{TWO}\n"
+        assert numbers(read(f"Nom;Prénom;Tel\n{rows}")) == [TWO]
+
+
 @needs_phone
 class TestCodeApart:
     """A country or area code in a column of its own."""

@@ -24,7 +24,7 @@ from insim_async.recipients._headings import Named, columns_of, named
 from insim_async.recipients._letters import is_broken
 from insim_async.recipients._table import ABSENT, Record, Table
 from insim_async.recipients._values import Cells, Recipients, Refusal, Row
-from insim_async.recipients._words import says_code
+from insim_async.recipients._words import are_headings, say_the_same, says_code
 
 __all__ = ["Columns", "Rules", "Where", "read_table", "rules"]
 
@@ -37,6 +37,7 @@ _SAMPLE = 200
 _EMPTY_ROW = "the row is empty"
 _NO_NUMBER = "the row ends before its phone number"
 _HEADINGS_AGAIN = "the headings stand here once more"
+_OTHER_HEADINGS = "other headings stand above it on line {}: save the two lists apart"
 _TWO_NUMBERS = "the cell holds two numbers"
 _CODE_APART = "the country or area code stands in a column of its own ({!r}): join the two"
 _LANDLINE = "the number is a landline"
@@ -95,6 +96,7 @@ class _List:
         self._rows: list[Row] = []
         self._refused: list[Refusal] = []
         self._skipped = 0
+        self._other_headings = 0
 
     def read(self) -> Recipients:
         for record in self._table.records(self._phones):
@@ -118,8 +120,8 @@ class _List:
         written = bare(first_filled(cells, self._phones))
         if is_empty(written) and all(map(is_empty, cells)):
             return _EMPTY_ROW
-        if isinstance(written, str) and written in self._headings:
-            return _HEADINGS_AGAIN
+        if reason := self._other_list(written, cells, record.line):
+            return reason
         by_heading = Cells(self._places, cells)
         if not self._wants(by_heading, record.line):
             self._skipped += 1
@@ -132,6 +134,18 @@ class _List:
         self._lines[contact.phone_number] = record.line
         self._rows.append(Row(contact=contact, line=record.line, cells=by_heading))
         return ""
+
+    def _other_list(self, written: object, cells: Sequence[object], line: int) -> str:
+        """Return the reason to leave out headings that come again, and rows below other ones."""
+        if isinstance(written, str) and (not written or written[0].isalpha()):
+            texts = [cell if isinstance(cell, str) else "" for cell in cells]
+            headings = list(self._table.headings.values())
+            if are_headings(texts, headings):
+                self._other_headings = 0 if say_the_same(texts, headings) else line
+                return _HEADINGS_AGAIN
+            if written in self._headings:
+                return _HEADINGS_AGAIN
+        return _OTHER_HEADINGS.format(self._other_headings) if self._other_headings else ""
 
     def _wants(self, cells: Cells, line: int) -> bool:
         if self._wanted.where is None:

@@ -7,10 +7,12 @@ import unicodedata
 
 __all__ = [
     "KNOWN",
+    "are_headings",
     "composed",
     "folded",
     "hints_at_phone",
     "known_fields",
+    "say_the_same",
     "says_code",
     "says_other_number",
 ]
@@ -117,6 +119,24 @@ def hints_at_phone(heading: str) -> bool:
     words, name = _words_of(heading), folded(heading)
     return not words & (_OTHER_WORDS | _IDENTIFIERS) and bool(
         _holds_stem(name) or words & _PHONE_WORDS or name in _PHONE_ALONE
+    )
+
+
+def are_headings(cells: list[str], headings: list[str]) -> bool:
+    """Say whether the cells of a row are headings, as where two lists were put into one."""
+    names = {folded(heading) for heading in headings if heading}
+    said = [(cell, field) for cell, field in zip(cells, known_fields(cells), strict=True) if cell]
+    known = [cell for cell, field in said if field or folded(cell) in names]
+    is_number = any(sum(map(str.isdigit, cell)) > 5 for cell in cells)
+    return not is_number and len(known) > 1 and 2 * len(known) >= len(said)
+
+
+def say_the_same(cells: list[str], headings: list[str]) -> bool:
+    """Say whether headings stand in their order in a row that holds headings once more."""
+    fields = zip(cells, headings, known_fields(cells), known_fields(headings), strict=True)
+    return all(
+        not cell or folded(cell) == folded(heading) or (field and field == other)
+        for cell, heading, field, other in fields
     )
 
 
