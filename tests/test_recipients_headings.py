@@ -290,10 +290,16 @@ class TestNamed:
         assert [contact.last_name for contact in found.contacts] == ["Léa", "Müller"]
 
     def test_the_first_that_is_filled_counts_though_it_is_no_number(self) -> None:
-        found = read(f"A;B\nabc;{ONE}\n", columns={"phone_number": ["A", "B"]})
+        found = read(f"A;B\nabc1;{ONE}\n-;x\n", columns={"phone_number": ["A", "B"]})
         assert [refusal.reason for refusal in found.refused] == [
-            "the number holds a letter at position 1"
+            "the number holds a letter at position 1",
+            "the number is empty",
         ]
+
+    @pytest.mark.parametrize("word", ["N/A", "-", "néant", "?"])
+    def test_a_word_in_place_of_a_number_is_passed_over(self, word: str) -> None:
+        found = read(f"A;B\n{word};{ONE}\n", columns={"phone_number": ["A", "B"]})
+        assert numbers(found) == [ONE]
 
     def test_a_row_that_ends_before_the_last_of_them_is_read(self) -> None:
         found = read(f"A;B\n{ONE}\n", columns={"phone_number": ["A", "B"]})

@@ -10,7 +10,7 @@ from typing import Any
 
 from insim_async.recipients._table import ABSENT, NULLS, Quoted
 
-__all__ = ["bare", "cleaned", "first_filled", "is_empty"]
+__all__ = ["bare", "cleaned", "first_filled", "first_number", "is_empty"]
 
 _TEXT = frozenset([str])
 _SPOKEN = frozenset(["N/A", "n/a"])
@@ -77,6 +77,18 @@ def first_filled(cells: Sequence[object], places: Sequence[int]) -> object:
         if cell:
             return cell
     return ""
+
+
+def first_number(cells: Sequence[object], places: Sequence[int]) -> object:
+    """Return the first cell that is filled; one without a digit only if no other has any."""
+    if len(places) == 1:
+        return first_filled(cells, places)
+    with_digits = [place for place in places if _may_be_number(cells[place])]
+    return first_filled(cells, with_digits or places)
+
+
+def _may_be_number(cell: object) -> bool:
+    return not isinstance(cell, str) or any(map(str.isdigit, cell))
 
 
 def _digits(value: Any) -> object:

@@ -19,7 +19,7 @@ from insim_async.numbers import (
     require_phone,
     require_region,
 )
-from insim_async.recipients._cells import bare, cleaned, first_filled, is_empty
+from insim_async.recipients._cells import bare, cleaned, first_filled, first_number, is_empty
 from insim_async.recipients._headings import Named, columns_of, named
 from insim_async.recipients._letters import is_broken
 from insim_async.recipients._table import ABSENT, Record, Table
@@ -117,7 +117,7 @@ class _List:
         if len(record.cells) > width and any(str(cell).strip() for cell in record.cells[width:]):
             return f"the row has {len(record.cells)} cells under {width} headings"
         cells = cleaned(record.cells, width, self._phones)
-        written = bare(first_filled(cells, self._phones))
+        written = bare(first_number(cells, self._phones))
         if is_empty(written) and all(map(is_empty, cells)):
             return _EMPTY_ROW
         if reason := self._other_list(written, cells, record.line):
