@@ -365,6 +365,7 @@ def test_the_front_of_the_room() -> None:
         "check",
         "holds_two",
         "kind",
+        "repeated",
         "require_phone",
         "require_region",
         "to_e164",

@@ -136,6 +136,27 @@ def test_mobile_only_needs_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         read("Tel\n", mobile_only=True)
 
 
+@needs_phone
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        (f"{ONE} / {ONE}", [ONE]),
+        ("0639980001 0639980001", [ONE]),
+        (f"{ONE}, 06 39 98 00 01", [ONE]),
+        ("06 39 98 00 01 / 06.39.98.00.01", [ONE]),
+        (f"{ONE} / 06 39 98 00 02", []),
+        (f"{ONE} / 16 39 98 00 01", []),
+        (f"{ONE} / {ONE} / 12", []),
+    ],
+)
+def test_one_number_that_is_written_twice_is_one(cell: str, expected: list[str]) -> None:
+    found = read(f'Tel\n"{cell}"\n', region="FR", delimiter=";")
+    assert [contact.phone_number for contact in found.contacts] == expected
+    assert [refusal.reason for refusal in found.refused] == ["the cell holds two numbers"] * (
+        not expected
+    )
+
+
 class TestMarks:
     """What spreadsheets put around numbers to keep them as they were typed."""
 

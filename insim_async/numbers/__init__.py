@@ -18,6 +18,7 @@ from insim_async.numbers._text import (
     holds_two,
     international,
     is_overlong,
+    parts_of,
 )
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "check",
     "holds_two",
     "kind",
+    "repeated",
     "require_phone",
     "require_region",
     "to_e164",
@@ -114,6 +116,13 @@ def kind(number: str) -> Kind:
 def calling_code(region: str) -> str:
     """Return the digits between the ``+`` and the numbers of a region that is known to be good."""
     return _regional.calling_code(region)
+
+
+def repeated(text: str, region: str | None = None) -> str:
+    """Return the number that a text holds more than once and nothing beside it, or ""."""
+    checked = [check(part, region) for part in parts_of(text)]
+    found = {number if isinstance(number, str) else "" for number in checked}
+    return found.pop() if len(found) == 1 else ""
 
 
 def require_region(region: str) -> None:

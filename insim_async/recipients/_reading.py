@@ -16,6 +16,7 @@ from insim_async.numbers import (
     check,
     holds_two,
     kind,
+    repeated,
     require_phone,
     require_region,
 )
@@ -162,8 +163,11 @@ class _List:
             return fault
         number = check(written, self._wanted.region)
         if isinstance(number, InvalidMessage):
-            two = isinstance(written, str) and holds_two(written)
-            return _TWO_NUMBERS if two else number.reason
+            if not (isinstance(written, str) and holds_two(written)):
+                return number.reason
+            number = repeated(written, self._wanted.region)
+        if not number:
+            return _TWO_NUMBERS
         if number in self._lines:
             return f"same number as line {self._lines[number]}"
         if self._wanted.mobile_only and kind(number) == Kind.FIXED:
