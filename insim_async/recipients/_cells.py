@@ -81,10 +81,23 @@ def first_filled(cells: Sequence[object], places: Sequence[int]) -> object:
 
 def first_number(cells: Sequence[object], places: Sequence[int]) -> object:
     """Return the first cell that is filled; one without a digit only if no other has any."""
-    if len(places) == 1:
-        return first_filled(cells, places)
-    with_digits = [place for place in places if _may_be_number(cells[place])]
-    return first_filled(cells, with_digits or places)
+    if len(places) > 1:
+        places = [place for place in places if _may_be_number(cells[place])] or places
+    first = next((cells[place] for place in places if not is_empty(cells[place])), "")
+    return first if isinstance(first, str) else _number(first)
+
+
+def _number(value: Any) -> object:
+    """Return a whole number as its digits, a negative one as it is.
+
+    Zeros at the end of a fraction are what scientific notation has left of other digits.
+    """
+    digits = _digits(value)
+    if not isinstance(digits, str):
+        return value
+    if isinstance(value, float | Decimal) and digits.endswith("0000"):
+        return f"{value:E}"
+    return int(value) if digits.startswith("-") else digits
 
 
 def _may_be_number(cell: object) -> bool:

@@ -39,6 +39,7 @@ _EMPTY_ROW = "the row is empty"
 _NO_NUMBER = "the row ends before its phone number"
 _HEADINGS_AGAIN = "the headings stand here once more"
 _OTHER_HEADINGS = "other headings stand above it on line {}: save the two lists apart"
+_NEGATIVE = "the number is negative: read or format the column as text"
 _TWO_NUMBERS = "the cell holds two numbers"
 _CODE_APART = "the country or area code stands in a column of its own ({!r}): join the two"
 _LANDLINE = "the number is a landline"
@@ -159,7 +160,7 @@ class _List:
 
     def _contact(self, written: object, cells: Sequence[object]) -> Contact | str:
         """Return the contact that the row is, or the reason why it is none."""
-        if fault := self._code_apart(written, cells):
+        if fault := self._fault_of(written, cells):
             return fault
         number = check(written, self._wanted.region)
         if isinstance(number, InvalidMessage):
@@ -182,8 +183,10 @@ class _List:
             values[field] = value
         return Contact(number, **values)
 
-    def _code_apart(self, written: object, cells: Sequence[object]) -> str:
-        """Return what is wrong with a number whose code stands in another column."""
+    def _fault_of(self, written: object, cells: Sequence[object]) -> str:
+        """Return what is wrong with a number that is negative or has its code elsewhere."""
+        if isinstance(written, int) and written < 0:
+            return _NEGATIVE
         for place, (label, own) in self._codes.items():
             code = re.sub(r"[\s+()/-]", "", str(first_filled(cells, [place]))).upper()
             is_national = not str(written).lstrip().startswith(("+", "00"))

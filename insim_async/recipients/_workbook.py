@@ -25,6 +25,8 @@ __all__ = ["read_xlsx"]
 _LOOKED_AT = 50
 """So many rows are looked at for headings."""
 
+_ZEROS, _FEW = 10_000, 1_000_000
+
 
 def read_xlsx(
     source: Source,
@@ -110,8 +112,12 @@ def _rows(sheet: CalamineSheet) -> list[Record]:
 
 
 def _whole(cell: Any) -> Any:
-    """Return a whole number as one: a workbook has no other numbers than fractions."""
-    return int(cell) if isinstance(cell, float) and cell.is_integer() else cell
+    """Return a whole number as one: a workbook has no other numbers than fractions.
+
+    What may have lost its last digits stays a fraction.
+    """
+    is_whole = isinstance(cell, float) and cell.is_integer()
+    return int(cell) if is_whole and (cell % _ZEROS or abs(cell) < _FEW) else cell
 
 
 def _table(rows: Sequence[Record], header_line: int | Found | None, names: Named) -> Table:
