@@ -364,6 +364,7 @@ def test_the_front_of_the_room() -> None:
         "calling_code",
         "check",
         "holds_two",
+        "is_service",
         "kind",
         "repeated",
         "require_phone",

@@ -116,18 +116,22 @@ class TestWhere:
 
 @needs_phone
 class TestMobileOnly:
-    TEXT = f"Tel\n{ONE}\n{LANDLINE}\n+12025550123\n+33970000001\n"
+    TEXT = f"Tel\n{ONE}\n{LANDLINE}\n+12025550123\n" + (
+        "+33970000001\n+33800000001\n+33639990000\n+999123456789\n"
+    )
 
-    def test_refuses_what_is_surely_a_landline(self) -> None:
-        """What may be a mobile, and what is neither, stay."""
+    def test_refuses_what_is_surely_no_mobile(self) -> None:
+        """What may be a mobile, and what is not known, stay."""
         found = read(self.TEXT, mobile_only=True)
         assert [(refusal.line, refusal.reason) for refusal in found.refused] == [
-            (3, "the number is a landline")
+            (3, "the number is a landline"),
+            (5, "the number is no mobile"),
+            (6, "the number is no mobile"),
         ]
-        assert len(found.contacts) == 3
+        assert len(found.contacts) == 4
 
     def test_is_not_the_default(self) -> None:
-        assert len(read(self.TEXT).contacts) == 4
+        assert len(read(self.TEXT).contacts) == 7
 
 
 def test_mobile_only_needs_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:

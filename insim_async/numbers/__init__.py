@@ -26,6 +26,7 @@ __all__ = [
     "calling_code",
     "check",
     "holds_two",
+    "is_service",
     "kind",
     "repeated",
     "require_phone",
@@ -116,6 +117,11 @@ def kind(number: str) -> Kind:
 def calling_code(region: str) -> str:
     """Return the digits between the ``+`` and the numbers of a region that is known to be good."""
     return _regional.calling_code(region)
+
+
+def is_service(number: str) -> bool:
+    """Say whether a number in E.164 is known to be no person's line: a toll-free one, a pager."""
+    return _regional.is_service(number)
 
 
 def repeated(text: str, region: str | None = None) -> str:

@@ -21,7 +21,16 @@ from insim_async.numbers._text import (
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
 
-__all__ = ["FICTION", "SIBLINGS", "calling_code", "is_known", "joined", "line_of", "read"]
+__all__ = [
+    "FICTION",
+    "SIBLINGS",
+    "calling_code",
+    "is_known",
+    "is_service",
+    "joined",
+    "line_of",
+    "read",
+]
 
 SIBLINGS = {
     region: frozenset({33, 262, 508, 590, 594, 596})
@@ -115,6 +124,18 @@ def line_of(number: str) -> str:
         library.PhoneNumberType.FIXED_LINE_OR_MOBILE: "either",
     }
     return lines.get(found, "other")
+
+
+def is_service(number: str) -> bool:
+    """Say whether a number in E.164 is known to be neither a mobile nor a landline."""
+    import phonenumbers as library
+
+    try:
+        found = library.number_type(library.parse(number))
+    except library.NumberParseException:
+        return False
+    types = library.PhoneNumberType
+    return line_of(number) == "other" and found != types.UNKNOWN and found != types.PERSONAL_NUMBER
 
 
 def _e164(parsed: PhoneNumber) -> str:

@@ -65,7 +65,7 @@ def read_csv(
         where: Says of a row, by its cells under their headings, whether it is wanted: ``lambda row:
             row["Optin"] == "yes"``. A cell that the row leaves out is ``""``. What it raises ends
             the reading.
-        mobile_only: Refuse what is surely a landline; needs the extra ``phone``.
+        mobile_only: Refuse what is surely no mobile; needs the extra ``phone``.
         header_line: The line of the headings, the first being 1; None for a list that has none, of
             which the column that holds numbers is read.
         encoding: By default that of a byte order mark, or UTF-8, or else the one of Windows-1252,

@@ -15,6 +15,7 @@ from insim_async.numbers import (
     calling_code,
     check,
     holds_two,
+    is_service,
     kind,
     repeated,
     require_phone,
@@ -43,6 +44,7 @@ _NEGATIVE = "the number is negative: read or format the column as text"
 _TWO_NUMBERS = "the cell holds two numbers"
 _CODE_APART = "the country or area code stands in a column of its own ({!r}): join the two"
 _LANDLINE = "the number is a landline"
+_NO_MOBILE = "the number is no mobile"
 _BROKEN = (
     "the {} holds letters that were lost or broken on their way: export the list again as UTF-8"
 )
@@ -171,8 +173,8 @@ class _List:
             return _TWO_NUMBERS
         if number in self._lines:
             return f"same number as line {self._lines[number]}"
-        if self._wanted.mobile_only and kind(number) == Kind.FIXED:
-            return _LANDLINE
+        if self._wanted.mobile_only and (fault := _no_mobile(number)):
+            return fault
         values = {}
         for field, places in self._columns.items():
             value = first_filled(cells, places)
@@ -218,6 +220,12 @@ def _codes(
     return {
         place: (label, own) for place, label in headings if place not in used and says_code(label)
     }
+
+
+def _no_mobile(number: str) -> str:
+    if kind(number) == Kind.FIXED:
+        return _LANDLINE
+    return _NO_MOBILE if is_service(number) else ""
 
 
 def _is_missing(cells: Sequence[object], place: int) -> bool:
