@@ -116,7 +116,8 @@ class TestWhere:
 
 @needs_phone
 class TestMobileOnly:
-    TEXT = f"Tel\n{ONE}\n{LANDLINE}\n+12025550123\n" + (
+    TEXT = (
+        f"Tel\n{ONE}\n{LANDLINE}\n+12025550123\n"
         "+33970000001\n+33800000001\n+33639990000\n+999123456789\n"
     )
 
