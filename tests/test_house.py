@@ -106,7 +106,7 @@ RECIPIENTS: dict[str, set[str]] = {
     "_properties": set(),
     "_headings": {"_table", "_words"},
     "_cells": {"_table"},
-    "_reading": {"_cells", "_headings", "_letters", "_table", "_values"},
+    "_reading": {"_cells", "_headings", "_letters", "_table", "_values", "_words"},
     "_records": {"_table"},
     "_csv": {*FORMAT, "_encoding", "_records"},
     "_cards": {*FORMAT, "_encoding", "_properties"},

@@ -361,9 +361,12 @@ def test_any_text_is_e164_or_refused_with_a_region_too(text: str) -> None:
 def test_the_front_of_the_room() -> None:
     assert numbers.__all__ == [
         "Kind",
+        "calling_code",
         "check",
         "holds_two",
+        "is_service",
         "kind",
+        "repeated",
         "require_phone",
         "require_region",
         "to_e164",

@@ -39,6 +39,11 @@ NATIONAL = (
     'or name the region it is written for, such as region="FR"'
 )
 LÉA = Contact(ONE, first_name="Léa", last_name="Müller")
+SCIENTIFIC = (
+    "a spreadsheet has put scientific notation in place of the number, and its digits are lost: "
+    "format the column as text and fill it in again"
+)
+NEGATIVE = "the number is negative: read or format the column as text"
 needs_phone = pytest.mark.extra("phone")
 
 Write: TypeAlias = Callable[[str | bytes], Path]
@@ -489,7 +494,7 @@ class TestColumns:
                 None,
                 (
                     "'tel', 'mobile' may all be the phone_number: "
-                    'name one, such as columns={"phone_number": "tel"}'
+                    'name one, such as columns={"phone_number": "mobile"}'
                 ),
             ),
             (
@@ -616,6 +621,9 @@ class TestMappings:
             ({"tel": numpy_integer(33639980002)}, NATIONAL),
             ({"tel": 33639980002.5}, "the number must be text, not float"),
             ({"tel": 2.0**53}, "the number must be text, not float"),
+            ({"tel": 33639980000.0}, SCIENTIFIC),
+            ({"tel": -33639980001.0}, NEGATIVE),
+            ({"tel": -33639980001}, NEGATIVE),
             ({"tel": float("inf")}, "the number must be text, not float"),
             ({"tel": Decimal("Infinity")}, "the number must be text, not Decimal"),
             ({"tel": True}, "the number must be text, not bool"),

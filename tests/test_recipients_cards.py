@@ -111,6 +111,7 @@ class TestNumbers:
             ([f"TEL;TYPE=CELL:{ONE}", f"TEL;TYPE=CELL;TYPE=PREF:{TWO}"], TWO),
             ([f"TEL;TYPE=CELL:{ONE}", f"TEL;TYPE=IPHONE;PREF=1:{TWO}"], TWO),
             ([f"TEL;TYPE=CELL:{ONE}", "TEL;TYPE=CELL:+33 6 39 98 00 01"], ONE),
+            (["TEL;TYPE=CELL:", f"TEL;TYPE=HOME:{ONE}"], ONE),
             ([f"item2.TEL:{ONE}", "item2.X-ABLabel:_$!<Mobile>!$_", f"TEL:{LANDLINE}"], ONE),
             ([f"TEL;TYPE=cell;VALUE=uri:tel:{ONE}"], ONE),
             (["TEL;TYPE=cell;VALUE=uri:TEL:%2B33639980001"], ONE),
@@ -118,6 +119,11 @@ class TestNumbers:
     )
     def test_are_the_mobile_or_the_only_one(self, lines: list[str], expected: str) -> None:
         assert numbers(read(card(*lines))) == [expected]
+
+    @pytest.mark.extra("phone")
+    def test_in_two_spellings_are_one(self) -> None:
+        card_ = card("TEL;TYPE=CELL:06 39 98 00 01", f"TEL;TYPE=CELL:{ONE}")
+        assert numbers(read(card_, region="FR")) == [ONE]
 
     @pytest.mark.parametrize(
         ("lines", "reason"),

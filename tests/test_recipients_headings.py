@@ -91,7 +91,16 @@ class TestClaims:
 
     @pytest.mark.parametrize(
         "heading",
-        ["Fax", "Phone 1 - Label", "Pays (téléphone)", "Optin mobile", "Type de téléphone"],
+        [
+            "Fax",
+            "Phone 1 - Label",
+            "Pays (téléphone)",
+            "Optin mobile",
+            "Type de téléphone",
+            "Phonetic First Name",
+            "Pays francophone",
+            "Anglophone",
+        ],
     )
     def test_are_not_made_by_what_is_about_a_phone(self, heading: str) -> None:
         found = read(f"Tel;{heading}\n{ONE};\n{TWO};\n")
@@ -117,6 +126,11 @@ class TestClaims:
         rows = "".join(f"+3363998100{place};{cell}\n" for place, cell in enumerate(cells))
         assert len(read(f"Tel;{heading}\n{rows}").contacts) == 2
 
+    def test_name_the_likeliest_as_the_example(self) -> None:
+        message = re.escape('name one, such as columns={"phone_number": "Mobile"}, or')
+        with pytest.raises(ConfigurationError, match=message):
+            read(f"Home Phone;Mobile\n{ONE};{TWO}\n")
+
     def test_of_one_column_by_its_cells_are_enough(self) -> None:
         found = read(f"Qui;Joindre au\nAna;{ONE}\nBob;{TWO}\n")
         assert numbers(found) == [ONE, TWO]
@@ -140,12 +154,131 @@ class TestClaims:
         found = read("Qui;Contact\n" + "".join(f"x;{cell}\n" for cell in cells), region=region)
         assert len(found.contacts) == 2
 
+    @pytest.mark.parametrize(
+        "heading",
+        [
+            "N° client",
+            "SIRET",
+            "TVA intracom.",
+            "Kunden-Nr.",
+            "Order ID",
+            "Réf. mobile",
+            "USt-IdNr.",
+        ],
+    )
+    def test_are_not_made_by_numbers_of_another_kind(self, heading: str) -> None:
+        found = read(f"Tel;{heading}\n{ONE};06 39 98 00 01\n{TWO};06 39 98 00 02\n")
+        assert numbers(found) == [ONE, TWO]
+
+    def test_by_a_word_that_only_begins_like_one_of_another_kind_are(self) -> None:
+        assert claims(f"Tel;Téléphone préféré\n{ONE};{TWO}\n") == "'Tel', 'Téléphone préféré'"
+
+    def test_by_the_phone_of_a_client_are(self) -> None:
+        assert numbers(read(f"Client;Téléphone client\nA;{ONE}\n")) == [ONE]
+
     @needs_phone
     @pytest.mark.parametrize("cells", [["732829320", "732829321"], ["0000012345", "0000012346"]])
     def test_are_not_made_by_identifiers(self, cells: Sequence[str]) -> None:
         """Though they may be dialled."""
         rows = "".join(f"+3363998100{place};{cell}\n" for place, cell in enumerate(cells))
         assert len(read(f"Tel;Id\n{rows}", region="FR").contacts) == 2
+
+
+class TestTwoLists:
+    """Put into one file, the second with headings of its own."""
+
+    AGAIN = "the headings stand here once more"
+    OTHER = "other headings stand above it on line 3: save the two lists apart"
+
+    @pytest.mark.parametrize(
+        "second", ["Prénom;Nom;Tel", "Vorname;Name;Mobil", "Nom;Tel;Prénom", ";Nom;Tel", "Tel;Nom"]
+    )
+    def test_with_their_columns_in_another_order_are_told_apart(self, second: str) -> None:
+        text = f"Nom;Prénom;Tel\nUn;Ana;{ONE}\n{second}\nBob;Deux;{TWO}\nx\n"
+        found = read(text, where=lambda row: row["Nom"] != "Prénom")
+        assert numbers(found) == [ONE]
+        assert [refusal.reason for refusal in found.refused] == [self.AGAIN, *[self.OTHER] * 2]
+
+    @pytest.mark.parametrize(
+        "second",
+        ["Nom;Prénom;Tel", "NOM;prenom;Portable", "Nom;;Tel", "Prénom;Nom;Tel\nNom;Prénom;Tel"],
+    )
+    def test_with_the_same_columns_are_read(self, second: str) -> None:
+        found = read(f"Nom;Prénom;Tel\nUn;Ana;{ONE}\n{second}\nDeux;Bob;{TWO}\n")
+        assert numbers(found) == [ONE, TWO]
+        assert found.refused[-1].reason == self.AGAIN
+
+    def test_are_not_seen_in_a_heading_alone(self) -> None:
+        """A person may be called like one, and somebody may have typed it."""
+        rows = f"Name;First;\nx;y;Tel\nNom;Prénom;x1234567\nDeux;Bob;{TWO}\n"
+        assert numbers(read(f"Nom;Prénom;Tel\n{rows}")) == [TWO]
+
+
+@needs_phone
+class TestCodeApart:
+    """A country or area code in a column of its own."""
+
+    @pytest.mark.parametrize(
+        ("heading", "cell", "number", "region"),
+        [
+            ("Indicatif", "32", "470000001", "FR"),
+            ("Indicatif", "+49", "0171 3920001", "FR"),
+            ("Country Code", "DE", "0171 3920001", "FR"),
+            ("Vorwahl", "030", "1234567", "DE"),
+            ("Vorwahl", "049", "171 3920001", "DE"),
+            ("Prefisso", "06", "12345678", "IT"),
+            ("Prefijo", "93", "1234567", "ES"),
+            ("Prefixo", "21", "1234567", "PT"),
+            ("Netnummer", "020", "1234567", "NL"),
+            ("Landnummer", "32", "470000001", "NL"),
+            ("Kengetal", "020", "1234567", "NL"),
+            ("Dial code", "49", "1713920001", "FR"),
+            ("Dialling Code", "49", "1713920001", "FR"),
+            ("Calling Code", "49", "1713920001", "FR"),
+            ("Phone area code", "201", "5550123", "US"),
+            ("Phone prefix", "49", "1713920001", "FR"),
+            ("Code pays", "DE", "0171 3920001", "FR"),
+        ],
+    )
+    def test_makes_the_number_another(
+        self, heading: str, cell: str, number: str, region: str
+    ) -> None:
+        found = read(f"{heading};Tel\n{cell};{number}\n", region=region)
+        assert [refusal.reason for refusal in found.refused] == [
+            f"the country or area code stands in a column of its own ('{heading}'): join the two"
+        ]
+
+    @pytest.mark.parametrize(
+        ("heading", "cell", "number"),
+        [
+            ("Indicatif", "33", "0639980001"),
+            ("Indicatif", "+33", "0639980001"),
+            ("Indicatif", "0033", "639980001"),
+            ("Indicatif", "", "0639980001"),
+            ("Indicatif", "49", ONE),
+            ("Indicatif", "49", "00 33 6 39 98 00 01"),
+            ("Country Code", "fr", "0639980001"),
+            ("Name Prefix", "12", "0639980001"),
+            ("Prefijo", "Sr.", "0639980001"),
+            ("Vorwahl und Nummer privat", "01 99 00 00 01", "0639980001"),
+        ],
+    )
+    def test_that_changes_nothing_is_passed_over(
+        self, heading: str, cell: str, number: str
+    ) -> None:
+        columns = {"phone_number": "Tel"}
+        found = read(f"{heading};Tel\n{cell};{number}\n", region="FR", columns=columns)
+        assert numbers(found) == [ONE]
+
+    def test_may_be_a_fraction_in_a_data_frame(self) -> None:
+        found = read_rows([{"Indicatif": 32.0, "Tel": "470000001"}], region="FR")
+        assert len(found.refused) == 1
+
+    def test_may_be_named_as_the_number(self) -> None:
+        found = read(
+            f"Indicatif et numéro\n{ONE}\n", columns={"phone_number": "Indicatif et numéro"}
+        )
+        assert numbers(found) == [ONE]
 
 
 class TestNamed:
@@ -157,10 +290,16 @@ class TestNamed:
         assert [contact.last_name for contact in found.contacts] == ["Léa", "Müller"]
 
     def test_the_first_that_is_filled_counts_though_it_is_no_number(self) -> None:
-        found = read(f"A;B\nabc;{ONE}\n", columns={"phone_number": ["A", "B"]})
+        found = read(f"A;B\nabc1;{ONE}\n-;x\n", columns={"phone_number": ["A", "B"]})
         assert [refusal.reason for refusal in found.refused] == [
-            "the number holds a letter at position 1"
+            "the number holds a letter at position 1",
+            "the number is empty",
         ]
+
+    @pytest.mark.parametrize("word", ["N/A", "-", "néant", "?"])
+    def test_a_word_in_place_of_a_number_is_passed_over(self, word: str) -> None:
+        found = read(f"A;B\n{word};{ONE}\n", columns={"phone_number": ["A", "B"]})
+        assert numbers(found) == [ONE]
 
     def test_a_row_that_ends_before_the_last_of_them_is_read(self) -> None:
         found = read(f"A;B\n{ONE}\n", columns={"phone_number": ["A", "B"]})
@@ -207,6 +346,25 @@ class TestHeaderLine:
         found = read(f"{title}{heading}\nUn;{ONE}\n")
         assert found.contacts == (Contact(ONE, last_name="Un"),)
         assert found.rows[0].line == title.count("\n") + 2
+
+    def test_may_stand_below_rows_that_are_refused(self) -> None:
+        """As where a sheet was sorted with its headings."""
+        text = f"Ana;{ONE};1\nédité;01/09/2026\nx@example.com;a;b\nNom;Tel;Autre\nUn;{TWO};3\n"
+        found = read(text)
+        assert numbers(found) == [TWO]
+        assert [(refusal.line, refusal.reason) for refusal in found.refused] == [
+            (line, "the row stands above the headings: move them to the first line")
+            for line in (1, 3)
+        ]
+        assert found.refused[0].row == {"Nom": "Ana", "Tel": ONE, "Autre": "1"}
+
+    def test_that_is_named_has_nothing_above(self) -> None:
+        assert read(f"Ana;{ONE}\nNom;Tel\nUn;{TWO}\n", header_line=2).refused == ()
+
+    def test_may_stand_below_a_row_that_cannot_be_read(self) -> None:
+        found = read(f'Liste\n"x"y;z\nNom;Tel\nUn;{TWO}\n')
+        assert [refusal.line for refusal in found.refused] == [2]
+        assert "quotes" in found.refused[0].reason
 
     def test_is_the_first_if_none_says_phone(self) -> None:
         found = read(f"Qui;Contact;Type\nAna;{ONE};Mobile\nBob;{TWO};Mobile\n")

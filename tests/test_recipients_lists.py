@@ -116,24 +116,50 @@ class TestWhere:
 
 @needs_phone
 class TestMobileOnly:
-    TEXT = f"Tel\n{ONE}\n{LANDLINE}\n+12025550123\n+33970000001\n"
+    TEXT = (
+        f"Tel\n{ONE}\n{LANDLINE}\n+12025550123\n"
+        "+33970000001\n+33800000001\n+33639990000\n+999123456789\n"
+    )
 
-    def test_refuses_what_is_surely_a_landline(self) -> None:
-        """What may be a mobile, and what is neither, stay."""
+    def test_refuses_what_is_surely_no_mobile(self) -> None:
+        """What may be a mobile, and what is not known, stay."""
         found = read(self.TEXT, mobile_only=True)
         assert [(refusal.line, refusal.reason) for refusal in found.refused] == [
-            (3, "the number is a landline")
+            (3, "the number is a landline"),
+            (5, "the number is no mobile"),
+            (6, "the number is no mobile"),
         ]
-        assert len(found.contacts) == 3
+        assert len(found.contacts) == 4
 
     def test_is_not_the_default(self) -> None:
-        assert len(read(self.TEXT).contacts) == 4
+        assert len(read(self.TEXT).contacts) == 7
 
 
 def test_mobile_only_needs_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "phonenumbers", None)
     with pytest.raises(ConfigurationError, match=r"^mobile_only needs an extra: pip install"):
         read("Tel\n", mobile_only=True)
+
+
+@needs_phone
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        (f"{ONE} / {ONE}", [ONE]),
+        ("0639980001 0639980001", [ONE]),
+        (f"{ONE}, 06 39 98 00 01", [ONE]),
+        ("06 39 98 00 01 / 06.39.98.00.01", [ONE]),
+        (f"{ONE} / 06 39 98 00 02", []),
+        (f"{ONE} / 16 39 98 00 01", []),
+        (f"{ONE} / {ONE} / 12", []),
+    ],
+)
+def test_one_number_that_is_written_twice_is_one(cell: str, expected: list[str]) -> None:
+    found = read(f'Tel\n"{cell}"\n', region="FR", delimiter=";")
+    assert [contact.phone_number for contact in found.contacts] == expected
+    assert [refusal.reason for refusal in found.refused] == ["the cell holds two numbers"] * (
+        not expected
+    )
 
 
 class TestMarks:

@@ -140,6 +140,20 @@ def test_the_heading_line_can_be_named_or_be_none() -> None:
         read([], header_line=None)
 
 
+def test_numbers_that_lost_their_digits_are_refused() -> None:
+    found = read([["Tel", "Prix"], [33639980000, 1], [-33639980001, 1], [ONE, 2500000]])
+    assert [refusal.line for refusal in found.refused] == [2, 3]
+    assert "scientific notation" in found.refused[0].reason
+    assert found.rows[0].cells["Prix"] == 2_500_000
+
+
+def test_rows_above_the_headings_are_refused() -> None:
+    moment = datetime(2026, 9, 1)  # noqa: DTZ001
+    rows: Sheet = [["Liste", moment], [33639980003, "x"], ["Tel", "Nom"], [ONE, "Un"]]
+    assert [refusal.line for refusal in read(rows).refused] == [2]
+    assert read(rows, header_line=3).refused == ()
+
+
 @pytest.mark.parametrize("rows", [[], [[]], [["", " "]]])
 def test_an_empty_sheet_has_no_headings(rows: Sheet) -> None:
     with pytest.raises(ConfigurationError, match=r"^there are no headings"):

@@ -18,9 +18,21 @@ from insim_async.numbers._text import (
     holds_two,
     international,
     is_overlong,
+    parts_of,
 )
 
-__all__ = ["Kind", "check", "holds_two", "kind", "require_phone", "require_region", "to_e164"]
+__all__ = [
+    "Kind",
+    "calling_code",
+    "check",
+    "holds_two",
+    "is_service",
+    "kind",
+    "repeated",
+    "require_phone",
+    "require_region",
+    "to_e164",
+]
 
 
 class Kind(StrEnum):
@@ -100,6 +112,23 @@ def kind(number: str) -> Kind:
     """
     require_phone("kind")
     return Kind(_regional.line_of(to_e164(number)))
+
+
+def calling_code(region: str) -> str:
+    """Return the digits between the ``+`` and the numbers of a region that is known to be good."""
+    return _regional.calling_code(region)
+
+
+def is_service(number: str) -> bool:
+    """Say whether a number in E.164 is known to be no person's line: a toll-free one, a pager."""
+    return _regional.is_service(number)
+
+
+def repeated(text: str, region: str | None = None) -> str:
+    """Return the number that a text holds more than once and nothing beside it, or ""."""
+    checked = [check(part, region) for part in parts_of(text)]
+    found = {number if isinstance(number, str) else "" for number in checked}
+    return found.pop() if len(found) == 1 else ""
 
 
 def require_region(region: str) -> None:

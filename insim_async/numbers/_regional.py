@@ -21,7 +21,16 @@ from insim_async.numbers._text import (
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
 
-__all__ = ["FICTION", "SIBLINGS", "is_known", "joined", "line_of", "read"]
+__all__ = [
+    "FICTION",
+    "SIBLINGS",
+    "calling_code",
+    "is_known",
+    "is_service",
+    "joined",
+    "line_of",
+    "read",
+]
 
 SIBLINGS = {
     region: frozenset({33, 262, 508, 590, 594, 596})
@@ -58,6 +67,13 @@ def is_known(region: str) -> bool:
     from phonenumbers import SUPPORTED_REGIONS
 
     return str(region) in SUPPORTED_REGIONS
+
+
+def calling_code(region: str) -> str:
+    """Return the country code of a region."""
+    from phonenumbers import country_code_for_region
+
+    return str(country_code_for_region(region))
 
 
 def read(text: str, compact: str, region: str) -> tuple[str, str]:
@@ -110,6 +126,18 @@ def line_of(number: str) -> str:
     return lines.get(found, "other")
 
 
+def is_service(number: str) -> bool:
+    """Say whether a number in E.164 is known to be neither a mobile nor a landline."""
+    import phonenumbers as library
+
+    try:
+        found = library.number_type(library.parse(number))
+    except library.NumberParseException:
+        return False
+    types = library.PhoneNumberType
+    return line_of(number) == "other" and found != types.UNKNOWN and found != types.PERSONAL_NUMBER
+
+
 def _e164(parsed: PhoneNumber) -> str:
     import phonenumbers as library
 
@@ -129,15 +157,21 @@ def _second_reading(parsed: PhoneNumber, compact: str, region: str) -> str:
     source = library.CountryCodeSource
     if parsed.country_code_source == source.FROM_NUMBER_WITH_IDD:
         return "" if _exists(parsed) else _NOT_ABROAD
+    if parsed.country_code_source == source.FROM_DEFAULT_COUNTRY and _lacks_plus(parsed, compact):
+        return _TWO_READINGS
     code = library.country_code_for_region(region)
     if not compact.startswith(str(code)):
         return ""
-    readings = {
-        _e164(number)
-        for number in (library.parse(f"+{code}{compact}"), library.parse(f"+{compact}"))
-        if not _length_fault(number)
-    }
-    return _TWO_READINGS if len(readings) > 1 else ""
+    both = (library.parse(f"+{code}{compact}"), library.parse(f"+{compact}"))
+    readings = {_e164(number): _exists(number) for number in both if not _length_fault(number)}
+    known = [number for number, exists in readings.items() if exists]
+    return _TWO_READINGS if len(readings) > 1 and known != [_e164(parsed)] else ""
+
+
+def _lacks_plus(parsed: PhoneNumber, compact: str) -> bool:
+    """Say whether digits are a mobile of another country, and none where they were written."""
+    abroad, here = line_of(f"+{compact}"), line_of(_e164(parsed))
+    return abroad == "mobile" and here not in {"mobile", "either"}
 
 
 def _sibling(parsed: PhoneNumber, region: str) -> str:

@@ -19,6 +19,7 @@ __all__ = [
     "is_date",
     "is_overlong",
     "measured",
+    "parts_of",
 ]
 
 _ONE_DIGIT, _TWO_DIGITS = "17", "2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]"
@@ -86,6 +87,7 @@ _LEADING_ZERO = "the number has a 0 after the +, where the country code belongs"
 _between_numbers = re.compile(
     r"[^0-9+().\s·\[\]\-]+|[\r\n\t]+|(?=\+)|(?<=[0-9])[\s./\-]+(?=00?[1-9])"
 ).split
+_at_signs = re.compile(r"[^0-9+().\s·\[\]\-]+|[\r\n\t]+|(?=\+)").split
 _FEWEST_OF_TWO = 8
 
 
@@ -154,8 +156,14 @@ def has_bracketed_zero(text: str) -> bool:
 
 def holds_two(text: str) -> bool:
     """Say whether ``text``, which is not a number, holds two of them."""
-    counts = [sum(map(str.isdigit, chunk)) for chunk in _between_numbers(text)]
+    counts = [sum(map(str.isdigit, part)) for part in _between_numbers(text)]
     return sum(count >= _FEWEST_OF_TWO for count in counts) > 1
+
+
+def parts_of(text: str) -> list[str]:
+    """Split a text at the signs that stand between numbers, or else at spaces before a zero."""
+    parts = [part for part in _at_signs(text) if any(map(str.isdigit, part))]
+    return parts if len(parts) > 1 else _between_numbers(text)
 
 
 def _separates(character: str) -> bool:

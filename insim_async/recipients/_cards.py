@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from insim_async.numbers import check
 from insim_async.recipients._encoding import decoded
 from insim_async.recipients._headings import labelled
 from insim_async.recipients._properties import Card, Property, cards
@@ -70,14 +71,14 @@ def read_vcards(
     require_format(content, "a file of vCards")
     text = content if isinstance(content, str) else decoded(content, encoding)
     chosen = "phone_number" not in wanted.columns
-    table = _table(list(cards(text)), chosen=chosen)
+    table = _table(list(cards(text)), region, chosen=chosen)
     names = {field: (label,) for field, label in _FIELDS.items() if label in table.headings}
     return read_table(table, wanted._replace(columns={**names, **wanted.columns}))
 
 
-def _table(found: Sequence[Card], *, chosen: bool) -> Table:
+def _table(found: Sequence[Card], region: str | None, *, chosen: bool) -> Table:
     """Give each kind of property a column; with the number chosen, that is the first one."""
-    rows = [_row(card, chosen=chosen) for card in found]
+    rows = [_row(card, region, chosen=chosen) for card in found]
     headings = dict.fromkeys(["TEL"] if chosen else [])
     headings.update((heading, None) for cells, fault in rows if not fault for heading in cells)
     records = [
@@ -87,13 +88,13 @@ def _table(found: Sequence[Card], *, chosen: bool) -> Table:
     return Table(labelled(headings), lambda _: records)
 
 
-def _row(card: Card, *, chosen: bool) -> tuple[dict[str, str], str]:
+def _row(card: Card, region: str | None, *, chosen: bool) -> tuple[dict[str, str], str]:
     """Return the cells of a card by heading, and why it cannot be read."""
     if card.fault:
         return {"unread": card.text}, card.fault
     cells: dict[str, str] = {"TEL": ""} if chosen else {}
     phones = [each for each in card.properties if each.name == "TEL"]
-    mobile, fault = _mobile(phones) if chosen else (None, "")
+    mobile, fault = _mobile(phones, region) if chosen else (None, "")
     if mobile is not None:
         cells["TEL"] = mobile.text
     for each in sorted(card.properties, key=lambda each: not each.is_preferred):
@@ -102,14 +103,19 @@ def _row(card: Card, *, chosen: bool) -> tuple[dict[str, str], str]:
     return cells, fault
 
 
-def _mobile(phones: Sequence[Property]) -> tuple[Property | None, str]:
+def _mobile(phones: Sequence[Property], region: str | None) -> tuple[Property | None, str]:
     """Return the number that is meant, if there is one, or why that is not clear."""
-    able = [phone for phone in phones if not phone.types & _NO_PHONE]
+    able = [phone for phone in phones if phone.text and not phone.types & _NO_PHONE]
     mobiles = [phone for phone in able if phone.types & _MOBILE]
     preferred = [phone for phone in mobiles if phone.is_preferred]
     likely = preferred or mobiles or able
-    count = len({tuple(filter(str.isdigit, phone.text)) for phone in likely})
+    count = len({_spelled_alike(phone.text, region) for phone in likely})
     return (likely[0], "") if count == 1 else (None, _SEVERAL.format(count) if count else "")
+
+
+def _spelled_alike(text: str, region: str | None) -> str:
+    number = check(text, region)
+    return number if isinstance(number, str) else "".join(filter(str.isdigit, text))
 
 
 def _cells(each: Property) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from insim_async.recipients._table import ABSENT, NULLS, Quoted
 
-__all__ = ["bare", "cleaned", "first_filled", "is_empty"]
+__all__ = ["bare", "cleaned", "first_filled", "first_number", "is_empty"]
 
 _TEXT = frozenset([str])
 _SPOKEN = frozenset(["N/A", "n/a"])
@@ -77,6 +77,31 @@ def first_filled(cells: Sequence[object], places: Sequence[int]) -> object:
         if cell:
             return cell
     return ""
+
+
+def first_number(cells: Sequence[object], places: Sequence[int]) -> object:
+    """Return the first cell that is filled; one without a digit only if no other has any."""
+    if len(places) > 1:
+        places = [place for place in places if _may_be_number(cells[place])] or places
+    first = next((cells[place] for place in places if not is_empty(cells[place])), "")
+    return first if isinstance(first, str) else _number(first)
+
+
+def _number(value: Any) -> object:
+    """Return a whole number as its digits, a negative one as it is.
+
+    Zeros at the end of a fraction are what scientific notation has left of other digits.
+    """
+    digits = _digits(value)
+    if not isinstance(digits, str):
+        return value
+    if isinstance(value, float | Decimal) and digits.endswith("0000"):
+        return f"{value:E}"
+    return int(value) if digits.startswith("-") else digits
+
+
+def _may_be_number(cell: object) -> bool:
+    return not isinstance(cell, str) or any(map(str.isdigit, cell))
 
 
 def _digits(value: Any) -> object:

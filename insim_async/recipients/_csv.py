@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 from insim_async.errors import ConfigurationError
 from insim_async.recipients._encoding import decoded
-from insim_async.recipients._headings import heading_among, holds_number, labelled, score
+from insim_async.recipients._headings import above, heading_among, holds_number, labelled, score
 from insim_async.recipients._reading import Columns, Rules, Where, read_table, rules
 from insim_async.recipients._records import (
     FEWEST_DIGITS,
@@ -65,7 +65,7 @@ def read_csv(
         where: Says of a row, by its cells under their headings, whether it is wanted: ``lambda row:
             row["Optin"] == "yes"``. A cell that the row leaves out is ``""``. What it raises ends
             the reading.
-        mobile_only: Refuse what is surely a landline; needs the extra ``phone``.
+        mobile_only: Refuse what is surely no mobile; needs the extra ``phone``.
         header_line: The line of the headings, the first being 1; None for a list that has none, of
             which the column that holds numbers is read.
         encoding: By default that of a byte order mark, or UTF-8, or else the one of Windows-1252,
@@ -121,7 +121,9 @@ def _table(
     delimiter = delimiter or max(_DELIMITERS, key=lambda each: score(heading(each), wanted.columns))
     record = _checked(heading(delimiter))
     headings = labelled(record.cells)
-    return Table(headings, _rows(lines, delimiter, record.end, len(headings)))
+    top = above(records(lines, delimiter), record) if header_line is FOUND else []
+    below = _rows(lines, delimiter, record.end, len(headings))
+    return Table(headings, lambda places: chain(top, below(places)))
 
 
 def _without_headings(lines: Sequence[str], delimiter: str | None, region: str | None) -> Table:

@@ -8,26 +8,46 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 
 from insim_async.errors import ConfigurationError
 from insim_async.numbers import Kind, check, kind
 from insim_async.recipients._table import Record, Table
-from insim_async.recipients._words import KNOWN, composed, folded, hints_at_phone, known_fields
+from insim_async.recipients._words import (
+    KNOWN,
+    composed,
+    folded,
+    hints_at_phone,
+    known_fields,
+    says_other_number,
+)
 
-__all__ = ["Named", "columns_of", "heading_among", "holds_number", "labelled", "named", "score"]
+__all__ = [
+    "Named",
+    "above",
+    "columns_of",
+    "heading_among",
+    "holds_number",
+    "labelled",
+    "named",
+    "score",
+]
 
 Named = Mapping[str, tuple[str, ...]]
 """The headings that the caller names for each field, in order of preference."""
+
+_ABOVE = "the row stands above the headings: move them to the first line"
 
 _is_international = re.compile(r"\+[0-9 .()\-/\xa0]{7,}").fullmatch
 _is_national = re.compile(
     r"(?:0[1-9]|\()[0-9 .()\-/\xa0]{6,}|[0-9]{2,}(?:[ .\-\xa0][0-9]{2,})+"
 ).fullmatch
 _is_ten_digits = re.compile(r"0[1-9](?:[ .\-/\xa0]?[0-9]){8}").fullmatch
-_holds_date = re.compile(
+_date = re.compile(
     r"(?<![0-9./-])(?:[0-9]{1,2}[-./][0-9]{1,2}[-./](?:19|20)?[0-9]{2}"
     r"|(?:19|20)[0-9]{2}[-./][0-9]{2}[-./][0-9]{2})(?![0-9./-])"
-).search
+)
+_holds_date = _date.search
 _FEWEST_OF_A_NUMBER = 5
 
 
@@ -77,6 +97,17 @@ def heading_among(records: Sequence[Record], names: Named) -> Record | None:
     by_name = (record for record in candidates if _says_phone(record, names))
     by_word = (record for record in candidates if _claims(record, names))
     return next(by_name, None) or next(by_word, None) or filled[0]
+
+
+def above(records: Iterable[Record], heading: Record) -> list[Record]:
+    """Refuse the rows above the headings that are no titles, as where a sheet was sorted."""
+    rows = takewhile(lambda record: record.line < heading.line, records)
+    return [
+        record._replace(fault=record.fault or _ABOVE)
+        for record in rows
+        if record.fault
+        or looks_like_data(_date.sub("", str(c)) for c in record.cells if isinstance(c, str | int))
+    ]
 
 
 def score(record: Record | None, names: Named) -> tuple[bool, bool, int, int]:
@@ -152,7 +183,9 @@ def _phone_claims(
         cells = [record.cells[place] for record in sample if place < len(record.cells)]
         texts = [text for text in map(_text, cells) if text]
         hinted = hints_at_phone(heading) and any(map(_may_hold_number, texts))
-        counted = by_content and _mostly_numbers(texts, region, fewest)
+        counted = (
+            by_content and not says_other_number(heading) and _mostly_numbers(texts, region, fewest)
+        )
         if field == "phone_number" or (not field and (hinted or counted)):
             claims.append(place)
         elif not field and not texts and hints_at_phone(heading):
@@ -197,7 +230,7 @@ def _too_many(field: str, labels: Sequence[str]) -> ConfigurationError:
         labels, key=lambda label: not re.search("(?i)mob|cel|port|handy|gsm|m[oó]v", label)
     )
     return ConfigurationError(
-        f"{_listed(labels)} may all be the {field}: name one, {_example(field, labels)}, "
+        f"{_listed(labels)} may all be the {field}: name one, {_example(field, ordered)}, "
         f"or several in order of preference, [{_listed(ordered)}]"
     )
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["KNOWN", "composed", "folded", "hints_at_phone", "known_fields"]
+__all__ = [
+    "KNOWN",
+    "are_headings",
+    "composed",
+    "folded",
+    "hints_at_phone",
+    "known_fields",
+    "say_the_same",
+    "says_code",
+    "says_other_number",
+]
 
 _HEADINGS = {
     "phone_number": """
@@ -49,8 +59,8 @@ _FAMILY_BESIDE_GIVEN = {"name": "vorname", "naam": "voornaam"}
 """A word for any name, which means the family name where the other word stands beside it."""
 
 _holds_stem = re.compile(
-    r"phone|telefo|telepho|telemov|cellul|celular|movil|msisdn|rufnummer|mobilfunk|mobiltel"
-    r"|mobilnummer|handynummer|gsmnummer"
+    r"(?<!franco)(?<!anglo)(?<!saxo)phone(?!ti[cqs])|telefo|telepho|telemov|cellul|celular|movil"
+    r"|msisdn|rufnummer|mobilfunk|mobiltel|mobilnummer|handynummer|gsmnummer"
 ).search
 _WORDS = """
     tel telf tlf tfno mobile mobiles mobil mobiel mobiele cell gsm portable portables handy handys
@@ -64,6 +74,21 @@ _OTHERS = """
     ext extension opt optin optout consent consentement date status statut verified"""
 _OTHER_WORDS = frozenset(_OTHERS.split())
 """What says that a column is about a phone and holds no number to write to."""
+
+_IDENTIFIED = """
+    siren siret tva vat btw kbo bce iban licence ref reference referenz id idnr ust"""
+_IDENTIFIERS = frozenset(_IDENTIFIED.split())
+_OWNERS = """
+    client clients cliente customer klant klantnummer kunde kunden kundennr kundennummer
+    commande order bestellnummer"""
+_NUMBERED = frozenset(_OWNERS.split())
+"""Who and what has numbers of another kind, though a phone may be theirs as well."""
+
+
+_holds_code = re.compile(
+    r"indicatif|vorwahl|prefisso|prefijo|prefixo|netnummer|landnummer|kengetal|codepays"
+    r"|(?:country|area|dial|dial+ing|calling|phone)(?:code|prefix)"
+).search
 
 
 def composed(heading: object) -> str:
@@ -91,9 +116,40 @@ def known_fields(headings: list[str]) -> list[str]:
 
 def hints_at_phone(heading: str) -> bool:
     """Say whether a heading holds a word for a phone, and none that makes it something else."""
-    plain = unicodedata.normalize("NFKD", heading).casefold()
-    words = set(re.split(r"[\W_]+", "".join(filter(lambda c: not unicodedata.combining(c), plain))))
-    name = folded(heading)
-    return not words & _OTHER_WORDS and bool(
+    words, name = _words_of(heading), folded(heading)
+    return not words & (_OTHER_WORDS | _IDENTIFIERS) and bool(
         _holds_stem(name) or words & _PHONE_WORDS or name in _PHONE_ALONE
     )
+
+
+def are_headings(cells: list[str], headings: list[str]) -> bool:
+    """Say whether the cells of a row are headings, as where two lists were put into one."""
+    names = {folded(heading) for heading in headings if heading}
+    said = [(cell, field) for cell, field in zip(cells, known_fields(cells), strict=True) if cell]
+    known = [cell for cell, field in said if field or folded(cell) in names]
+    is_number = any(sum(map(str.isdigit, cell)) > 5 for cell in cells)
+    return not is_number and len(known) > 1 and 2 * len(known) >= len(said)
+
+
+def say_the_same(cells: list[str], headings: list[str]) -> bool:
+    """Say whether headings stand in their order in a row that holds headings once more."""
+    fields = zip(cells, headings, known_fields(cells), known_fields(headings), strict=True)
+    return all(
+        not cell or folded(cell) == folded(heading) or (field and field == other)
+        for cell, heading, field, other in fields
+    )
+
+
+def says_code(heading: str) -> bool:
+    """Say whether a heading speaks of the country or area code of a phone number."""
+    return _holds_code(folded(heading)) is not None
+
+
+def says_other_number(heading: str) -> bool:
+    """Say whether a heading speaks of numbers that are not dialled, whatever they look like."""
+    return bool(_words_of(heading) & (_IDENTIFIERS | _NUMBERED))
+
+
+def _words_of(heading: str) -> set[str]:
+    plain = unicodedata.normalize("NFKD", heading).casefold()
+    return set(re.split(r"[\W_]+", "".join(filter(lambda c: not unicodedata.combining(c), plain))))

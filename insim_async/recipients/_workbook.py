@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from insim_async.errors import ConfigurationError
-from insim_async.recipients._headings import Named, heading_among, labelled
+from insim_async.recipients._headings import Named, above, heading_among, labelled
 from insim_async.recipients._reading import Columns, Where, read_table, rules
 from insim_async.recipients._source import Source, content_of, require_format
 from insim_async.recipients._table import FOUND, Found, Record, Table
@@ -24,6 +24,8 @@ __all__ = ["read_xlsx"]
 
 _LOOKED_AT = 50
 """So many rows are looked at for headings."""
+
+_ZEROS, _FEW = 10_000, 1_000_000
 
 
 def read_xlsx(
@@ -110,8 +112,12 @@ def _rows(sheet: CalamineSheet) -> list[Record]:
 
 
 def _whole(cell: Any) -> Any:
-    """Return a whole number as one: a workbook has no other numbers than fractions."""
-    return int(cell) if isinstance(cell, float) and cell.is_integer() else cell
+    """Return a whole number as one: a workbook has no other numbers than fractions.
+
+    What may have lost its last digits stays a fraction.
+    """
+    is_whole = isinstance(cell, float) and cell.is_integer()
+    return int(cell) if is_whole and (cell % _ZEROS or abs(cell) < _FEW) else cell
 
 
 def _table(rows: Sequence[Record], header_line: int | Found | None, names: Named) -> Table:
@@ -122,6 +128,6 @@ def _table(rows: Sequence[Record], header_line: int | Found | None, names: Named
     heading = heading_among(found[:_LOOKED_AT], names)
     if heading is None:
         raise ConfigurationError("there are no headings: the sheet, or the header_line, is empty")
-    return Table(
-        labelled(heading.cells), lambda _: [row for row in rows if row.line > heading.line]
-    )
+    top = above(rows, heading) if header_line is FOUND else []
+    below = [row for row in rows if row.line > heading.line]
+    return Table(labelled(heading.cells), lambda _: [*top, *below])
