@@ -104,8 +104,6 @@ class Recipients(Struct, frozen=True, kw_only=True, eq=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Recipients) and self._compared() == other._compared()
 
-    __hash__ = None  # type: ignore[assignment]  # what it holds has none
-
     def __str__(self) -> str:
         lines: defaultdict[str, list[int]] = defaultdict(list)
         for refusal in self.refused:

@@ -40,7 +40,7 @@ class RetryLater(Exception):
         if not isinstance(after, int | float) or not 0 <= after < math.inf:
             raise ConfigurationError(f"after: expected seconds, got {type(after).__name__}")
         super().__init__(after)
-        self.after = float(after)
+        self.after: float = float(after)
 
 
 class GiveUp(Exception):
