@@ -228,17 +228,12 @@ class TestBreaker:
         assert [type(result.error) for result in results[33:]] == [NotSent] * 67
         assert route.call_count == (3 + 3) * 3
 
-    async def test_nobody_waits_for_a_probe_in_a_client_that_closes(self) -> None:
+    async def test_nobody_waits_for_a_probe_in_a_client_that_closes(self, hours: Hours) -> None:
         """Not even who comes to it only then: a probe was under way."""
-
-        async def sleep(seconds: float) -> None:
-            raise AssertionError
-
-        feed: Feed[Any, Any, Any] = Feed(
-            AtHand([]), cast(Any, None), raises=(), clock=Clock(sleep=sleep)
-        )
+        feed: Feed[Any, Any, Any] = Feed(AtHand([]), cast(Any, None), raises=(), clock=hours.clock)
         feed.hurry()
         await feed.wait_for_probe()
+        assert hours.naps == []
 
     async def test_a_closing_client_does_not_wait_for_the_next_probe(
         self, gateway: Gateway

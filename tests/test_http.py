@@ -826,3 +826,18 @@ async def test_a_call_that_takes_too_long_ends_on_time(router: respx.MockRouter)
         with pytest.raises(OutcomeUnknown, match=r"no answer within 0.5 s; it may have been sent"):
             await insim.click_to_call(NUMBER)
         assert time.monotonic() - began >= 0.45
+
+
+async def test_a_call_that_was_never_made_is_tried_again(
+    insim: AsyncInSim, router: respx.MockRouter, hours: Hours
+) -> None:
+    answer = httpx.Response(200, json=[{"info": "ok", "result": "success", "errors": []}])
+    route = router.post("/api/v1/clicTocall")
+    route.mock(side_effect=[httpx.ConnectError("refused"), answer])
+    assert (await insim.click_to_call(NUMBER)).ok
+    assert hours.naps == [0.25]
+
+
+async def test_a_client_that_is_not_open_calls_nobody() -> None:
+    with pytest.raises(ConfigurationError, match="not open"):
+        await AsyncInSim(LOGIN, KEY, base_url=BASE_URL).click_to_call(NUMBER)

@@ -63,3 +63,28 @@ async def test_what_comes_while_one_waits_is_passed_on_afterwards() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     await _tasks.wait_whatever_comes(event)
+
+
+@BACKENDS
+def test_what_runs_to_its_end_passes_on_what_it_raised(backend: str) -> None:
+    async def fail() -> None:
+        await anyio.lowlevel.checkpoint()
+        raise LookupError
+
+    async def main() -> None:
+        with pytest.raises(LookupError):
+            await _tasks.to_its_end(fail)
+
+    anyio.run(main, backend=backend)
+
+
+@BACKENDS
+def test_a_turn_of_the_loop_is_seen_where_it_can_be(backend: str) -> None:
+    async def main() -> None:
+        turn = _tasks.Turn()
+        assert turn.has_passed is (backend == "trio")
+        await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
+        assert turn.has_passed
+
+    anyio.run(main, backend=backend)

@@ -8,6 +8,7 @@ later.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 import anyio
@@ -105,7 +106,11 @@ class Feed(Generic[S, M, R]):
         self.breaker.ended(unknown=unknown, probe=is_probe)
         if not self.breaker.is_open:
             _end(self._nap)
-        for error in filter(None, errors or ()):
+        self.learn(errors or ())
+
+    def learn(self, errors: Sequence[InSimError | None]) -> None:
+        """Stop for what every later request would end in as well."""
+        for error in errors:
             if isinstance(error, AuthenticationFailed | ConfigurationError):
                 self.stop_for(error)
 
@@ -205,8 +210,7 @@ class Worker(Generic[S, M, R]):
                 return None
         result = await feed.delivery.send(self)
         if isinstance(result, InSimError):
-            if isinstance(result, ConfigurationError):
-                feed.stop_for(result)
+            feed.learn([result])
             return self._end_unsent(result)
         if result is not None:
             feed.note(result, is_probe=self._is_probing)

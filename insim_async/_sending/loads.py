@@ -213,8 +213,8 @@ class _Load:
                 if isinstance(result, InSimError):
                     given = [self._sms[place] for place in pending]
                     self._tell(pending, [Outcome(sms, None, result) for sms in given])
-                elif result is not None:
-                    self._tell(self._under_way, result.told)
+                else:
+                    self._tell(self._under_way, [] if result is None else result.told)
         except Exception as error:  # noqa: BLE001 - raised where somebody awaits it
             self._failure = error
 

@@ -135,16 +135,16 @@ class Run:
         if self._to_tend or self._policy.clock.now() - self._tended_at >= POLL:
             await self._tend()
         quota = self._places.quota()
-        if quota.places > 0:
-            claim = partial(
-                _rows.claim_due,
-                owner=self._owner,
-                quota=quota,
-                policy=self._policy,
-                kinds=self._task.kinds,
-            )
-            self._places.take(await self._reach.attempt(claim) or [])
-            self._begin(handling)
+        claim = partial(
+            _rows.claim_due,
+            owner=self._owner,
+            quota=quota,
+            policy=self._policy,
+            kinds=self._task.kinds,
+        )
+        claimed = await self._reach.attempt(claim) if quota.places > 0 else None
+        self._places.take(claimed or [])
+        self._begin(handling)
         with anyio.move_on_after(POLL) as waiting:
             await news.wait()
         self._to_tend = waiting.cancelled_caught
