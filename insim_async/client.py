@@ -177,6 +177,7 @@ class AsyncInSim:
         try:
             await self._connection.aclose()
         except anyio.get_cancelled_exc_class():
+            await self._loads.aclose()
             await self._bulk.aclose()
             raise
         await self._loads.aclose()

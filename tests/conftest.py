@@ -17,6 +17,10 @@ import respx
 from hypothesis import settings
 
 from insim_async import AsyncInSim, Clock
+from tests.inboxes import open_inbox as open_inbox
+from tests.inboxes import path as path
+from tests.inboxes import short_waits as short_waits
+from tests.inboxes import wall as wall
 
 # The same examples on every run, however long each takes; ``--hypothesis-profile=explore`` goes on
 # looking.

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Self
 
 import anyio
+import pytest
 
 from insim_async import Clock
 from insim_async.webhooks import Event, WebhookRouter
-from insim_async.webhooks.inbox import Inbox, InboxCounts, _rows, _tending
+from insim_async.webhooks.inbox import Inbox, InboxCounts, _rows, _run, _tending, _worker
 from insim_async.webhooks.inbox._rows import Claim, Quota
 from insim_async.webhooks.inbox._schema import Policy
 
@@ -44,6 +45,32 @@ class Wall:
             random=lambda: self.chance(),
             sleep=lambda seconds: self.sleep(seconds),
         )
+
+
+@pytest.fixture
+def wall() -> Wall:
+    return Wall()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "inbox.db"
+
+
+@pytest.fixture
+def open_inbox(path: Path, wall: Wall) -> Iterator[Callable[..., Inbox]]:
+    """Open inboxes on one file and one clock; they are closed behind the test."""
+    with ExitStack() as opened:
+        yield lambda **settings: opened.enter_context(
+            closing(Inbox.open(path, clock=wall.clock, **settings))
+        )
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no worker look long for news, or wait long for its handlers."""
+    monkeypatch.setattr(_run, "POLL", 0.005)
+    monkeypatch.setattr(_worker, "GRACE", 0.02)
 
 
 class Shop:

@@ -13,7 +13,7 @@ import sqlite3
 import stat
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -65,38 +65,12 @@ EVENTS = [
 ]
 
 
-@pytest.fixture
-def wall() -> Wall:
-    return Wall()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "inbox.db"
-
-
-@pytest.fixture
-def open_inbox(path: Path, wall: Wall) -> Iterator[Callable[..., Inbox]]:
-    opened: list[Inbox] = []
-
-    def open_inbox(**settings: Any) -> Inbox:
-        opened.append(Inbox.open(path, clock=wall.clock, **settings))
-        return opened[-1]
-
-    yield open_inbox
-    for inbox in opened:
-        inbox.close()
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 @pytest.fixture
 def inbox(open_inbox: Callable[..., Inbox]) -> Inbox:
     return open_inbox(retry=AT_ONCE)
-
-
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_run, "POLL", 0.005)
-    monkeypatch.setattr(_worker, "GRACE", 0.02)
 
 
 async def fail(event: Event) -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,7 +26,7 @@ from insim_async.webhooks import (
     WebhookRouter,
     current_attempt,
 )
-from insim_async.webhooks.inbox import Inbox, InboxCounts, _run, _tending, _worker
+from insim_async.webhooks.inbox import Inbox, InboxCounts, _run, _tending
 from insim_async.webhooks.inbox._calling import call_handlers
 from insim_async.webhooks.inbox._rows import Claim, Ending, ending_after
 from insim_async.webhooks.inbox._schema import Policy
@@ -43,27 +43,7 @@ UNHANDLED = (
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 
-@pytest.fixture
-def wall() -> Wall:
-    return Wall()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "inbox.db"
-
-
-@pytest.fixture
-def open_inbox(path: Path, wall: Wall) -> Iterator[Callable[..., Inbox]]:
-    opened: list[Inbox] = []
-
-    def open_inbox(**settings: Any) -> Inbox:
-        opened.append(Inbox.open(path, clock=wall.clock, **settings))
-        return opened[-1]
-
-    yield open_inbox
-    for inbox in opened:
-        inbox.close()
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 @pytest.fixture
@@ -71,16 +51,11 @@ def inbox(open_inbox: Callable[..., Inbox]) -> Inbox:
     return open_inbox(retry=AT_ONCE)
 
 
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_run, "POLL", 0.005)
-    monkeypatch.setattr(_worker, "GRACE", 0.02)
-
-
 async def told(caplog: pytest.LogCaptureFixture, words: str) -> None:
-    """Wait until something was logged."""
-    while not any(words in message for message in caplog.messages):  # noqa: ASYNC110 - no event tells of it
-        await anyio.sleep(0.002)
+    """Wait until something was logged; where it never is, fail and not hang."""
+    with anyio.fail_after(60):
+        while not any(words in message for message in caplog.messages):  # noqa: ASYNC110 - no event tells of it
+            await anyio.sleep(0.002)
 
 
 class TestAnEventThatNobodyHandles:

@@ -37,26 +37,13 @@ CALL = CallEvent(direction="missed")
 AT_ONCE = Retry(attempts=1, base=0.0, cap=0.0)
 
 
-@pytest.fixture
-def wall() -> Wall:
-    return Wall()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "inbox.db"
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 @pytest.fixture
 def inbox(path: Path, wall: Wall) -> Iterator[Inbox]:
     with closing(Inbox.open(path, clock=wall.clock, retry=AT_ONCE)) as inbox:
         yield inbox
-
-
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_run, "POLL", 0.005)
-    monkeypatch.setattr(_worker, "GRACE", 0.02)
 
 
 async def fail(event: Event) -> None:

@@ -58,11 +58,6 @@ async def inbox(path: Path) -> AsyncIterator[Inbox]:
         yield inbox
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "inbox.db"
-
-
 async def operate(*arguments: object) -> tuple[int, list[str]]:
     """Type a command, as in another process; return the exit code and what was printed."""
     lines: list[str] = []

@@ -107,7 +107,7 @@ class Gate:
         if not self._schedule.waiting:
             return
         while (ticket := self._schedule.next(self._clock.now())) is not None:
-            self.slots.acquire_nowait()
+            self.slots.acquire_nowait()  # raises, should the schedule give one turn too many
             self._tell(ticket)
         for ticket, _ in self._held_by_time():
             self._tell(ticket)

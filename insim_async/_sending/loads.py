@@ -88,7 +88,7 @@ class Loads:
     async def aclose(self) -> None:
         """Wait until no load is left; the connection behind them is closed already."""
         for load in list(self._running):
-            await load.end()
+            await wait_whatever_comes(load.event())
 
     def _load_for(self, message: Message, parts: int) -> _Load | ConfigurationError:
         rank = Rank.URGENT if message.is_urgent else Rank.SINGLE
@@ -169,7 +169,8 @@ class _Load:
         try:
             if place == 0:
                 await self._lead()
-            await self.end()
+            if not self._has_ended:
+                await self.event().wait()
         except BaseException:
             await self._leave(place)
             raise
@@ -177,12 +178,8 @@ class _Load:
             raise afresh(self._failure)
         return self._outcomes[place]
 
-    async def end(self) -> None:
-        """Wait until there is an outcome for each."""
-        if not self._has_ended:
-            await self._event().wait()
-
-    def _event(self) -> anyio.Event:
+    def event(self) -> anyio.Event:
+        """Return what is set when there is an outcome for each."""
         self._news = self._news or anyio.Event()  # a lone message needs none
         return self._news
 
@@ -262,7 +259,7 @@ class _Load:
             self._end()
         else:
             self._scope.cancel()
-            await wait_whatever_comes(self._event())
+            await wait_whatever_comes(self.event())
 
     def _end(self) -> None:
         """End it, however that came about: its task may have been cancelled from outside."""

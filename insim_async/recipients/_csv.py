@@ -9,7 +9,14 @@ from itertools import chain, islice
 
 from insim_async.errors import ConfigurationError
 from insim_async.recipients._encoding import decoded
-from insim_async.recipients._headings import above, heading_among, holds_number, labelled, score
+from insim_async.recipients._headings import (
+    LOOKED_AT,
+    above,
+    heading_among,
+    holds_number,
+    labelled,
+    score,
+)
 from insim_async.recipients._reading import Columns, Rules, Where, read_table, rules
 from insim_async.recipients._records import (
     FEWEST_DIGITS,
@@ -25,8 +32,6 @@ from insim_async.recipients._values import Recipients
 __all__ = ["read_csv"]
 
 _DELIMITERS = ";,\t|"
-_LOOKED_AT = 50
-"""So many rows are looked at for headings."""
 
 _names_delimiter = re.compile(r'"?sep=([^"\r\n])"?\s*', re.IGNORECASE).fullmatch
 """A first line that is meant for Excel."""
@@ -113,7 +118,7 @@ def _table(
 
     def heading(delimiter: str) -> Record | None:
         if header_line is FOUND:
-            return heading_among([*islice(records(lines, delimiter), _LOOKED_AT)], wanted.columns)
+            return heading_among([*islice(records(lines, delimiter), LOOKED_AT)], wanted.columns)
         first = next(records(lines, delimiter, header_line - 1), None)
         is_there = first and first.line == header_line and (first.fault or any(first.cells))
         return first if is_there else None
@@ -128,7 +133,7 @@ def _table(
 
 def _without_headings(lines: Sequence[str], delimiter: str | None, region: str | None) -> Table:
     def first(delimiter: str) -> list[Record]:
-        return [*islice(records(lines, delimiter), _LOOKED_AT)]
+        return [*islice(records(lines, delimiter), LOOKED_AT)]
 
     def numbers(delimiter: str) -> tuple[int, int]:
         rows = [record.cells for record in first(delimiter)]

@@ -23,6 +23,7 @@ from insim_async.recipients._words import (
 )
 
 __all__ = [
+    "LOOKED_AT",
     "Named",
     "above",
     "columns_of",
@@ -32,6 +33,9 @@ __all__ = [
     "named",
     "score",
 ]
+
+LOOKED_AT = 50
+"""So many rows are looked at for headings."""
 
 Named = Mapping[str, tuple[str, ...]]
 """The headings that the caller names for each field, in order of preference."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from insim_async.errors import ConfigurationError
-from insim_async.recipients._headings import Named, above, heading_among, labelled
+from insim_async.recipients._headings import LOOKED_AT, Named, above, heading_among, labelled
 from insim_async.recipients._reading import Columns, Where, read_table, rules
 from insim_async.recipients._source import Source, content_of, require_format
 from insim_async.recipients._table import FOUND, Found, Record, Table
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["read_xlsx"]
 
-_LOOKED_AT = 50
-"""So many rows are looked at for headings."""
 
 _ZEROS, _FEW = 10_000, 1_000_000
 
@@ -125,7 +123,7 @@ def _table(rows: Sequence[Record], header_line: int | Found | None, names: Named
         width = max((len(row.cells) for row in rows), default=0)
         return Table(labelled([""] * width), lambda _: rows, has_headings=False)
     found = [row for row in rows if header_line in (FOUND, row.line)]
-    heading = heading_among(found[:_LOOKED_AT], names)
+    heading = heading_among(found[:LOOKED_AT], names)
     if heading is None:
         raise ConfigurationError("there are no headings: the sheet, or the header_line, is empty")
     top = above(rows, heading) if header_line is FOUND else []

@@ -54,14 +54,14 @@ def create_app() -> FastAPI:
 
 
 def _break(inbox: Inbox) -> None:
-    put, background = inbox.put, set[asyncio.Task[Any]]()
+    put, acknowledged = inbox.put, list[Event]()
 
     async def put_later(event: Event, **_: Any) -> bool:
-        async def later() -> None:
-            await asyncio.sleep(0.3)
-            await put(event)
-
-        background.add(asyncio.create_task(later()))
+        """Answer for an event, and put it only when the next one comes."""
+        acknowledged.append(event)
+        for earlier in acknowledged[:-1]:
+            acknowledged.remove(earlier)
+            await put(earlier)
         return True
 
     if FAULT == "acknowledges first":
