@@ -7,23 +7,16 @@ gives and gets.
 
 from __future__ import annotations
 
-import logging
-import types
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
-    Awaitable,
     Callable,
-    Coroutine,
-    Generator,
     Iterable,
     Mapping,
     Sized,
 )
 from contextlib import aclosing
-from functools import partial
-from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import anyio
 
@@ -36,7 +29,7 @@ from insim_async._sending.feed import Feed
 from insim_async._sending.messages import Messages
 from insim_async._sending.pipeline import Pipeline
 from insim_async._sending.sources import Arriving, AtHand, Source
-from insim_async._tasks import ends_the_program
+from insim_async._sending.tally import Tally, check_on_progress
 from insim_async._wire import Account, Message
 from insim_async.errors import (
     AuthenticationFailed,
@@ -45,7 +38,7 @@ from insim_async.errors import (
     InSimError,
     afresh,
 )
-from insim_async.models import BulkReport, Contact, ContactResult, Outcome, Progress, Sms, Status
+from insim_async.models import BulkReport, Contact, ContactResult, Outcome, Progress, Sms
 from insim_async.timing import Clock
 
 __all__ = ["Bulk"]
@@ -55,9 +48,7 @@ S = TypeVar("S")
 M = TypeVar("M")
 R = TypeVar("R")
 E = TypeVar("E", bound=InSimError)
-logger: logging.Logger = logging.getLogger("insim_async")
 
-_CODE_OF_WRAPPED = getattr(types.coroutine(cast(Any, print)), "__code__", None)
 _OF_ALL_CONTACTS = (AuthenticationFailed, ConfigurationError)
 _INTERRUPTED = "the input was not read to its end; what became of all up to there is kept here"
 
@@ -129,12 +120,9 @@ class Bulk:
         on_progress: Callable[[Progress], object] | None,
     ) -> BulkReport:
         """Send all and report, in the order of the input."""
-        if on_progress is not None and (not callable(on_progress) or _makes_awaitable(on_progress)):
-            raise ConfigurationError(
-                "on_progress: expected a plain function, neither async nor anything else"
-            )
+        check_on_progress(on_progress)
         feed = self._feed(messages, Messages(self._account, self._rules, Ids()), raises=())
-        tally = _Tally(_length_of(messages), self._clock, on_progress)
+        tally = Tally(_length_of(messages), self._clock, on_progress)
         ended: dict[int, list[Outcome]] = {}
         async with aclosing(self._pipeline(feed).run()) as batches:
             async for start, outcomes in batches:
@@ -199,60 +187,6 @@ class Bulk:
         return Pipeline(feed, self._workers, self._running, leisurely=leisurely)
 
 
-class _Tally:
-    """The counts of a bulk call under way, and who is told of them."""
-
-    def __init__(
-        self, total: int | None, clock: Clock, on_progress: Callable[[Progress], object] | None
-    ) -> None:
-        self._total = total
-        self._now = clock.now
-        self._began = clock.now()
-        self._on_progress = on_progress
-        self._counts = dict.fromkeys((status.value for status in Status), 0)
-
-    def add(self, outcomes: list[Outcome]) -> None:
-        """Count a batch and say so.
-
-        A callback that raises, or returns what waits for somebody, is dropped: no report is lost.
-        """
-        failed = [outcome for outcome in outcomes if outcome.error is not None]
-        self._counts["sent"] += len(outcomes) - len(failed)
-        for outcome in failed:
-            self._counts[outcome.status.value] += 1
-        if self._on_progress is None:
-            return
-        try:
-            returned = self._on_progress(self._progress())
-            is_unheard = _waits_for_somebody(returned)
-            if isinstance(returned, Coroutine | Generator):
-                returned.close()  # nobody awaits it, and Python would say so
-        except BaseException as error:
-            if ends_the_program(error):
-                raise
-            self._drop_callback("raised", error)
-        else:
-            if is_unheard:
-                self._drop_callback("returned", returned)
-
-    def _drop_callback(self, did: str, what: object) -> None:
-        self._on_progress = None
-        logger.warning("on_progress %s %s and is not called again", did, type(what).__name__)
-
-    def report(self, outcomes: list[Outcome]) -> BulkReport:
-        """Return the counts with what they count."""
-        return BulkReport(outcomes, **self._counts)
-
-    def _progress(self) -> Progress:
-        done, seconds = sum(self._counts.values()), self._now() - self._began
-        return Progress(
-            done=done,
-            total=self._total,
-            rate=done / seconds if seconds > 0 else 0.0,
-            **self._counts,
-        )
-
-
 def _length_of(messages: object) -> int | None:
     try:
         return len(messages) if isinstance(messages, Sized) else None
@@ -269,28 +203,3 @@ def _stop_of(stopped: E, source: Source[Any]) -> E:
     if source.error is not None:
         error.__cause__ = source.error
     return error
-
-
-def _makes_awaitable(function: Callable[..., object]) -> bool:
-    """Say whether calling it makes something to be awaited or iterated, as far as can be seen."""
-    while isinstance(function, partial):
-        function = function.func
-    kinds = iscoroutinefunction, isasyncgenfunction, isgeneratorfunction, _is_wrapped
-    return any(kind(each) for each in (function, type(function).__call__) for kind in kinds)
-
-
-def _is_wrapped(function: object) -> bool:
-    """Say whether ``types.coroutine`` made the function; what it makes shares its code."""
-    return getattr(function, "__code__", None) is _CODE_OF_WRAPPED
-
-
-def _waits_for_somebody(returned: object) -> bool:
-    """Say whether nothing happens until somebody awaits or iterates over it.
-
-    A task or another future goes on by itself.
-    """
-    if isinstance(returned, Awaitable):
-        import asyncio  # slow to import, and seldom needed
-
-        return not asyncio.isfuture(returned)
-    return isinstance(returned, Generator | AsyncGenerator)
