@@ -178,7 +178,8 @@ class TestShow:
         assert json.loads(line)["attempts"] == 1
 
     async def test_ends_with_1_where_there_is_none(self, inbox: Inbox, path: Path) -> None:
-        assert await operate("show", path, "nothing") == (1, [])
+        assert await operate("show", path, "nothing") == (1, ["nothing is not there"])
+        assert await operate("show", path, "nothing", "--json") == (1, [])
 
 
 class TestMending:

@@ -657,7 +657,7 @@ class TestWithoutAnInbox:
     @pytest.mark.parametrize(
         ("raised", "status", "result"),
         [
-            ([RetryLater(after=30)], 503, "later"),
+            ([RetryLater(after=29.2)], 503, "later"),
             ([GiveUp("no such customer")], 200, "given_up"),
             ([GiveUp(), RetryLater(after=30)], 503, "later"),
             ([GiveUp(), ValueError()], 500, "failed"),

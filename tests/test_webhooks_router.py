@@ -82,6 +82,7 @@ class TestSecret:
         [
             (None, "it is missing, or no text (is INSIM_WEBHOOK_SECRET set?)"),
             ([], "it is missing"),
+            (5, "it is missing, or no text"),
             ([SECRET, OTHER, new_secret()], "expected one, or two"),
             (SECRET.encode(), "expected one, or two"),
             (

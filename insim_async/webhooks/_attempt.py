@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -23,6 +22,10 @@ __all__ = [
 ]
 
 
+A_YEAR: Final = 366 * 86_400
+"""In seconds; whoever wants an event again later than that has made a mistake."""
+
+
 class RetryLater(Exception):
     """Raised by a handler that wants its event again, after a while.
 
@@ -30,15 +33,17 @@ class RetryLater(Exception):
     event again. If other handlers of the event give up, this wins.
 
     Args:
-        after: Seconds.
+        after: Seconds, up to a year.
 
     Raises:
-        ConfigurationError: ``after`` is no number of seconds.
+        ConfigurationError: ``after`` is no number of seconds, or they are too many.
     """
 
     def __init__(self, after: float) -> None:
-        if not isinstance(after, int | float) or not 0 <= after < math.inf:
+        if not isinstance(after, int | float):
             raise ConfigurationError(f"after: expected seconds, got {type(after).__name__}")
+        if not 0 <= after <= A_YEAR:
+            raise ConfigurationError("after: expected seconds, from 0 to a year")
         super().__init__(after)
         self.after: float = float(after)
 

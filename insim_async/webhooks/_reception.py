@@ -7,6 +7,7 @@ After anything else inSIM may send it again.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from types import EllipsisType
@@ -194,7 +195,7 @@ def _the_one(of_router: Secrets | None, given: str | Sequence[str] | EllipsisTyp
 def _answer_to(wish: RetryLater | GiveUp | None) -> tuple[Response, str]:
     """Return the answer to an event whose handlers raised, and the word for it."""
     if isinstance(wish, RetryLater):
-        headers = (*OK.headers, ("retry-after", f"{wish.after:.0f}"))
+        headers = (*OK.headers, ("retry-after", f"{math.ceil(wish.after)}"))
         return Response(503, b"later\n", headers), "later"
     return (OK, "given_up") if wish else (_NOT_HANDLED, "failed")
 

@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from math import log2
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from insim_async.errors import ConfigurationError
 
@@ -34,7 +34,9 @@ class Secrets:
     """
 
     def __init__(self, given: str | Sequence[str] | None) -> None:
-        each: list[str] = [given] if isinstance(given, str) else list(given or [""])
+        each: list[Any] = [given]
+        if isinstance(given, Sequence) and not isinstance(given, str) and given:
+            each = list(given)
         if not 1 <= len(each) <= 2:
             raise ConfigurationError(
                 "secret: expected one, or two while changing from one to the other"

@@ -95,6 +95,8 @@ async def show_entry(
     """Write all that is known of one entry; of its content only if that is asked for."""
     entry = await inbox.entry(key)
     if entry is None:
+        if not as_json:
+            write(f"{key} is not there")
         return Report(ok=False)
     for line in (
         [entry_json(entry, content=content)] if as_json else entry_lines(entry, content=content)
