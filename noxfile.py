@@ -37,9 +37,10 @@ def group(*names: str) -> tuple[str, ...]:
 
 
 # The tests run against the installed package: the working directory stays off the path, and pytest
-# puts it behind the installed packages, where ``tests`` is found and the sources are not.
+# puts it behind the installed packages, where ``tests`` is found and the sources are not. Each
+# processor takes its part of them.
 INSTALLED = {"PYTHONSAFEPATH": "1"}
-PYTEST = ("-m", "pytest", "--import-mode=append")
+PYTEST = ("-m", "pytest", "--import-mode=append", "--numprocesses=auto", "--dist=worksteal")
 
 
 def install(session: nox.Session, *packages: str) -> None:

@@ -124,7 +124,7 @@ def test_whatever_the_fast_way_returns_is_what_the_slow_way_says(batch: list[Any
         assert fast is None or (fast, list(map(exactly, fast))) == (slow, list(map(exactly, slow)))
 
 
-@pytest.mark.parametrize("odd", ODD_NUMBERS, ids=ascii)
+@pytest.mark.parametrize("odd", ODD_NUMBERS)
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_no_number_hides_among_others(odd: Any, place: int) -> None:
     three = batch_of({}, {}, {})

@@ -257,21 +257,24 @@ class Connection:
         except Exception as error:  # noqa: BLE001 - it is the caller's client, or the base URL, that cannot do it
             words = f"base_url and http_client make no request: {words_of(error, call)}"
             return Failure(ConfigurationError(words), Again.NEVER)
-        result: T | Failure | None = None
         try:
-            with anyio.CancelScope() as scope:
-                if ticket.rank is Rank.BULK:
-                    scope.deadline = anyio.current_time() + self.timeout
-                result = await self._exchange(request, call, trail)
+            exchange = self._exchange(request, call, trail)
+            result = await (
+                self._bounded(exchange, trail) if ticket.rank is Rank.BULK else exchange
+            )
         except BaseException:
             if trail.is_unsent():
                 await _put_back(call)
             raise
-        if scope.cancelled_caught:
-            result = self._cut_short(trail)
         if isinstance(result, Failure):
             trail.end(unsent=result.again is Again.SAFE)
-        return cast(T | Failure, result)
+        return result
+
+    async def _bounded(self, exchange: Awaitable[T | Failure], trail: Trail) -> T | Failure:
+        """Give the whole of the time limit to one attempt."""
+        with anyio.move_on_after(self.timeout):
+            return await exchange
+        return self._cut_short(trail)
 
     async def _exchange(self, request: Any, call: Call[T], trail: Trail) -> T | Failure:
         try:

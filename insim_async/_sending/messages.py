@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import count, repeat
 from typing import Any
@@ -32,10 +32,8 @@ class Messages:
     def __init__(self, account: Account, rules: Rules, ids: Ids | None = None) -> None:
         self._account = account
         self._rules = rules
-        import secrets  # slow to import
-
-        self._new_prefix = partial(secrets.token_urlsafe, 16)
-        self._prefix = self._new_prefix()
+        self._fresh = _fresh_ids()
+        self._prefix = next(self._fresh)
         self._numbers = count(1)
         self._ids = ids
 
@@ -54,7 +52,7 @@ class Messages:
 
     def check_one(self, sms: Sms) -> Message | InvalidMessage:
         """Check the message of a caller of its own: its id tells nothing of another's."""
-        return check_sms(sms, self._rules, self._new_prefix(), None)
+        return check_sms(sms, self._rules, next(self._fresh), None)
 
     @staticmethod
     def parts_of(good: Message) -> int:
@@ -83,6 +81,18 @@ class Messages:
             for sms, each in zip(batch.given, batch.checked, strict=True)
         ]
         return Ending(batch, told, errors)
+
+
+def _fresh_ids() -> Iterator[str]:
+    """Yield ids that nobody can guess; none tells anything of another.
+
+    They are drawn by the hundred, since each draw asks the operating system.
+    """
+    import secrets  # slow to import
+
+    while True:
+        drawn = secrets.token_urlsafe(18 * 100)
+        yield from (drawn[start : start + 24] for start in range(0, len(drawn), 24))
 
 
 def _of_each(count: int, result: object) -> tuple[Any, Sequence[InSimError | None] | None]:

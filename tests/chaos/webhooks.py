@@ -28,12 +28,13 @@ from insim_async.webhooks import IncomingSms, build_webhook
 
 from .app import LEASE, SECRET, open_inbox
 
-PROJECT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+"""Both servers import from where they run; run at the top, they would take the sources."""
 SENDERS = 8
 PATIENCE = 300.0
-UVICORN = "uvicorn --factory tests.chaos.app:create_app --fd {fd} --log-level critical"
+UVICORN = "uvicorn --factory app:create_app --fd {fd} --log-level critical"
 GUNICORN = (
-    "gunicorn tests.chaos.app:create_app() --worker-class asgi --workers 2 "
+    "gunicorn app:create_app() --worker-class asgi --workers 2 "
     "--limit-request-line 0 --bind fd://{fd} --log-level critical --graceful-timeout 10"
 )
 
@@ -84,7 +85,7 @@ class Server:
     def start(self) -> subprocess.Popen[bytes]:
         self.process = subprocess.Popen(
             [sys.executable, "-m", *self._command],
-            cwd=PROJECT,
+            cwd=HERE,
             env=self._environment,
             pass_fds=[self.listener.fileno()],
             start_new_session=True,
