@@ -27,6 +27,7 @@ html_title = "insim_async"
 html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_css_files = ["brand.css"]
+html_js_files = ["reach.js"]
 html_show_copyright = False
 pygments_dark_style = "github-dark"
 html_theme_options = {

@@ -378,6 +378,11 @@ class TestMetadata:
         ]
         assert self.project["requires-python"] == f">={ast.literal_eval(pythons)[0]}"
 
+    def test_the_docs_say_of_each_extra_what_it_is_for(self) -> None:
+        page = (PROJECT / "docs/explanation/how-it-works.md").read_text("utf-8")
+        named = re.findall(r"^\| `(\w+)` \| `.+` \| .+ \|$", page, re.MULTILINE)
+        assert sorted(named) == sorted(self.project["optional-dependencies"])
+
 
 def test_the_readme_is_read_in_two_minutes() -> None:
     assert len((PROJECT / "README.md").read_text("utf-8").splitlines()) < 120

@@ -93,7 +93,7 @@ class TestAFileThatIsMade:
     ) -> None:
         """Which has no module for POSIX's locks."""
         monkeypatch.setitem(sys.modules, "fcntl", None)
-        with pytest.raises(ConfigurationError, match="cannot be kept on Windows, .* use Linux"):
+        with pytest.raises(ConfigurationError, match=r"cannot be kept on Windows, .* use Linux"):
             prepare_database(path, LAYOUT)
         assert list(path.parent.iterdir()) == []
 

@@ -7,12 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.looking import LOOKS, Look, Opened, barriers, served, too_wide
+from tests.browser.looking import (
+    DARK,
+    LIGHT,
+    LOOKS,
+    NARROW,
+    Look,
+    Opened,
+    barriers,
+    served,
+    too_wide,
+)
 from tests.browser.looking import chromium as chromium
 from tests.browser.looking import opened as opened
 
 HTML = Path(__file__).parent.parent.parent / "docs" / "_build" / "html"
-LIGHT, DARK, NARROW, _ = LOOKS
 SHOWN = [
     "index.html",
     "how-to/send-in-bulk.html",
