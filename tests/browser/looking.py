@@ -99,7 +99,7 @@ def served(folder: Path) -> Iterator[str]:
     """Serve a folder on this machine, and give its URL."""
 
     class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *args: Any) -> None:
+        def log_message(self, *_: Any, **__: Any) -> None:
             pass
 
     handler = functools.partial(Quiet, directory=str(folder))
