@@ -139,7 +139,8 @@ def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]
 def run_block(runner: asyncio.Runner, block: Fenced, page: str, names: dict[str, Any]) -> None:
     """Run a block as ``python -m asyncio`` would: ``await`` may stand outside of functions."""
     source = "\n" * (block.line - 1) + block.text
-    code = compile(source, page, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    # Without what is imported from the future here, as a reader's prompt has it.
+    code = compile(source, page, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     if (result := eval(code, names)) is not None:
         runner.run(result)
 
