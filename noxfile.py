@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 import nox
@@ -28,6 +29,7 @@ found = [max(pyenv.glob(f"{python}.*"), default=None) for python in PYTHONS]
 os.environ.setdefault("PYENV_VERSION", ":".join([path.name for path in found if path] + ["system"]))
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+AXE = "axe-core@4.14.1"
 EXTRAS = ".[aiohttp,phone,sandbox,xlsx]"
 
 
@@ -103,7 +105,7 @@ def lowest(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Check the types of all code, and that every public name of the package has one."""
-    install(session, EXTRAS, *group("tests", "examples", "peers", "typing"))
+    install(session, EXTRAS, *group("tests", "examples", "peers", "browser", "typing"))
     session.run("mypy")
     session.run("pyright", "insim_async", "docs/examples")
     # Away from the sources: the installed package is judged.
@@ -127,6 +129,29 @@ def docs(session: nox.Session) -> None:
         "sphinx-build", "-W", "-n", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html"
     )
     session.log("file://%s", Path("docs/_build/html/index.html").resolve())
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Look at the documentation in a real browser, which comes from Debian if there is none.
+
+    In light and dark, wide and narrow; with axe-core, which finds what keeps people out.
+    """
+    chromium = shutil.which("chromium") or installed_by_apt(session, "chromium")
+    axe = Path(session.create_tmp()).resolve()
+    session.run("npm", "install", "--silent", "--prefix", str(axe), AXE, external=True)
+    docs(session)
+    session.install(*group("tests", "browser"))
+    found = {"CHROMIUM": chromium, "AXE": str(axe / "node_modules" / "axe-core" / "axe.min.js")}
+    files = ("-o", "python_files=check_*.py", "tests/browser")
+    session.run("python", *PYTEST, *files, *session.posargs, env={**INSTALLED, **found})
+
+
+def installed_by_apt(session: nox.Session, package: str) -> str:
+    """Install a program of Debian, and return its path."""
+    session.run("apt-get", "update", "--quiet", external=True, silent=True)
+    session.run("apt-get", "install", "--yes", "--quiet", package, external=True, silent=True)
+    return shutil.which(package) or session.error(f"apt-get did not bring {package}")
 
 
 @nox.session

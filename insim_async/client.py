@@ -142,7 +142,7 @@ class AsyncInSim:
 
     @property
     def http_client(self) -> httpx.AsyncClient:
-        """The ``httpx.AsyncClient`` behind this client: the one that was given, or its own.
+        """The ``httpx.AsyncClient`` behind this client, the one that was given or its own.
 
         The one that was given may be of httpx2, too. Event hooks, headers, parameters and
         instrumentation that are put on it hold for all calls. Its own is for the host of

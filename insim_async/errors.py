@@ -4,15 +4,15 @@
 
     InSimError
     ├── ConfigurationError        misuse; nothing was sent: mend the program or its settings
-    ├── InvalidMessage            bad input (also a ValueError); nothing was sent: mend the input
+    ├── InvalidMessage            bad input; nothing was sent: mend the input
     ├── NotSent                   proven: nothing was sent; sending again is safe
-    │   └── RateLimited           the server asked for patience: wait ``retry_after`` seconds
-    ├── Refused                   the server said no: read ``codes`` and ``status_code``
+    │   └── RateLimited           the server asked for patience: wait retry_after seconds
+    ├── Refused                   the server said no: read codes and status_code
     │   └── AuthenticationFailed  login or access key: nothing else will pass either
     ├── OutcomeUnknown            it may have been sent: look before sending again
-    ├── BulkInterrupted           a bulk call's input failed: read ``report`` or ``results``
+    ├── BulkInterrupted           a bulk call's input failed: read report or results
     ├── InvalidWebhook            a request that is not an event of inSIM
-    └── InboxUnavailable          the inbox's file is full, locked or damaged: nothing was stored
+    └── InboxUnavailable          the inbox's file is full, locked or damaged
 
 No error holds the access key, a phone number or a text.
 """

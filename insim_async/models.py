@@ -96,7 +96,15 @@ class _Numbered(Private, frozen=True):
 
 
 class Contact(_Numbered, frozen=True, kw_only=True):
-    """A contact to add, or to update where its number is known already."""
+    """A contact to add, or to update where its number is known already.
+
+    Args:
+        phone_number: As for ``Sms``.
+        first_name: Empty where it is not known, as all that follows.
+        last_name: The family name.
+        address: In one line or several.
+        email: inSIM takes a wrong one with a warning, ``#004``.
+    """
 
     first_name: str = ""
     last_name: str = ""
@@ -195,6 +203,11 @@ class ContactResult(Private, frozen=True):
     """What became of one contact.
 
     Attributes:
+        phone_number: As the server writes it; as you gave it where no answer says anything of it.
+        first_name: As its number, like all that follow.
+        last_name: The family name.
+        address: In one line or several.
+        email: Perhaps a wrong one; see ``warnings``.
         ok: Whether it was added or updated.
         errors: The vendor's codes, or a sentence where it was refused before anything was sent.
         extra: Fields of the answer that have no name here.
@@ -289,7 +302,15 @@ class Outcome(Private, frozen=True):
 
 
 class BulkReport(Private, frozen=True):
-    """How each message of a bulk call ended, in the order of the input, and how many ended how."""
+    """How each message of a bulk call ended, and how many ended how.
+
+    Attributes:
+        outcomes: One for each message, in the order of the input.
+        sent: How many were sent.
+        refused: How many the server refused.
+        not_sent: Of how many nothing left.
+        unknown: How many may have been sent.
+    """
 
     _shown: ClassVar[frozenset[str]] = frozenset({"sent", "refused", "not_sent", "unknown"})
 
@@ -306,6 +327,10 @@ class Progress(Struct, frozen=True, kw_only=True):
     Attributes:
         done: Messages that have ended, the sum of the four below.
         total: How many there are; None where the input does not know its length.
+        sent: How many were sent.
+        refused: How many the server refused.
+        not_sent: Of how many nothing left.
+        unknown: How many may have been sent.
         rate: Messages a second since the call began.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -280,6 +281,74 @@ def test_the_front_door_opens_where_no_extra_can_be_imported() -> None:
     assert (run.stdout, run.stderr) == ("AsyncInSim\n", "")
 
 
+PUBLIC = [
+    "insim_async",
+    "insim_async.recipients",
+    "insim_async.segments",
+    "insim_async.webhooks",
+    "insim_async.webhooks.inbox",
+    "insim_async.webhooks.operating",
+]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_field_that_users_see_is_described(name: str) -> None:
+    """In the docstring of the class that brings it, from which the reference is made."""
+    module = importlib.import_module(name)
+    classes = [each for each in map(module.__dict__.get, module.__all__) if isinstance(each, type)]
+    assert [
+        f"{each.__name__}.{field}"
+        for each in classes
+        for field in own_fields(each)
+        if not re.search(rf"^ +{field}: ", each.__doc__ or "", re.MULTILINE)
+    ] == []
+
+
+def own_fields(each: type) -> list[str]:
+    """Name the fields of a struct that neither are private nor come from a public base."""
+    inherited = {
+        field
+        for base in each.__mro__[1:]
+        if base.__name__[0] != "_"
+        for field in getattr(base, "__struct_fields__", ())
+    }
+    return [
+        field
+        for field in getattr(each, "__struct_fields__", ())
+        if field not in inherited and field[0] != "_"
+    ]
+
+
+ON_WINDOWS = """
+import os, sys
+for name in ("fcntl", "grp", "pwd", "resource", "termios"):
+    sys.modules[name] = None
+for name in ("fork", "geteuid", "getuid", "register_at_fork", "O_CLOEXEC", "O_NOFOLLOW"):
+    delattr(os, name)
+
+import insim_async.recipients, insim_async.segments, insim_async.numbers
+import insim_async.webhooks.asgi, insim_async.webhooks.selftest, insim_async.webhooks.operating
+from insim_async import AsyncInSim, ConfigurationError
+from insim_async.webhooks.inbox import Inbox
+
+client = AsyncInSim("me", "key", base_url="http://127.0.0.1:1")
+try:
+    Inbox.open(sys.argv[1])
+except ConfigurationError as error:
+    print(error)
+"""
+
+
+def test_all_but_an_inbox_opens_where_there_is_no_posix(tmp_path: Path) -> None:
+    """As on Windows; the inbox says so."""
+    path = tmp_path / "inbox.db"
+    run = subprocess.run(
+        [sys.executable, "-c", ON_WINDOWS, str(path)], capture_output=True, text=True
+    )
+    assert run.stdout.startswith(f"{path}: cannot be kept on Windows"), run.stderr
+    assert run.stderr == ""
+
+
 class TestMetadata:
     metadata = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))
     project, groups = metadata["project"], metadata["dependency-groups"]
@@ -308,6 +377,11 @@ class TestMetadata:
             f"Programming Language :: Python :: {python}" for python in ast.literal_eval(pythons)
         ]
         assert self.project["requires-python"] == f">={ast.literal_eval(pythons)[0]}"
+
+    def test_the_docs_say_of_each_extra_what_it_is_for(self) -> None:
+        page = (PROJECT / "docs/explanation/how-it-works.md").read_text("utf-8")
+        named = re.findall(r"^\| `(\w+)` \| `.+` \| .+ \|$", page, re.MULTILINE)
+        assert sorted(named) == sorted(self.project["optional-dependencies"])
 
 
 def test_the_readme_is_read_in_two_minutes() -> None:

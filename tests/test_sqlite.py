@@ -88,6 +88,15 @@ class TestAFileThatIsMade:
             prepare_database(path, Layout(application_id=1, version=1, schema="CREATE nonsense"))
         assert list(path.parent.iterdir()) == []
 
+    def test_is_refused_on_windows_and_not_made(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Which has no module for POSIX's locks."""
+        monkeypatch.setitem(sys.modules, "fcntl", None)
+        with pytest.raises(ConfigurationError, match=r"cannot be kept on Windows, .* use Linux"):
+            prepare_database(path, LAYOUT)
+        assert list(path.parent.iterdir()) == []
+
     def test_is_the_other_processs_if_that_was_faster(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

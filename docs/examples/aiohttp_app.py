@@ -1,11 +1,13 @@
 """An aiohttp app that confirms bookings by SMS: one client, open as long as the app runs."""
 
+import logging
 from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from insim_async import AsyncInSim, InvalidMessage, NotSent, OutcomeUnknown, Refused
+from insim_async import AsyncInSim, InSimError, InvalidMessage, OutcomeUnknown
 
+logger = logging.getLogger(__name__)
 INSIM = web.AppKey("INSIM", AsyncInSim)
 
 
@@ -21,12 +23,13 @@ async def book(request: web.Request) -> web.Response:
     text = f"Réservation {reference} confirmée."
     try:
         await request.app[INSIM].send_sms(phone_number, text, sms_id=f"booking-{reference}")
-    except InvalidMessage as error:
-        raise web.HTTPUnprocessableEntity(text=error.reason) from error
-    except (NotSent, Refused):
-        return web.json_response({"sms": "not sent"}, status=201)
-    except OutcomeUnknown:
-        return web.json_response({"sms": "perhaps sent"}, status=201)
+    except InSimError as error:
+        # The log gets the error's words, which are for you; the customer gets yours.
+        logger.warning("booking %r: %s: %s", reference, type(error).__name__, error)
+        if isinstance(error, InvalidMessage) and error.field == "phone_number":
+            raise web.HTTPUnprocessableEntity(text="Please check the phone number.") from None
+        sent = "perhaps sent" if isinstance(error, OutcomeUnknown) else "not sent"
+        return web.json_response({"sms": sent}, status=201)
     return web.json_response({"sms": "sent"}, status=201)
 
 

@@ -7,7 +7,7 @@ from insim_async import AsyncInSim
 
 async def main() -> None:
     async with AsyncInSim() as insim:
-        receipt = await insim.send_sms("+33 6 39 98 00 01", "Bonjour ! Votre colis est en route.")
+        receipt = await insim.send_sms("+33 6 39 98 00 01", "Votre colis est en route.")
     print(f"sent: {receipt.sent}, to {receipt.phone_number}, in {receipt.parts} part")
 
 

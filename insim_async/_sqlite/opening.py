@@ -19,7 +19,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from insim_async._sqlite.placing import drafted, network_filesystem
+from insim_async._sqlite.placing import drafted, network_filesystem, require_posix
 from insim_async.errors import ConfigurationError
 
 __all__ = [
@@ -38,6 +38,7 @@ BUSY_TIMEOUT: Final = 1.5
 
 _PRAGMAS = (
     "PRAGMA synchronous = FULL",
+    "PRAGMA fullfsync = ON",  # macOS alone: wait for the disk, not for its cache
     "PRAGMA secure_delete = ON",  # what is erased is overwritten
     "PRAGMA busy_timeout = 20",  # milliseconds; see execute_patiently
 )
@@ -73,8 +74,9 @@ def prepare_database(path: Path, layout: Layout) -> None:
 
     Raises:
         ConfigurationError: It is damaged, somebody else's, of another kind or version, or cannot be
-            written. It says what to do, and nothing was changed.
+            written; or this is Windows. It says what to do, and nothing was changed.
     """
+    require_posix(path)
     if name := network_filesystem(path):
         logger.warning(
             "%s: is on %s, where locks may not hold and files break; use a local disk", path, name

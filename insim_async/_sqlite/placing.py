@@ -6,20 +6,35 @@ What is there already is never written over, and which file systems are no place
 from __future__ import annotations
 
 import errno
-import fcntl
+import importlib.util
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["drafted", "network_filesystem"]
+from insim_async.errors import ConfigurationError
+
+__all__ = ["drafted", "network_filesystem", "require_posix"]
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _OVER_A_NETWORK = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "drvfs", "glusterfs", "gpfs", "lustre", "ncpfs"}
     | {"nfs", "nfs4", "rclone", "s3fs", "smb2", "smb3", "smbfs", "sshfs"}
 )
+
+
+def require_posix(path: Path) -> None:
+    """Refuse to place a file where others cannot be kept out of it, nor out of its locks.
+
+    Raises:
+        ConfigurationError: This is Windows.
+    """
+    if importlib.util.find_spec("fcntl") is None:
+        raise ConfigurationError(
+            f"{path}: cannot be kept on Windows, which lacks the owners, modes and locks of POSIX; "
+            "use Linux (WSL and containers are Linux) or macOS"
+        )
 
 
 @contextmanager
@@ -56,6 +71,8 @@ def _name(draft: Path, path: Path) -> None:
 
 def _rename(draft: Path, path: Path) -> None:
     """Rename it, where the volume has no hard links: of all that do so at a time one is first."""
+    import fcntl  # not on Windows, which can import this module all the same
+
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)

@@ -108,7 +108,11 @@ class Event(Private, frozen=True, kw_only=True, eq=False):
 
 
 class IncomingSms(Event, frozen=True, kw_only=True):
-    """Somebody sent an SMS to the phone."""
+    """Somebody sent an SMS to the phone.
+
+    Attributes:
+        message: The text.
+    """
 
     kind: ClassVar[str] = "incoming_sms"
     message: str = ""
