@@ -69,7 +69,8 @@ CORE: dict[str, set[str]] = {
 MAP: dict[str, set[str]] = {
     **CORE,
     "__init__": {*CORE},
-    "sandbox": {"_privacy", "models", "numbers", "segments"},
+    "sandbox": {"_privacy", "models", "segments", "timing", "webhooks"},
+    "testing": {"_http", "client", "errors", "models", "sandbox", "timing", "webhooks"},
     "webhooks": {*GROUND, "models", "_sqlite"},
 }
 WEBHOOKS: dict[str, set[str]] = {
@@ -118,12 +119,13 @@ RECIPIENTS: dict[str, set[str]] = {
 LAZY = {"insim_async._http.own.own_transport"}
 """What stays out of a face, since it is slow to import and not always needed."""
 ONLY_FOR = {
-    "httpx": {"_http/own", "_http/slots"},
+    "httpx": {"_http/own", "_http/slots", "sandbox/courier", "sandbox/transport", "testing"},
     "httpx2": set(),
     "phonenumbers": {"numbers"},
     "python_calamine": {"recipients/_workbook"},
     "starlette": {"sandbox"},
 }
+ONLY_FOR |= {"aiohttp": {"webhooks", "testing"}, "pytest": {"testing/plugin"}}
 ONLY_FOR |= {"uvicorn": {"sandbox"}, "trio": set(), "sqlite3": {"_sqlite"}}
 VENDORS_WORDS = re.compile(r"\b(priorite|adress|clicTo[cC]all|accessKey)\b")
 
