@@ -22,6 +22,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -37,12 +38,20 @@ from insim_async.errors import (
     Refused,
 )
 from insim_async.models import Contact, Priority, Sms
-from insim_async.sandbox import Fault, Sandbox, SentSms, sandbox_app
+from insim_async.sandbox import (
+    Fault,
+    PhoneCallState,
+    Sandbox,
+    SentSms,
+    SmsState,
+    sandbox_app,
+)
 from insim_async.sandbox.__main__ import _listen
-from insim_async.sandbox.vendor import answer
+from insim_async.sandbox.vendor import _Header, answer
 
 pytestmark = pytest.mark.extra("sandbox")
 
+LOGIN = ("demo@example.com", "demo-key")
 NUMBER, OTHER = "+33639980001", "+33639980002"
 HEADER = {"login": "demo@example.com", "accessKey": "demo-key"}
 NOW = datetime(2025, 10, 29, 10, 16, 10, 541000, tzinfo=UTC)
@@ -58,7 +67,9 @@ def sandbox() -> Sandbox:
 @pytest.fixture
 async def api(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=sandbox_app(sandbox))
-    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://sandbox", auth=LOGIN
+    ) as client:
         yield client
 
 
@@ -129,6 +140,8 @@ class TestSend:
                 link="https://arsms.co/abababababab",
                 parts=1,
                 sent_at=NOW,
+                key=1,
+                state=SmsState.SCHEDULED,
             )
         ]
 
@@ -220,7 +233,7 @@ class TestSend:
         tested = await post(api, "sendsms", sends(sms(id_sms_api="1"), mode="test"))
         assert sandbox.counts()["messages"] == 0 == len(sandbox.processed)
         assert await post(api, "sendsms", sends(sms(id_sms_api="1"), mode="prod")) == tested
-        assert sandbox.tested == sandbox.messages
+        assert [replace(sms, key=2) for sms in sandbox.tested] == sandbox.messages
 
     @given(text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
     def test_any_text_arrives_byte_exact(self, text: str) -> None:
@@ -328,12 +341,15 @@ class TestCall:
     async def test_answers_as_documented(
         self, api: httpx.AsyncClient, sandbox: Sandbox, connected: bool, name: str
     ) -> None:
-        sandbox.phone_connected = connected
+        sandbox.change(phone_connected=connected)
         assert (
             await post(api, "clicTocall", CALL)
             == documented("click_to_call.json", name)["response"]
         )
-        assert sandbox.calls == [NUMBER] * connected
+        [made] = sandbox.calls
+        state = PhoneCallState.RINGING if connected else PhoneCallState.FAILED
+        assert (made.phone_number, made.direction, made.state) == (NUMBER, "outgoing", state)
+        assert sandbox.counts()["calls"] == connected
 
     async def test_an_impossible_number_fails(
         self, api: httpx.AsyncClient, sandbox: Sandbox
@@ -431,7 +447,7 @@ class TestRequests:
         assert sandbox.counts() == Sandbox().counts() | {"requests": 1}
 
     def test_the_key_is_never_shown(self, sandbox: Sandbox) -> None:
-        header = insim_async.sandbox.vendor._Header("demo@example.com", "demo-key")
+        header = _Header("demo@example.com", "demo-key")
         for shown in (repr(sandbox), repr(header), repr(header.__rich_repr__())):
             assert "demo-key" not in shown
 
@@ -542,7 +558,7 @@ class TestFaults:
         paths = ["sendsms", "contact", "sendsms", "contact", "sendsms", "sendsms"]
         statuses = [(await api.post(f"/api/v1/{path}", json={})).status_code for path in paths]
         assert statuses == [502, 500, 502, 400, 503, 400]
-        assert sandbox.faults == []
+        assert sandbox.faults == {}
 
 
 class TestLookingAtIt:
@@ -554,7 +570,10 @@ class TestLookingAtIt:
         lines = (await api.get("/")).text.splitlines()
         assert lines[:3] == [
             "inSIM sandbox",
-            "requests 12  messages 12  contacts 0  calls 0  tested 0  faults 0",
+            (
+                "requests 12  messages 12  contacts 0  calls 0  tested 0  received 0  "
+                "faults 0  webhooks 0"
+            ),
             "",
         ]
         assert lines[3] == f"10:16:10  {NUMBER}  'text 11\\x1b[2J'"
@@ -574,9 +593,10 @@ class TestLookingAtIt:
         response = await api.post("/_sandbox/faults", json=ordered)
         assert (response.status_code, response.json()) == (
             201,
-            msgspec.to_builtins(sandbox.faults[0]),
+            msgspec.to_builtins(sandbox.faults[1]),
         )
-        assert sandbox.faults == [Fault(status=503, path="sendsms", times=3)]
+        assert sandbox.faults == {1: Fault(status=503, path="sendsms", times=3)}
+        assert response.headers["location"] == "/_sandbox/faults/1"
 
     @pytest.mark.parametrize(
         ("body", "reason"),
@@ -587,6 +607,7 @@ class TestLookingAtIt:
             (b'{"delay": -1}', ">= 0.0"),
             (b"503", "Expected `object`"),
             (b"", "truncated"),
+            (b'{"unsent": true}', "over a socket has been sent"),
         ],
     )
     async def test_a_misspelt_order_is_refused(
@@ -595,7 +616,7 @@ class TestLookingAtIt:
         response = await api.post("/_sandbox/faults", content=body)
         assert response.status_code == 400
         assert reason in response.text
-        assert sandbox.faults == []
+        assert sandbox.faults == {}
 
 
 class TestClient:
@@ -661,9 +682,9 @@ class TestClient:
             NUMBER, first_name="Zoé", address="1 rue X", email="bad"
         )
         assert (await insim.click_to_call(NUMBER)).ok
-        sandbox.phone_connected = False
+        sandbox.go_offline()
         assert (await insim.click_to_call(NUMBER)).errors == ("#002",)
-        assert sandbox.calls == [NUMBER]
+        assert sandbox.counts()["calls"] == 1
 
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
@@ -671,14 +692,15 @@ def test_without_the_extra_the_import_says_how_to_get_it(
     missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
+    assert insim_async.sandbox.Sandbox is Sandbox
     with pytest.raises(ImportError, match=re.escape('pip install "insim_async[sandbox]"')):
-        importlib.reload(insim_async.sandbox)
+        insim_async.sandbox.__getattr__("sandbox_app")
 
 
 class TestProcess:
     async def test_serves_what_it_prints_and_only_to_this_machine(self) -> None:
         with running("--login", "me@example.com", "--access-key", "made-up") as (process, url):
-            async with httpx.AsyncClient(base_url=url) as api:
+            async with httpx.AsyncClient(base_url=url, auth=LOGIN) as api:
                 rows = await post(
                     api, "sendsms", sends(sms(), login="me@example.com", accessKey="made-up")
                 )
@@ -688,7 +710,7 @@ class TestProcess:
 
     async def test_a_lost_answer_is_a_broken_connection_and_the_next_request_works(self) -> None:
         with running() as (_, url):
-            async with httpx.AsyncClient(base_url=url) as api:
+            async with httpx.AsyncClient(base_url=url, auth=LOGIN) as api:
                 await api.post("/_sandbox/faults", json={"lose_answer": True})
                 with pytest.raises(httpx.RemoteProtocolError):
                     await post(api, "sendsms", sends(sms(id_sms_api="1")))
@@ -700,7 +722,7 @@ class TestProcess:
         self, number: signal.Signals
     ) -> None:
         with running() as (process, url):
-            async with httpx.AsyncClient(base_url=url) as api:
+            async with httpx.AsyncClient(base_url=url, auth=LOGIN) as api:
                 await api.post("/_sandbox/faults", json={"delay": 60})
                 with contextlib.suppress(httpx.ReadTimeout):
                     await api.post("/api/v1/sendsms", json=sends(sms()), timeout=0.05)

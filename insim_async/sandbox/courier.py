@@ -5,7 +5,6 @@ This room alone waits for the time at which something is due.
 
 from __future__ import annotations
 
-import math
 import socket
 import ssl
 import time
@@ -65,7 +64,11 @@ async def run_courier(
                     group.start_soon(deliver, webhook)
                     continue
                 places.release()
-                await _first_of(changed, partial(sleep, _seconds_to_wait(sandbox)))
+                if (due := sandbox.next_due()) is None:
+                    await changed.wait()
+                else:
+                    wait = (due - sandbox.journal.moment()).total_seconds()
+                    await _first_of(changed, partial(sleep, max(0.0, wait)))
 
 
 async def try_once(
@@ -119,13 +122,6 @@ def _why(error: BaseException) -> str:
 @cache
 def _authorities() -> ssl.SSLContext:
     return httpx.create_ssl_context()
-
-
-def _seconds_to_wait(sandbox: Sandbox) -> float:
-    due = sandbox.next_due()
-    if due is None:
-        return math.inf
-    return max(0.0, (due - sandbox.journal.moment()).total_seconds())
 
 
 async def _first_of(changed: anyio.Event, wait: Callable[[], Awaitable[None]]) -> None:

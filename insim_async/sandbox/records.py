@@ -109,7 +109,7 @@ class PhoneCall(Private, frozen=True, kw_only=True):
         at: When it began.
         duration: Seconds that they spoke.
         note: What was written about it.
-        errors: Why it failed.
+        errors: Why it was not even begun.
     """
 
     _shown: ClassVar[frozenset[str]] = frozenset({"key", "direction", "state", "at", "duration"})

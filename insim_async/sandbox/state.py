@@ -395,7 +395,6 @@ class Sandbox:
         )
 
     def _hang_up(self) -> None:
-        failed = {"state": PhoneCallState.FAILED, "errors": ("#002",)}
         for call in self.calls:
             if call.state is PhoneCallState.RINGING:
-                self.journal.calls[call.key] = replace(call, **failed)
+                self.journal.calls[call.key] = replace(call, state=PhoneCallState.FAILED)

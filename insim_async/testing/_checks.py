@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from insim_async.models import Contact
-from insim_async.sandbox import PhoneCall, PhoneCallState, SentSms, Webhook
+from insim_async.sandbox import PhoneCall, SentSms, Webhook
 
 __all__ = ["check_called", "check_contact", "check_not_sent", "check_sent", "check_status"]
 
@@ -90,7 +90,7 @@ def _fits(sms: SentSms, phone_number: str, text: str) -> bool:
 
 
 def _was_made(call: PhoneCall) -> bool:
-    return call.direction == "outgoing" and call.state is not PhoneCallState.FAILED
+    return call.direction == "outgoing" and not call.errors
 
 
 def _plain(phone_number: str) -> str:
