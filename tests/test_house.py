@@ -119,7 +119,7 @@ RECIPIENTS: dict[str, set[str]] = {
 LAZY = {"insim_async._http.own.own_transport"}
 """What stays out of a face, since it is slow to import and not always needed."""
 ONLY_FOR = {
-    "httpx": {"_http/own", "_http/slots", "sandbox/courier", "sandbox/transport", "testing"},
+    "httpx": {"_http/own", "_http/slots", "sandbox/network", "sandbox/transport", "testing"},
     "httpx2": set(),
     "phonenumbers": {"numbers"},
     "python_calamine": {"recipients/_workbook"},

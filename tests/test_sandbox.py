@@ -46,7 +46,7 @@ from insim_async.sandbox import (
     SmsState,
     sandbox_app,
 )
-from insim_async.sandbox.__main__ import _listen
+from insim_async.sandbox.__main__ import _listen, main
 from insim_async.sandbox.vendor import _Header, answer
 
 pytestmark = pytest.mark.extra("sandbox")
@@ -766,6 +766,52 @@ class TestProcess:
                 with socket.create_connection(listener.getsockname()[:2]):
                     connection: socket.socket = (await made.get()).get_extra_info("socket")
                     assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    async def test_webhooks_leave_by_themselves_where_it_is_told(self) -> None:
+        heard: asyncio.Queue[str] = asyncio.Queue()
+
+        async def hook(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await heard.put((await reader.readuntil(b"\r\n\r\n")).decode())
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            writer.close()
+
+        async with await asyncio.start_server(hook, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            options = ("--callback", f"{url}/all", "--callback", f"incoming_sms={url}/sms")
+            soon = ("--sent-after", "0", "--received-after", "0")
+            with running(*options, *soon) as (_, base):
+                async with httpx.AsyncClient(base_url=base, auth=LOGIN) as api:
+                    await post(api, "sendsms", sends(sms(id_sms_api="1")))
+                    reply = {"phone_number": NUMBER, "message": "OUI"}
+                    await api.post("/_sandbox/acts/reply", json=reply)
+                    lines = sorted([(await heard.get()).partition("=")[0] for _ in range(3)])
+        assert lines == ["GET /all?status", "GET /all?status", "GET /sms?message"]
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (("--callback", "here"), "callback URL: http:// or https:// first"),
+            (("--timezone", "Europe/Nowhere"), "Europe/Nowhere"),
+            (("--fault-rate", "2"), "<= 1.0"),
+        ],
+    )
+    def test_a_setting_that_makes_no_sense_is_said_in_one_line(
+        self, options: tuple[str, ...], words: str
+    ) -> None:
+        with pytest.raises(SystemExit, match=re.escape(words)):
+            main(["--port", "0", *options])
+
+    def test_who_watches_does_not_keep_it_alive(self) -> None:
+        options = ("--host", "0.0.0.0", "--timezone", "Europe/Paris")
+        with (
+            running(*options) as (process, url),
+            httpx.stream("GET", f"{url}/_sandbox/changes") as stream,
+        ):
+            assert next(stream.iter_lines()).startswith("id: ")
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=20)
+        said = "Not only this machine can reach it, since it listens on 0.0.0.0\n"
+        assert (process.returncode, err) == (0, said)
 
     def test_importing_it_serves_nothing(self) -> None:
         assert callable(importlib.import_module("insim_async.sandbox.__main__").main)

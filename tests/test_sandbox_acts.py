@@ -158,8 +158,8 @@ def test_each_act_leads_to_the_webhook_as_documented(
     webhook = act(sandbox)
     assert payload(webhook) == expected
     assert (webhook.state, webhook.url) == (WebhookState.READY, "http://127.0.0.1:8000/hook")
-    about = {record.key for record in (*sandbox.messages, *sandbox.received, *sandbox.calls)}
-    assert webhook.about in about
+    records: list[Any] = [*sandbox.messages, *sandbox.received, *sandbox.calls]
+    assert webhook.about in {record.key for record in records}
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,8 @@ class TestOrders:
         response = await api.post("/_sandbox/settings", json=changes, auth=LOGIN)
         assert response.json().items() >= changes.items()
         assert sandbox.settings.sent_after == 0.5
-        for bad in ({"callback": "here"}, {"color": 1}, []):
+        strange: list[Any] = [{"callback": "here"}, {"color": 1}, []]
+        for bad in strange:
             response = await api.post("/_sandbox/settings", json=bad, auth=LOGIN)
             assert response.status_code == 400
 

@@ -26,10 +26,11 @@ from insim_async.sandbox import (
     Webhook,
     WebhookFault,
     WebhookState,
-    courier,
+    network,
 )
-from insim_async.sandbox.courier import fetch, run_courier
+from insim_async.sandbox.courier import run_courier
 from insim_async.sandbox.faults import chance_fault, chance_webhook_fault
+from insim_async.sandbox.network import fetch
 from insim_async.sandbox.queries import query_for, target_of
 from insim_async.testing import TimeMachine
 from insim_async.webhooks import (
@@ -330,7 +331,7 @@ class TestOverTheNetwork:
     async def test_it_waits_no_longer_than_its_time(
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(courier, "TIMEOUT", 0.01)
+        monkeypatch.setattr(network, "TIMEOUT", 0.01)
         recorder = Recorder()
         recorder.answer = b""
         async with listening(recorder) as url:
@@ -374,7 +375,7 @@ async def couriered(
     """Let a courier deliver until the block ends."""
 
     async def run() -> None:
-        await run_courier(sandbox, call=call, now=time.seconds, sleep=time.sleep)
+        await run_courier(sandbox, call, now=time.seconds, sleep=time.sleep)
 
     async with anyio.create_task_group() as group:
         group.start_soon(run)

@@ -28,10 +28,10 @@ from insim_async.sandbox.records import (
 )
 from insim_async.sandbox.settings import Settings
 from insim_async.sandbox.state import Sandbox
-from insim_async.sandbox.transport import SandboxTransport
 
 if TYPE_CHECKING:
     from insim_async.sandbox.app import sandbox_app
+    from insim_async.sandbox.transport import SandboxTransport
 
 __all__ = [
     "Fault",
@@ -53,7 +53,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    # Only what serves over a socket needs the extra.
+    """Import late what is slow to import, or needs the extra."""
+    if name == "SandboxTransport":
+        from insim_async.sandbox.transport import SandboxTransport
+
+        return SandboxTransport
     if name != "sandbox_app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if find_spec("starlette") is None or find_spec("uvicorn") is None:

@@ -20,6 +20,7 @@ from insim_async.sandbox.admission import refusal, refusal_of_call
 from insim_async.sandbox.courier import run_courier
 from insim_async.sandbox.faults import ApiCall, Fault, WebhookFault
 from insim_async.sandbox.journal import Impossible
+from insim_async.sandbox.records import Webhook
 from insim_async.sandbox.state import Sandbox
 from insim_async.sandbox.vendor import CALLS, reply_to
 from insim_async.sandbox.view import view
@@ -61,7 +62,7 @@ def sandbox_app(sandbox: Sandbox, *, hosts: Collection[str] = ()) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with anyio.create_task_group() as group:
-            group.start_soon(run_courier, sandbox)
+            group.start_soon(run_courier, sandbox, _call)
             yield
             group.cancel_scope.cancel()
 
@@ -72,7 +73,7 @@ def sandbox_app(sandbox: Sandbox, *, hosts: Collection[str] = ()) -> Starlette:
 
         return respond
 
-    posts = {
+    posts: dict[str, Endpoint] = {
         "acts/{name}": _act,
         "faults": partial(_order, _decode_fault),
         "webhook-faults": partial(_order, _decode_webhook_fault),
@@ -100,6 +101,12 @@ def sandbox_app(sandbox: Sandbox, *, hosts: Collection[str] = ()) -> Starlette:
     )
     app.router.redirect_slashes = False
     return app
+
+
+async def _call(webhook: Webhook) -> int:
+    from insim_async.sandbox.network import fetch  # slow to import, and not always needed
+
+    return await fetch(webhook)
 
 
 class _HalfResponse(Response):

@@ -1,4 +1,4 @@
-"""The query of a webhook, as inSIM writes it or as a fault has spoilt it; and where it goes."""
+"""The query of a webhook, as inSIM writes it or as a fault has spoilt it, and its target."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from insim_async.sandbox.faults import WebhookFault
 from insim_async.webhooks.events import Event
 from insim_async.webhooks.parsing import build_webhook, payload_of, query_of
 
-__all__ = ["check_callback", "query_for", "target_of"]
+__all__ = ["TIMEOUT", "check_callback", "query_for", "target_of"]
+
+TIMEOUT = 5.0
+"""Seconds that an app has for its answer."""
 
 _TIMES = {"date", "call_time", "date_status"}
 _IN_A_TARGET = "".join(map(chr, range(0x21, 0x7F)))

@@ -58,5 +58,6 @@ class Settings(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def callback_for(self, kind: str) -> str:
         """Return where webhooks of a kind go."""
-        urls: dict[str, str] = {**self.callbacks}
-        return urls.get(kind, self.callback)
+        return next(
+            (self.callbacks[each] for each in self.callbacks if each == kind), self.callback
+        )

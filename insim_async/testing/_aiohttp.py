@@ -16,7 +16,7 @@ async def get(app: web.Application, target: str) -> int:
     runner = web.AppRunner(app, handle_signals=False, access_log=None)
     await runner.setup()
     try:
-        protocol, wire = cast("web.Server[web.Request]", runner.server)(), _Wire()
+        protocol, wire = cast(web.Server, runner.server)(), _Wire()
         protocol.connection_made(wire)
         head = f"GET {target} HTTP/1.1\r\nHost: testserver\r\nConnection: close\r\n\r\n"
         protocol.data_received(head.encode())

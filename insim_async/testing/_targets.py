@@ -13,8 +13,7 @@ from urllib.parse import unquote
 import anyio
 
 from insim_async.errors import ConfigurationError
-from insim_async.sandbox.courier import TIMEOUT
-from insim_async.sandbox.queries import target_of
+from insim_async.sandbox.queries import TIMEOUT, target_of
 from insim_async.sandbox.records import Webhook
 from insim_async.webhooks import GiveUp, RetryLater, WebhookRouter, parse_webhook
 from insim_async.webhooks._attempt import wish_of
