@@ -28,7 +28,7 @@ found = [max(pyenv.glob(f"{python}.*"), default=None) for python in PYTHONS]
 os.environ.setdefault("PYENV_VERSION", ":".join([path.name for path in found if path] + ["system"]))
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-EXTRAS = ".[aiohttp,phone,sandbox,xlsx]"
+EXTRAS = ".[aiohttp,phone,sandbox,testing,xlsx]"
 
 
 def group(*names: str) -> tuple[str, ...]:
