@@ -165,6 +165,16 @@ def chaos(session: nox.Session) -> None:
 
 
 @nox.session
+def peers(session: nox.Session) -> None:
+    """Let the vendor's own clients and documented receivers work against the sandbox.
+
+    It needs npm; curl and php are used where they are.
+    """
+    install(session, EXTRAS, "flask", "httpie", "requests")
+    session.run("python", "-m", "tests.peers")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure this package against its peers."""
     install(session, EXTRAS, *group("tests", "examples", "peers"))
