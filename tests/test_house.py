@@ -70,7 +70,16 @@ MAP: dict[str, set[str]] = {
     **CORE,
     "__init__": {*CORE},
     "sandbox": {"_privacy", "models", "segments", "timing", "webhooks"},
-    "testing": {"_http", "client", "errors", "models", "sandbox", "timing", "webhooks"},
+    "testing": {
+        "_http",
+        "_settings",
+        "client",
+        "errors",
+        "models",
+        "sandbox",
+        "timing",
+        "webhooks",
+    },
     "webhooks": {*GROUND, "models", "_sqlite"},
 }
 WEBHOOKS: dict[str, set[str]] = {

@@ -372,6 +372,17 @@ class TestTime:
         assert insim_sandbox.time.now() - began == timedelta(seconds=60)
         assert insim_sandbox.time.slept == []
 
+    @pytest.mark.parametrize("zone", ["Europe/Paris", "Pacific/Kiritimati"])
+    async def test_brings_what_was_scheduled_in_any_zone(
+        self, insim_sandbox: InSimSandbox, zone: str
+    ) -> None:
+        insim = insim_sandbox.client(timezone=zone)
+        soon = insim_sandbox.time.now().replace(microsecond=0) + timedelta(hours=1)
+        await insim.send_sms(NUMBER, "Hello", send_at=soon)
+        assert insim_sandbox.messages[0].state == "scheduled"
+        await insim_sandbox.advance(3600)
+        assert insim_sandbox.messages[0].state == "pending"
+
     def test_never_goes_back(self) -> None:
         start = datetime(2025, 10, 29, 12, tzinfo=UTC)
         time = TimeMachine(start)
