@@ -154,7 +154,7 @@ SANDBOX: dict[str, set[str]] = {
     "courier": {"records", "state"},
     "network": {"queries", "records"},
     "transport": {"faults", "state", "vendor"},
-    "app": {"acts", "admission", "courier", "faults", "journal", "network", "records", "state"}
+    "app": {"acts", "admission", "courier", "faults", "journal", "records", "state"}
     | {"vendor", "view"},
     "__init__": {"app", "faults", "journal", "records", "settings", "state", "transport"},
     "__main__": {"__init__", "faults"},

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -155,22 +156,36 @@ class TestState:
 
     async def test_streams_what_changes(self, sandbox: Sandbox) -> None:
         sandbox.reply(NUMBER, "1")
-        stream = changes(sandbox, None, 0.0)
+        stream = changes(sandbox, None)
         name, data = (await anext(stream)).decode().strip().split("\n")
         assert json.loads(data.removeprefix("data: "))["whole"] is True
-        assert await anext(stream) == b": still here\n\n"
-        sandbox.reply(NUMBER, "2")
-        name, data = (await anext(stream)).decode().strip().split("\n")
+
+        async def reply() -> None:
+            await anyio.wait_all_tasks_blocked()
+            sandbox.reply(NUMBER, "2")
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(reply)
+            name, data = (await anext(stream)).decode().strip().split("\n")
         shown = json.loads(data.removeprefix("data: "))
         assert [sms["message"] for sms in shown["received"]] == ["2"]
         assert name == f"id: {shown['number']}"
         await stream.aclose()
         assert sandbox.journal.feed.listeners == set()
 
+    def test_says_that_it_is_still_there(self, sandbox: Sandbox) -> None:
+        stream = changes(sandbox, sandbox.journal.feed.number, 0.0)
+
+        async def first() -> bytes:
+            return await anext(stream)
+
+        assert anyio.run(first) == b": still here\n\n"
+        assert sandbox.journal.feed.listeners == set()
+
     @pytest.mark.parametrize(
         ("query", "headers"), [("?since=2", {}), ("?since=0", {"Last-Event-ID": "2"}), ("", {})]
     )
-    async def test_is_streamed_to_whoever_asks(
+    def test_is_streamed_to_whoever_asks(
         self,
         sandbox: Sandbox,
         monkeypatch: pytest.MonkeyPatch,
@@ -185,8 +200,13 @@ class TestState:
 
         monkeypatch.setattr("insim_async.sandbox.app.changes", once)
         transport = httpx.ASGITransport(app=sandbox_app(sandbox))
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            response = await client.get(f"/_sandbox/changes{query}", headers=headers)
+        url = f"http://localhost/_sandbox/changes{query}"
+
+        async def ask() -> httpx.Response:
+            async with httpx.AsyncClient(transport=transport) as client:
+                return await client.get(url, headers=headers)
+
+        response = anyio.run(ask)
         assert response.headers["content-type"].startswith("text/event-stream")
         assert (response.text, asked) == ("data: {}\n\n", [2 if query else None])
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib import import_module
+from typing import cast
 
 import anyio
 from msgspec import MsgspecError
@@ -104,9 +106,9 @@ def sandbox_app(sandbox: Sandbox, *, hosts: Collection[str] = ()) -> Starlette:
 
 
 async def _call(webhook: Webhook) -> int:
-    from insim_async.sandbox.network import fetch  # slow to import, and not always needed
-
-    return await fetch(webhook)
+    # It is slow to import, and whoever sends SMS meanwhile need not wait for it.
+    network = await anyio.to_thread.run_sync(import_module, "insim_async.sandbox.network")
+    return cast(int, await network.fetch(webhook))
 
 
 class _HalfResponse(Response):
