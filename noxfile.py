@@ -30,7 +30,7 @@ os.environ.setdefault("PYENV_VERSION", ":".join([path.name for path in found if 
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 AXE = "axe-core@4.14.1"
-EXTRAS = ".[aiohttp,phone,sandbox,xlsx]"
+EXTRAS = ".[aiohttp,phone,sandbox,testing,xlsx]"
 
 
 def group(*names: str) -> tuple[str, ...]:
@@ -188,6 +188,16 @@ def chaos(session: nox.Session) -> None:
     """Attack for long what must survive it: ``nox -s chaos -- webhooks [kills]``."""
     install(session, EXTRAS, *group("tests", "examples"))
     session.run("python", "-m", "tests.chaos", *(session.posargs or ["webhooks"]))
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """Let the vendor's own clients and documented receivers work against the sandbox.
+
+    It needs npm; curl and php are used where they are.
+    """
+    install(session, EXTRAS, "flask", "httpie", "requests")
+    session.run("python", "-m", "tests.peers")
 
 
 @nox.session

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, TypeVar
 
@@ -35,6 +36,8 @@ T = TypeVar("T")
 
 BASE_URL = "https://www.insim.app"
 MANY = 1_000_000
+_REAL = ".insim.app"
+_HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 SMALLEST, LARGEST = sys.float_info.min, sys.float_info.max
 """Numbers that have an inverse, and are not infinite where they meet a ``float``."""
 
@@ -105,25 +108,34 @@ def account_of(
     return Account(str(given["login"]), str(given["access_key"]), dry_run=dry_run)
 
 
-def base_url_of(base_url: str | None) -> str:
+def base_url_of(base_url: str | None, http_hosts: Collection[str] = ()) -> str:
     """Return the base URL that was given, or the environment's, or else inSIM's own.
+
+    Args:
+        base_url: As given.
+        http_hosts: Names of test hosts, for which plain ``http`` is good enough.
 
     Raises:
         ConfigurationError: It may not be called (see ``check_base_url``), or the environment's is
             empty: whoever meant a sandbox must not reach the real server.
     """
+    hosts = _checked_hosts(http_hosts)
     if base_url is not None:
-        return check_base_url(base_url)
+        return check_base_url(base_url, hosts)
     told = os.environ.get("INSIM_BASE_URL", BASE_URL)
     if not told.strip():
         raise ConfigurationError(
             "base_url (INSIM_BASE_URL): it is empty; unset INSIM_BASE_URL for inSIM itself"
         )
-    return check_base_url(told)
+    return check_base_url(told, hosts)
 
 
-def check_base_url(base_url: str) -> str:
+def check_base_url(base_url: str, http_hosts: Collection[str] = ()) -> str:
     """Return the URL without a slash at the end.
+
+    Args:
+        base_url: As given.
+        http_hosts: Names, in lower case, for which plain ``http`` is good enough.
 
     Raises:
         ConfigurationError: It is no URL, or would carry the access key over a network in the clear.
@@ -146,11 +158,27 @@ def check_base_url(base_url: str) -> str:
         raise ConfigurationError(
             "base_url: give scheme and host, like https://www.insim.app, or http://127.0.0.1:8080"
         )
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    is_private = _is_loopback(parts.hostname) or parts.hostname in http_hosts
+    if parts.scheme == "http" and not is_private:
         raise ConfigurationError(
-            "base_url: http:// would show the access key to the network; use https://"
+            "base_url: http:// would show the access key to the network; use https:// "
+            "(for a sandbox on a test host there is http_hosts)"
         )
     return base_url.rstrip("/").removesuffix("/api/v1")
+
+
+def _checked_hosts(http_hosts: object) -> frozenset[str]:
+    """Return the names of test hosts, in lower case."""
+    if isinstance(http_hosts, str) or not isinstance(http_hosts, Collection):
+        raise ConfigurationError('http_hosts: expected a list of names, like ["sandbox"]')
+    for name in http_hosts:
+        if not isinstance(name, str) or not _HOST_NAME.fullmatch(name):
+            raise ConfigurationError(
+                'http_hosts: expected names of hosts, like "sandbox", without scheme and port'
+            )
+        if f".{name.lower()}".endswith(_REAL):
+            raise ConfigurationError("http_hosts: inSIM itself is reached by https:// only")
+    return frozenset(name.lower() for name in http_hosts)
 
 
 def zone_of(timezone: tzinfo | str | None) -> tzinfo | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable
 from datetime import datetime, tzinfo
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
@@ -50,7 +50,7 @@ class AsyncInSim:
         login: The account's e-mail; by default the environment's ``INSIM_LOGIN``.
         access_key: Its access key; by default ``INSIM_ACCESS_KEY``. Never shown, logged or pickled.
         base_url: The host; by default ``INSIM_BASE_URL``, else ``https://www.insim.app``. Plain
-            ``http://`` only to this machine.
+            ``http://`` only to this machine, and to ``http_hosts``.
         http_client: An ``httpx.AsyncClient`` or ``httpx2.AsyncClient`` of your own, which you
             close. By default the client has a connection for each of its slots, and honours the
             usual proxy variables.
@@ -97,6 +97,7 @@ class AsyncInSim:
         region: str | None = None,
         timezone: tzinfo | str | None = None,
         dry_run: bool = False,
+        http_hosts: Collection[str] = (),
         clock: Clock = Clock(),
     ) -> None:
         account = account_of(login, access_key, dry_run=dry_run)
@@ -104,7 +105,7 @@ class AsyncInSim:
         if isinstance(account, ConfigurationError):
             raise account
         told = Settings(
-            base_url=base_url_of(base_url),
+            base_url=base_url_of(base_url, http_hosts),
             http_client=http_client,
             ssl_context=ssl_context,
             timeout=timeout,
@@ -189,6 +190,11 @@ class AsyncInSim:
         They are a ``Supply`` of their own, and nobody else calls this.
         """
         return self._bulk.delivery()
+
+    def _opened_when_used(self) -> Self:
+        """Let the first call open it, in whichever event loop that is: for the fixture of tests."""
+        self._connection.open_when_used()
+        return self
 
     async def send_sms(
         self,

@@ -22,27 +22,38 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
 import insim_async.sandbox
-from insim_async import AsyncInSim, Retry
+from insim_async import AsyncInSim
 from insim_async.errors import (
     AuthenticationFailed,
     ConfigurationError,
     InSimError,
+    NotSent,
     OutcomeUnknown,
     RateLimited,
     Refused,
 )
 from insim_async.models import Contact, Priority, Sms
-from insim_async.sandbox import Fault, Sandbox, SentSms, sandbox_app
-from insim_async.sandbox.__main__ import _listen
-from insim_async.sandbox.vendor import answer
+from insim_async.sandbox import (
+    Fault,
+    PhoneCallState,
+    Sandbox,
+    SentSms,
+    SmsState,
+    sandbox_app,
+)
+from insim_async.sandbox.__main__ import _listen, main
+from insim_async.sandbox.vendor import _Header, answer
+from insim_async.testing import InSimSandbox
 
 pytestmark = pytest.mark.extra("sandbox")
 
+LOGIN = ("demo@example.com", "demo-key")
 NUMBER, OTHER = "+33639980001", "+33639980002"
 HEADER = {"login": "demo@example.com", "accessKey": "demo-key"}
 NOW = datetime(2025, 10, 29, 10, 16, 10, 541000, tzinfo=UTC)
@@ -58,7 +69,9 @@ def sandbox() -> Sandbox:
 @pytest.fixture
 async def api(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=sandbox_app(sandbox))
-    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://sandbox", auth=LOGIN
+    ) as client:
         yield client
 
 
@@ -129,6 +142,8 @@ class TestSend:
                 link="https://arsms.co/abababababab",
                 parts=1,
                 sent_at=NOW,
+                key=1,
+                state=SmsState.SCHEDULED,
             )
         ]
 
@@ -206,6 +221,27 @@ class TestSend:
         ]
         assert sandbox.processed == {"1": 1, "3": 1}
 
+    def test_the_older_pages_say_otherwise_what_was_refused(self, sandbox: Sandbox) -> None:
+        body = json.dumps(sends(sms(id_sms_api="1"), sms(text=""))).encode()
+        _, value = answer(sandbox, "sendsms", body, Fault(older=True))
+        assert value == {
+            "data": {
+                "data": [
+                    {
+                        "id_sms_api": "1",
+                        "count_sms": 1,
+                        "user": "demo@example.com",
+                        "send_time": "2025-10-29T10:16:10.541Z",
+                        "phone": NUMBER,
+                        "sms": "Hello",
+                    },
+                    {"id_sms_api": 1, "error": ["#006"]},
+                ],
+                "envoi": 1,
+            }
+        }
+        assert [refused.errors for refused in sandbox.refused] == [("#006",)]
+
     async def test_sending_twice_sends_twice(
         self, api: httpx.AsyncClient, sandbox: Sandbox
     ) -> None:
@@ -220,7 +256,7 @@ class TestSend:
         tested = await post(api, "sendsms", sends(sms(id_sms_api="1"), mode="test"))
         assert sandbox.counts()["messages"] == 0 == len(sandbox.processed)
         assert await post(api, "sendsms", sends(sms(id_sms_api="1"), mode="prod")) == tested
-        assert sandbox.tested == sandbox.messages
+        assert [replace(sms, key=2) for sms in sandbox.tested] == sandbox.messages
 
     @given(text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
     def test_any_text_arrives_byte_exact(self, text: str) -> None:
@@ -328,12 +364,15 @@ class TestCall:
     async def test_answers_as_documented(
         self, api: httpx.AsyncClient, sandbox: Sandbox, connected: bool, name: str
     ) -> None:
-        sandbox.phone_connected = connected
+        sandbox.change(phone_connected=connected)
         assert (
             await post(api, "clicTocall", CALL)
             == documented("click_to_call.json", name)["response"]
         )
-        assert sandbox.calls == [NUMBER] * connected
+        [made] = sandbox.calls
+        state = PhoneCallState.RINGING if connected else PhoneCallState.FAILED
+        assert (made.phone_number, made.direction, made.state) == (NUMBER, "outgoing", state)
+        assert sandbox.counts()["calls"] == connected
 
     async def test_an_impossible_number_fails(
         self, api: httpx.AsyncClient, sandbox: Sandbox
@@ -431,7 +470,7 @@ class TestRequests:
         assert sandbox.counts() == Sandbox().counts() | {"requests": 1}
 
     def test_the_key_is_never_shown(self, sandbox: Sandbox) -> None:
-        header = insim_async.sandbox.vendor._Header("demo@example.com", "demo-key")
+        header = _Header("demo@example.com", "demo-key")
         for shown in (repr(sandbox), repr(header), repr(header.__rich_repr__())):
             assert "demo-key" not in shown
 
@@ -542,7 +581,7 @@ class TestFaults:
         paths = ["sendsms", "contact", "sendsms", "contact", "sendsms", "sendsms"]
         statuses = [(await api.post(f"/api/v1/{path}", json={})).status_code for path in paths]
         assert statuses == [502, 500, 502, 400, 503, 400]
-        assert sandbox.faults == []
+        assert sandbox.faults == {}
 
 
 class TestLookingAtIt:
@@ -554,7 +593,10 @@ class TestLookingAtIt:
         lines = (await api.get("/")).text.splitlines()
         assert lines[:3] == [
             "inSIM sandbox",
-            "requests 12  messages 12  contacts 0  calls 0  tested 0  faults 0",
+            (
+                "requests 12  messages 12  contacts 0  calls 0  tested 0  received 0  "
+                "faults 0  webhooks 0"
+            ),
             "",
         ]
         assert lines[3] == f"10:16:10  {NUMBER}  'text 11\\x1b[2J'"
@@ -574,9 +616,10 @@ class TestLookingAtIt:
         response = await api.post("/_sandbox/faults", json=ordered)
         assert (response.status_code, response.json()) == (
             201,
-            msgspec.to_builtins(sandbox.faults[0]),
+            msgspec.to_builtins(sandbox.faults[1]),
         )
-        assert sandbox.faults == [Fault(status=503, path="sendsms", times=3)]
+        assert sandbox.faults == {1: Fault(status=503, path="sendsms", times=3)}
+        assert response.headers["location"] == "/_sandbox/faults/1"
 
     @pytest.mark.parametrize(
         ("body", "reason"),
@@ -587,6 +630,7 @@ class TestLookingAtIt:
             (b'{"delay": -1}', ">= 0.0"),
             (b"503", "Expected `object`"),
             (b"", "truncated"),
+            (b'{"unsent": true}', "over a socket has been sent"),
         ],
     )
     async def test_a_misspelt_order_is_refused(
@@ -595,7 +639,7 @@ class TestLookingAtIt:
         response = await api.post("/_sandbox/faults", content=body)
         assert response.status_code == 400
         assert reason in response.text
-        assert sandbox.faults == []
+        assert sandbox.faults == {}
 
 
 class TestClient:
@@ -604,23 +648,18 @@ class TestClient:
     Neither knows how the other reads the documentation.
     """
 
-    @pytest.fixture
-    async def insim(self, api: httpx.AsyncClient) -> AsyncIterator[AsyncInSim]:
-        retry = Retry(attempts=1)
-        async with AsyncInSim(
-            "demo@example.com", "demo-key", base_url="https://sandbox", http_client=api, retry=retry
-        ) as client:
-            yield client
-
     @pytest.mark.parametrize(
         ("fault", "error", "processed"),
         [
             (Fault(lose_answer=True), OutcomeUnknown, 1),
             (Fault(lose_answer=True, process=False), OutcomeUnknown, 0),
             (Fault(drop_receipts=1), OutcomeUnknown, 1),
+            (Fault(delay=30), OutcomeUnknown, 1),
             (Fault(status=503), OutcomeUnknown, 0),
             (Fault(body="<html>"), OutcomeUnknown, 0),
-            (Fault(status=429, retry_after=0), RateLimited, 0),
+            (Fault(unsent=True, times=3), NotSent, 0),
+            (Fault(status=429, retry_after=0, times=3), RateLimited, 0),
+            (Fault(refuse_login=True), AuthenticationFailed, 0),
             (Fault(status=401), AuthenticationFailed, 0),
             (Fault(status=403, body="{}"), AuthenticationFailed, 0),
             (Fault(status=403), Refused, 0),
@@ -629,41 +668,41 @@ class TestClient:
     )
     async def test_sees_each_fault_as_what_it_is(
         self,
-        insim: AsyncInSim,
-        sandbox: Sandbox,
+        insim_client: AsyncInSim,
+        insim_sandbox: InSimSandbox,
         fault: Fault,
         error: type[InSimError],
         processed: int,
     ) -> None:
-        sandbox.order(fault)
+        insim_sandbox.state.order(fault)
         with pytest.raises(error) as caught:
-            await insim.send_sms(NUMBER, "Hello")
-        assert (type(caught.value), len(sandbox.messages)) == (error, processed)
-        assert (await insim.send_sms(NUMBER, "Hello again")).sent
+            await insim_client.send_sms(NUMBER, "Hello")
+        assert (type(caught.value), len(insim_sandbox.messages)) == (error, processed)
+        assert (await insim_client.send_sms(NUMBER, "Hello again")).sent
 
     async def test_matches_receipts_that_come_in_reverse(
-        self, insim: AsyncInSim, sandbox: Sandbox
+        self, insim_client: AsyncInSim, insim_sandbox: InSimSandbox
     ) -> None:
-        sandbox.order(Fault(permute=True))
-        report = await insim.send_many([Sms(NUMBER, "1", sms_id="a"), Sms(OTHER, "2", sms_id="b")])
-        receipts = [outcome.receipt for outcome in report.outcomes]
-        assert [receipt and (receipt.sms_id, receipt.phone_number) for receipt in receipts] == [
+        sent = [Sms(NUMBER, "1", sms_id="a"), Sms(OTHER, "2", sms_id="b")]
+        with insim_sandbox.fault(permute=True):
+            report = await insim_client.send_many(sent)
+        receipts = [outcome.unwrap() for outcome in report.outcomes]
+        assert [(receipt.sms_id, receipt.phone_number) for receipt in receipts] == [
             ("a", NUMBER),
             ("b", OTHER),
         ]
 
-    async def test_adds_and_calls(self, insim: AsyncInSim, sandbox: Sandbox) -> None:
-        results = await insim.add_contacts(
-            [Contact(NUMBER, first_name="Zoé", address="1 rue X", email="bad")]
-        )
-        assert [(result.ok, result.warnings) for result in results] == [(True, ("#004",))]
-        assert sandbox.contacts[NUMBER] == Contact(
-            NUMBER, first_name="Zoé", address="1 rue X", email="bad"
-        )
-        assert (await insim.click_to_call(NUMBER)).ok
-        sandbox.phone_connected = False
-        assert (await insim.click_to_call(NUMBER)).errors == ("#002",)
-        assert sandbox.calls == [NUMBER]
+    async def test_adds_and_calls(
+        self, insim_client: AsyncInSim, insim_sandbox: InSimSandbox
+    ) -> None:
+        given = Contact(NUMBER, first_name="Zoé", address="1 rue X", email="bad")
+        [result] = await insim_client.add_contacts([given])
+        assert (result.ok, result.warnings) == (True, ("#004",))
+        assert insim_sandbox.contacts == {NUMBER: given}
+        assert (await insim_client.click_to_call(NUMBER)).ok
+        insim_sandbox.go_offline()
+        assert (await insim_client.click_to_call(NUMBER)).errors == ("#002",)
+        insim_sandbox.assert_called(NUMBER)
 
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
@@ -671,14 +710,15 @@ def test_without_the_extra_the_import_says_how_to_get_it(
     missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
+    assert insim_async.sandbox.Sandbox is Sandbox
     with pytest.raises(ImportError, match=re.escape('pip install "insim_async[sandbox]"')):
-        importlib.reload(insim_async.sandbox)
+        insim_async.sandbox.__getattr__("sandbox_app")
 
 
 class TestProcess:
     async def test_serves_what_it_prints_and_only_to_this_machine(self) -> None:
         with running("--login", "me@example.com", "--access-key", "made-up") as (process, url):
-            async with httpx.AsyncClient(base_url=url) as api:
+            async with httpx.AsyncClient(base_url=url, auth=LOGIN) as api:
                 rows = await post(
                     api, "sendsms", sends(sms(), login="me@example.com", accessKey="made-up")
                 )
@@ -688,7 +728,7 @@ class TestProcess:
 
     async def test_a_lost_answer_is_a_broken_connection_and_the_next_request_works(self) -> None:
         with running() as (_, url):
-            async with httpx.AsyncClient(base_url=url) as api:
+            async with httpx.AsyncClient(base_url=url, auth=LOGIN) as api:
                 await api.post("/_sandbox/faults", json={"lose_answer": True})
                 with pytest.raises(httpx.RemoteProtocolError):
                     await post(api, "sendsms", sends(sms(id_sms_api="1")))
@@ -700,7 +740,7 @@ class TestProcess:
         self, number: signal.Signals
     ) -> None:
         with running() as (process, url):
-            async with httpx.AsyncClient(base_url=url) as api:
+            async with httpx.AsyncClient(base_url=url, auth=LOGIN) as api:
                 await api.post("/_sandbox/faults", json={"delay": 60})
                 with contextlib.suppress(httpx.ReadTimeout):
                     await api.post("/api/v1/sendsms", json=sends(sms()), timeout=0.05)
@@ -744,6 +784,52 @@ class TestProcess:
                 with socket.create_connection(listener.getsockname()[:2]):
                     connection: socket.socket = (await made.get()).get_extra_info("socket")
                     assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    async def test_webhooks_leave_by_themselves_where_it_is_told(self) -> None:
+        heard: asyncio.Queue[str] = asyncio.Queue()
+
+        async def hook(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await heard.put((await reader.readuntil(b"\r\n\r\n")).decode())
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            writer.close()
+
+        async with await asyncio.start_server(hook, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            options = ("--callback", f"{url}/all", "--callback", f"incoming_sms={url}/sms")
+            soon = ("--sent-after", "0", "--received-after", "0")
+            with running(*options, *soon) as (_, base):
+                async with httpx.AsyncClient(base_url=base, auth=LOGIN) as api:
+                    await post(api, "sendsms", sends(sms(id_sms_api="1")))
+                    reply = {"phone_number": NUMBER, "message": "OUI"}
+                    await api.post("/_sandbox/acts/reply", json=reply)
+                    lines = sorted([(await heard.get()).partition("=")[0] for _ in range(3)])
+        assert lines == ["GET /all?status", "GET /all?status", "GET /sms?message"]
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (("--callback", "here"), "callback URL: http:// or https:// first"),
+            (("--timezone", "Europe/Nowhere"), "Europe/Nowhere"),
+            (("--fault-rate", "2"), "<= 1.0"),
+        ],
+    )
+    def test_a_setting_that_makes_no_sense_is_said_in_one_line(
+        self, options: tuple[str, ...], words: str
+    ) -> None:
+        with pytest.raises(SystemExit, match=re.escape(words)):
+            main(["--port", "0", *options])
+
+    def test_who_watches_does_not_keep_it_alive(self) -> None:
+        options = ("--host", "0.0.0.0", "--timezone", "Europe/Paris")
+        with (
+            running(*options) as (process, url),
+            httpx.stream("GET", f"{url}/_sandbox/changes") as stream,
+        ):
+            assert next(stream.iter_lines()).startswith("id: ")
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=20)
+        said = "Not only this machine can reach it, since it listens on 0.0.0.0\n"
+        assert (process.returncode, err) == (0, said)
 
     def test_importing_it_serves_nothing(self) -> None:
         assert callable(importlib.import_module("insim_async.sandbox.__main__").main)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 
 import anyio
 
+from insim_async._http import guard
 from insim_async._http.calls import (
     Again,
     Call,
@@ -66,6 +67,7 @@ class Connection:
         self._retry = retry
         self._clock = clock
         self._home: tuple[int, object] | None = None
+        self._opens_when_used = False
         self._closing = False
         self._closed = False
         self._under_way: dict[Trail, anyio.CancelScope] = {}
@@ -75,11 +77,17 @@ class Connection:
         """Bind the connection to this process and event loop."""
         if self._home is not None:
             raise ConfigurationError("the client has been opened before: make a new one")
+        if (barred := guard.refusal(self._transport.base_url)) is not None:
+            raise barred
         self._home = os.getpid(), current_loop()
+
+    def open_when_used(self) -> None:
+        """Let it be opened by its first call, in the event loop of that: for a fixture of tests."""
+        self._opens_when_used = True
 
     def misuse(self) -> ConfigurationError | None:
         """Say why nothing can be sent from here, if so."""
-        if self._home is None:
+        if self._home is None and not self._opens_when_used:
             return ConfigurationError(
                 "the client is not open: use it inside `async with AsyncInSim(...) as insim:`"
             )
@@ -91,7 +99,7 @@ class Connection:
             )
         if self._transport.is_closed:
             return ConfigurationError("the http_client of the client is closed")
-        return None
+        return guard.refusal(self._transport.base_url)
 
     def _is_elsewhere(self) -> bool:
         """Say whether this is another process or event loop than the one it was opened in.
@@ -116,6 +124,8 @@ class Connection:
         """
         if (misuse := self.misuse()) is not None:
             return misuse
+        if self._home is None:
+            self.open()
         ticket = self._gate.join(rank, paced=paced)
         ticket.began = anyio.current_time()
         return ticket

@@ -1,52 +1,114 @@
-"""The sandbox over ASGI: three calls, each under both spellings of its path, and a phone page."""
+"""The sandbox over ASGI: the API's calls, and what a page or a script needs to look and act."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
 from functools import partial
+from importlib import import_module
+from typing import cast
 
 import anyio
 from msgspec import MsgspecError
 from msgspec.json import Decoder, Encoder
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from insim_async.sandbox.state import ApiCall, Fault, Sandbox
-from insim_async.sandbox.vendor import answer
+from insim_async.sandbox.acts import act
+from insim_async.sandbox.admission import refusal, refusal_of_call
+from insim_async.sandbox.courier import run_courier
+from insim_async.sandbox.faults import ApiCall, Fault, WebhookFault
+from insim_async.sandbox.journal import Impossible
+from insim_async.sandbox.records import Webhook
+from insim_async.sandbox.state import Sandbox
+from insim_async.sandbox.vendor import CALLS, reply_to
+from insim_async.sandbox.view import view
 
-__all__ = ["sandbox_app"]
+__all__ = ["changes", "sandbox_app"]
 
-_PATHS: dict[str, ApiCall] = {
-    "sendsms": "sendsms",
-    "sendsms.php": "sendsms",
-    "contact": "contact",
-    "contact.php": "contact",
-    "clicTocall": "clicTocall",
-    "clicTocall.php": "clicTocall",
-    "clic.php": "clicTocall",
-}
+_STILL_THERE = 15.0
+"""Seconds of silence after which a stream of changes says that it is still there."""
 _encode = Encoder().encode
 _decode_fault = Decoder(Fault).decode
+_decode_webhook_fault = Decoder(WebhookFault).decode
+_decode_settings = Decoder(dict[str, object]).decode
+
+Endpoint = Callable[[Sandbox, Request], Awaitable[Response]]
 
 
-def sandbox_app(sandbox: Sandbox) -> Starlette:
+def sandbox_app(sandbox: Sandbox, *, hosts: Collection[str] = ()) -> Starlette:
     """Return an ASGI app that plays inSIM with ``sandbox`` as its account and phone.
 
-    Besides the calls under ``/api/v1``: ``GET /`` shows the phone as text, ``GET /_sandbox/state``
-    as JSON, and ``POST /_sandbox/faults`` takes a :class:`Fault` as JSON.
+    Webhooks leave while its lifespan lasts. Besides the calls under ``/api/v1``:
+
+    - ``GET /`` shows the phone as text, ``GET /_sandbox/state`` as JSON. With ``?since=`` and the
+      ``number`` of an earlier answer only what changed; ``GET /_sandbox/changes`` streams that as
+      server-sent events.
+    - ``POST /_sandbox/acts/NAME`` does what the method of ``Sandbox`` does, with its arguments as
+      JSON; 409 where it is not possible.
+    - ``POST /_sandbox/faults`` takes a ``Fault`` and ``/_sandbox/webhook-faults`` a
+      ``WebhookFault``; ``POST /_sandbox/settings`` takes what ``change()`` does.
+    - ``GET /l/CODE`` is where a short link leads: it notes the click, and redirects.
+
+    What changes something takes only requests of its own page, or with login and access key as HTTP
+    Basic.
+
+    Args:
+        sandbox: The account and phone.
+        hosts: Names with a dot under which it is reached; others with a dot are foreign.
     """
-    calls = ((f"/api/v1/{path}", partial(_play, sandbox, call)) for path, call in _PATHS.items())
-    routes = [
-        *(Route(path, endpoint, methods=["POST"]) for path, endpoint in calls),
-        Route("/", partial(_phone, sandbox)),
-        Route("/_sandbox/state", partial(_state, sandbox)),
-        Route("/_sandbox/faults", partial(_order, sandbox), methods=["POST"]),
-    ]
-    app = Starlette(routes=routes)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as group:
+            group.start_soon(run_courier, sandbox, _call)
+            yield
+            group.cancel_scope.cancel()
+
+    def guarded(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+        async def respond(request: Request) -> Response:
+            reason = refusal(sandbox, request.method, request.headers, hosts)
+            return _refused(reason) if reason else await endpoint(sandbox, request)
+
+        return respond
+
+    posts: dict[str, Endpoint] = {
+        "acts/{name}": _act,
+        "faults": partial(_order, _decode_fault),
+        "webhook-faults": partial(_order, _decode_webhook_fault),
+        "settings": _change,
+    }
+    gets = {
+        "/": _phone,
+        "/_sandbox/state": _state,
+        "/_sandbox/changes": _stream,
+        "/l/{code}": _follow,
+    }
+    app = Starlette(
+        routes=[
+            *(
+                Route(path, partial(_play, sandbox, call, hosts), methods=["POST"])
+                for path, call in CALLS.items()
+            ),
+            *(Route(path, guarded(endpoint)) for path, endpoint in gets.items()),
+            *(
+                Route(f"/_sandbox/{path}", guarded(endpoint), methods=["POST"])
+                for path, endpoint in posts.items()
+            ),
+        ],
+        lifespan=lifespan,
+    )
     app.router.redirect_slashes = False
     return app
+
+
+async def _call(webhook: Webhook) -> int:
+    # It is slow to import, and whoever sends SMS meanwhile need not wait for it.
+    network = await anyio.to_thread.run_sync(import_module, "insim_async.sandbox.network")
+    return cast(int, await network.fetch(webhook))
 
 
 class _HalfResponse(Response):
@@ -60,23 +122,27 @@ class _HalfResponse(Response):
         await send({"type": "http.response.body", "body": half})
 
 
-async def _play(sandbox: Sandbox, call: ApiCall, request: Request) -> Response:
+async def _play(
+    sandbox: Sandbox, call: ApiCall, hosts: Collection[str], request: Request
+) -> Response:
+    if reason := refusal_of_call(request.headers, hosts):
+        return _refused(reason)
     body = await request.body()
-    sandbox.requests += 1
     fault = sandbox.next_fault(call)
-    response = _respond(fault, *answer(sandbox, call, body, fault))
+    reply = reply_to(sandbox, call, body, fault)
     del body  # it holds the access key, and a traceback may show the locals of a cancelled wait
     if fault.delay:
         await anyio.sleep(fault.delay)
-    return response
+    kind = _HalfResponse if reply.cut else Response
+    return kind(reply.body, reply.status, reply.headers)
 
 
-def _respond(fault: Fault, status: int, value: object) -> Response:
-    kind = _HalfResponse if fault.lose_answer else Response
-    headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-    if fault.status is None and fault.body is None:
-        return kind(_encode(value), status, headers, "application/json")
-    return kind(fault.body or "", fault.status or 200, headers, "text/html")
+def _refused(reason: str) -> Response:
+    return PlainTextResponse(f"refused: {reason}\n", 403)
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(_encode(value), status, media_type="application/json")
 
 
 async def _phone(sandbox: Sandbox, _request: Request) -> Response:
@@ -86,19 +152,87 @@ async def _phone(sandbox: Sandbox, _request: Request) -> Response:
     return PlainTextResponse("\n".join(["inSIM sandbox", counts, "", *last, ""]))
 
 
-async def _state(sandbox: Sandbox, _request: Request) -> Response:
-    state = {
-        "counts": sandbox.counts(),
-        "messages": sandbox.messages,
-        "processed": sandbox.processed,
-    }
-    return Response(_encode(state), media_type="application/json")
+async def _state(sandbox: Sandbox, request: Request) -> Response:
+    return _json(view(sandbox, _number(request.query_params.get("since"))))
 
 
-async def _order(sandbox: Sandbox, request: Request) -> Response:
+async def _stream(sandbox: Sandbox, request: Request) -> Response:
+    # A browser that comes back names the last event that it saw.
+    since = request.headers.get("last-event-id") or request.query_params.get("since")
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    body = changes(sandbox, _number(since))
+    return StreamingResponse(body, headers=headers, media_type="text/event-stream")
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() and len(text) < 20 else None
+
+
+async def changes(
+    sandbox: Sandbox, since: int | None, still_there: float = _STILL_THERE
+) -> AsyncGenerator[bytes, None]:
+    """Yield the state as a server-sent event, and again what changed whenever something did.
+
+    Args:
+        sandbox: Whose.
+        since: The ``number`` of the state that is known; None for all.
+        still_there: Seconds of silence after which a comment is sent.
+    """
+    feed = sandbox.journal.feed
+    while True:
+        changed = anyio.Event()
+        if since != feed.number:
+            shown, since = view(sandbox, since), feed.number
+            yield b"id: %d\ndata: %b\n\n" % (since, _encode(shown))
+            continue
+        feed.listeners.add(changed.set)
+        try:
+            with anyio.move_on_after(still_there) as scope:
+                await changed.wait()
+        finally:
+            feed.listeners.discard(changed.set)
+        if scope.cancelled_caught:
+            yield b": still here\n\n"
+
+
+async def _act(sandbox: Sandbox, request: Request) -> Response:
     try:
-        fault = _decode_fault(await request.body())
+        return _json(act(sandbox, request.path_params["name"], await request.body()))
+    except KeyError:
+        return PlainTextResponse("no such act\n", 404)
+    except Impossible as error:
+        return PlainTextResponse(f"{error}\n", 409)
+    except (MsgspecError, ValueError) as error:
+        return PlainTextResponse(f"{error}\n", 400)
+
+
+async def _change(sandbox: Sandbox, request: Request) -> Response:
+    try:
+        return _json(sandbox.change(**_decode_settings(await request.body())))
     except (MsgspecError, ValueError, RecursionError) as error:
         return PlainTextResponse(f"{error}\n", 400)
-    sandbox.order(fault)
-    return Response(_encode(fault), 201, media_type="application/json")
+
+
+async def _order(
+    decode: Callable[[bytes], Fault | WebhookFault], sandbox: Sandbox, request: Request
+) -> Response:
+    try:
+        fault = decode(await request.body())
+        if isinstance(fault, Fault) and fault.unsent:
+            raise ValueError("unsent: a request that comes over a socket has been sent")
+    except (MsgspecError, ValueError, RecursionError) as error:
+        return PlainTextResponse(f"{error}\n", 400)
+    number = sandbox.order(fault)
+    response = _json(fault, 201)
+    response.headers["Location"] = f"/_sandbox/faults/{number}"
+    return response
+
+
+async def _follow(sandbox: Sandbox, request: Request) -> Response:
+    try:
+        url = sandbox.follow(request.path_params["code"])
+    except Impossible as error:
+        return PlainTextResponse(f"{error}\n", 404)
+    if not url.startswith(("http://", "https://")):
+        return PlainTextResponse("clicked\n")
+    return RedirectResponse(url, 302)

@@ -1,0 +1,16 @@
+"""Test code that sends SMS and gets webhooks: no phone, no account, no socket, no waiting.
+
+It is a plugin for pytest (``pip install "insim_async[testing]"``), which needs no configuration::
+
+    async def test_a_guest_is_told_the_time(insim_client, insim_sandbox):
+        await confirm(insim_client, "+33639980001", "20 h")
+        insim_sandbox.assert_sent("+33639980001", "*20 h.")
+
+Where the plugin is active, no client reaches the real inSIM but in tests that are marked
+``insim_live``.
+"""
+
+from insim_async.testing._sandbox import InSimSandbox
+from insim_async.testing._time import TimeMachine
+
+__all__ = ["InSimSandbox", "TimeMachine"]
