@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from sqlite3 import Connection
 
-from insim_async._sqlite.desk import Desk, Desks
+from insim_async._sqlite.desk import Desk, Desks, Operation
 from insim_async._sqlite.file import Action, File
 from insim_async._sqlite.opening import Layout, prepare_database
 
-__all__ = ["Action", "Connection", "Desk", "Desks", "File", "Layout", "prepare_database"]
+__all__ = ["Action", "Connection", "Desk", "Desks", "File", "Layout", "Operation", "prepare_database"]

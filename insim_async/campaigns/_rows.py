@@ -1,0 +1,376 @@
+"""Transactions beside the hot path: what is added, looked at, reported, settled and forgotten.
+
+Each function is an action of one transaction.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from insim_async._sqlite import Connection
+from insim_async.campaigns import _statements as sql
+from insim_async.campaigns._states import CampaignState, Delivery, MessageStatus, Move, code_of
+from insim_async.campaigns._values import CampaignMessage
+
+__all__ = [
+    "Added",
+    "Differs",
+    "Enrolled",
+    "add",
+    "begin_run",
+    "bound_to",
+    "counts",
+    "discard",
+    "end_run",
+    "enrolled",
+    "forget",
+    "gather",
+    "give_up",
+    "keep_unread_stop",
+    "move_all",
+    "move_rows",
+    "page",
+    "parts_left",
+    "report",
+    "restore",
+    "say",
+    "set_state",
+    "sms_id",
+    "suppress",
+    "suppressed",
+    "unsuppress",
+]
+
+STATUSES = list(MessageStatus)
+DELIVERIES = list(Delivery)
+DECIDED = {CampaignState.PAUSED, CampaignState.CANCELLED}
+"""What people decide, and a run leaves as it is."""
+LINES_SHOWN = 100
+_counted = msgspec.json.Decoder(list[tuple[int, int, int]])
+_page = msgspec.json.Decoder(list[tuple[int, int, str, int, int, int, int, str, float | None]])
+_numbers = msgspec.json.Decoder(list[int])
+
+
+class Enrolled(Struct, frozen=True, kw_only=True):
+    """A campaign as the file has it."""
+
+    campaign: int
+    kind: str
+    name: str
+    prefix: str
+    template: str
+    state: str
+    reason: str
+    waiting_until: float | None
+    rate: float
+    plan: str
+    is_forgotten: bool
+    ignored: int
+    run: int
+    epoch: int
+
+
+def enrolled(connection: Connection, kind: str, name: str) -> Enrolled:
+    """Return a campaign, and make it if there is none of that name."""
+    values = {"kind": kind, "name": name, "prefix": secrets.token_urlsafe(12)}
+    row = connection.execute(sql.CAMPAIGN, values).fetchone()
+    if row is None:
+        connection.execute(sql.ENROLL, values)
+        row = connection.execute(sql.CAMPAIGN, values).fetchone()
+    return msgspec.convert(
+        dict(zip(Enrolled.__struct_fields__, row, strict=True)), Enrolled, strict=False
+    )
+
+
+# A run ------------------------------------------------------------------------------------------
+
+
+def bound_to(connection: Connection, account: str) -> bool:
+    """Bind the file to an account, or say whether it is bound to this one."""
+    (bound,) = connection.execute(sql.ACCOUNT).fetchone()
+    if not bound:
+        connection.execute(sql.BIND, {"account": account})
+    return bound in {"", account}
+
+
+def begin_run(connection: Connection, known: Enrolled, plan: str, now: float) -> Enrolled:
+    """Begin a run: what an earlier one left in flight may have been sent."""
+    give_up(connection, known.campaign, now)
+    known = enrolled(connection, known.kind, known.name)
+    state = known.state if known.state in DECIDED else CampaignState.OPEN
+    values = {"campaign": known.campaign, "state": state, "plan": plan}
+    connection.execute(sql.BEGIN_RUN, values)
+    return enrolled(connection, known.kind, known.name)
+
+
+def give_up(connection: Connection, campaign: int, now: float) -> int:
+    """Give up what a process left in flight that is no more; return how much that was."""
+    return move_all(connection, campaign, Move.LOSE, now, "its process ended before the answer came")
+
+
+def end_run(
+    connection: Connection, begun: Enrolled, state: CampaignState, reason: str, now: float
+) -> tuple[CampaignState, dict[str, int]]:
+    """Write down how a run ended; return the state that comes of it, and the counts.
+
+    What is still in flight is given up: nobody waits for its answer any more. Where another run has
+    begun meanwhile all of that is its own affair.
+    """
+    campaign = begun.campaign
+    found, current, _ = connection.execute(sql.STANDING, {"campaign": campaign}).fetchone()
+    if current != begun.run:
+        return CampaignState.STOPPED, counts(connection, campaign)
+    move_all(connection, campaign, Move.LOSE, now, "the run ended before its answer came")
+    if found == CampaignState.CANCELLED:
+        move_all(connection, campaign, Move.CANCEL, now, "cancelled")
+    counted = counts(connection, campaign)
+    if found in DECIDED:
+        state = CampaignState(found)
+    elif state is CampaignState.FINISHED and counted["pending"]:
+        state = CampaignState.OPEN
+    values = {"campaign": campaign, "state": state, "reason": reason}
+    connection.execute(sql.CONCLUDE, values)
+    return state, counted
+
+
+def say(
+    connection: Connection, campaign: int, reason: str, until: float | None
+) -> None:
+    """Write down why a run waits, for whoever looks."""
+    values = {"campaign": campaign, "reason": reason, "waiting_until": until}
+    connection.execute(sql.SAY, values)
+
+
+def restore(connection: Connection, campaign: int, epoch: int, now: float) -> None:
+    """Doubt all that has no end, in a copy that was put back, and let it count as the newest."""
+    move_all(connection, campaign, Move.RESTORE, now, "a copy of the file was put back")
+    connection.execute(sql.SET_EPOCH, {"campaign": campaign, "epoch": epoch})
+
+
+def set_state(connection: Connection, campaign: int, state: str, *, only: Sequence[str]) -> bool:
+    """Set what was decided of a campaign, if it is in one of the states named."""
+    found, _, _ = connection.execute(sql.STANDING, {"campaign": campaign}).fetchone()
+    if found not in only:
+        return False
+    values = {"campaign": campaign, "state": state, "reason": ""}
+    connection.execute(sql.CONCLUDE, values)
+    return True
+
+
+# Adding -----------------------------------------------------------------------------------------
+
+
+class Added(Struct, frozen=True):
+    """What was added: how many, their parts, and lines whose number another line has taken."""
+
+    new: int
+    parts: int
+    repeated: Sequence[int]
+
+
+class Differs(Struct, frozen=True):
+    """Nothing was added: these places, or the template, are not as the campaign has them."""
+
+    template: bool
+    places: Sequence[int]
+
+
+def gather(connection: Connection, table: str, slice_: str) -> None:
+    """Put a slice of a list into a temporary table; nobody else sees it."""
+    connection.execute(sql.INCOMING.format(table=table))
+    connection.execute(sql.GATHER.format(table=table), {"slice": slice_})
+
+
+def discard(connection: Connection, table: str) -> None:
+    """Drop a temporary table."""
+    connection.execute(sql.DROP.format(table=table))
+
+
+def add(
+    connection: Connection, campaign: int, table: str, *, template: str, priority: int, keep: bool
+) -> Added | Differs:
+    """Add what was gathered, by one statement."""
+    values: dict[str, Any] = {"campaign": campaign, "priority": priority, "limit": LINES_SHOWN}
+    values["last"] = connection.execute(sql.LAST).fetchone()[0]
+    known = connection.execute(sql.TEMPLATE, values).fetchone()[0]
+    changed = sql.CHANGED.format(table=table)
+    if known not in {"", template}:
+        return Differs(template=True, places=())
+    if known and not keep:
+        places = [place for (place,) in connection.execute(changed, values)]
+        if places:
+            return Differs(template=False, places=places)
+    connection.execute(sql.INCOMING.format(table=table))
+    (given,) = connection.execute(sql.GIVEN.format(table=table)).fetchone()
+    new = connection.execute(sql.ADD.format(table=table), values).rowcount
+    connection.execute(sql.ADD_FATES, values)
+    (parts,) = connection.execute(sql.PARTS_SINCE, values).fetchone()
+    repeated: list[int] = []
+    if not known and new < given:
+        values["limit"] = -1
+        repeated = [place for (place,) in connection.execute(changed, values)]
+    if new:
+        connection.execute(sql.REOPEN, values | {"template": template})
+    discard(connection, table)
+    return Added(new, parts, repeated)
+
+
+# Looking ----------------------------------------------------------------------------------------
+
+
+def counts(connection: Connection, campaign: int) -> dict[str, int]:
+    """Count the messages in each status, and those that were delivered."""
+    counted = dict.fromkeys([*map(str, STATUSES), "delivered"], 0)
+    (found,) = connection.execute(sql.COUNTS, {"campaign": campaign}).fetchone()
+    for state, delivery, count in _counted.decode(found):
+        counted[STATUSES[state]] += count
+        counted["delivered"] += count if DELIVERIES[delivery] is Delivery.RECEIVED else 0
+    return counted
+
+
+def parts_left(connection: Connection, campaign: int) -> int:
+    """Count the SMS parts that are pending."""
+    (parts,) = connection.execute(sql.PARTS_LEFT, {"campaign": campaign}).fetchone()
+    return int(parts)
+
+
+def page(
+    connection: Connection,
+    campaign: int,
+    prefix: str,
+    *,
+    status: MessageStatus | None,
+    after: int,
+    limit: int,
+) -> list[CampaignMessage]:
+    """Return the next messages behind a row."""
+    values = {
+        "campaign": campaign,
+        "after": after,
+        "limit": limit,
+        "state": None if status is None else code_of(status),
+    }
+    (found,) = connection.execute(sql.PAGE, values).fetchone()
+    return [
+        CampaignMessage(
+            row=row,
+            sms_id=sms_id(prefix, row, attempt),
+            phone_number=f"+{phone}" if phone else "",
+            text=text,
+            status=STATUSES[state],
+            delivery=DELIVERIES[delivery],
+            parts=parts,
+            error=detail,
+            at=None if at is None else datetime.fromtimestamp(at, UTC),
+        )
+        for row, phone, text, state, delivery, parts, attempt, detail, at in _page.decode(found)
+    ]
+
+
+def sms_id(prefix: str, row: int, attempt: int) -> str:
+    """Return the id under which a row goes out: another one each time that it is sent on purpose."""
+    return f"{prefix}.{row}.{attempt}" if attempt else f"{prefix}.{row}"
+
+
+# What becomes of messages -----------------------------------------------------------------------
+
+
+def move_all(connection: Connection, campaign: int, move: Move, now: float, why: str = "") -> int:
+    """Move all rows of a campaign; return how many moved."""
+    values = {"campaign": campaign, "now": now, "detail": why}
+    return int(connection.execute(sql.moved_all(move), values).rowcount)
+
+
+def move_rows(
+    connection: Connection, campaign: int, move: Move, rows: Sequence[int], now: float, why: str
+) -> int:
+    """Move some rows; return how many moved."""
+    values = {"campaign": campaign, "now": now, "detail": why}
+    values["rows"] = msgspec.json.encode(rows).decode()
+    return int(connection.execute(sql.moved(move), values).rowcount)
+
+
+def report(
+    connection: Connection,
+    known: Enrolled,
+    sms_id: str,
+    delivery: Delivery,
+    is_its_number: Any,
+    now: float,
+) -> bool:
+    """Learn from a delivery report or a click; return whether it is about a message of this one.
+
+    Args:
+        connection: Within a transaction.
+        known: The campaign.
+        sms_id: As the report has it.
+        delivery: What it says.
+        is_its_number: Says whether the digits of a number are those that it speaks of.
+        now: Seconds since 1970.
+    """
+    row = _row_of(connection, known, sms_id)
+    values = {"campaign": known.campaign, "row": row, "now": now}
+    found = connection.execute(sql.ONE, values).fetchone()
+    if found is None or (found[3] and not is_its_number(found[3])):
+        connection.execute(sql.IGNORED, values)
+        return False
+    move_rows(connection, known.campaign, Move.REPORT, [found[0]], now, f"a report: {delivery}")
+    connection.execute(sql.DELIVERED, values | {"delivery": DELIVERIES.index(delivery)})
+    return True
+
+
+def _row_of(connection: Connection, known: Enrolled, sms_id: str) -> int:
+    """Return the row that an id stands for, by itself or as the server's own; 0 if none does."""
+    prefix, _, behind = sms_id.partition(".")
+    row = behind.partition(".")[0]
+    if prefix == known.prefix and row.isascii() and row.isdigit() and len(row) < 18:
+        return int(row)
+    values = {"receipt": sms_id, "campaign": known.campaign}
+    found = connection.execute(sql.BY_RECEIPT, values).fetchone()
+    return int(found[0]) if found else 0
+
+
+# Those who opted out ----------------------------------------------------------------------------
+
+
+def suppress(connection: Connection, numbers: Sequence[int], now: float) -> int:
+    """Remember who has opted out; return how many are new."""
+    values = [{"number": number, "now": now} for number in numbers]
+    return sum(connection.execute(sql.SUPPRESS, each).rowcount for each in values)
+
+
+def unsuppress(connection: Connection, numbers: Sequence[int]) -> int:
+    """Forget who had opted out; return how many had."""
+    values = [{"number": number} for number in numbers]
+    return sum(connection.execute(sql.UNSUPPRESS, each).rowcount for each in values)
+
+
+def suppressed(connection: Connection) -> tuple[list[int], list[str]]:
+    """Return who has opted out, and the numbers of those that could not be read."""
+    (found,) = connection.execute(sql.SUPPRESSED).fetchone()
+    (unread,) = connection.execute(sql.UNREAD).fetchone()
+    return _numbers.decode(found), msgspec.json.decode(unread, type=list[str])
+
+
+def keep_unread_stop(connection: Connection, phone: str, now: float) -> None:
+    """Keep a number that has opted out and cannot be read."""
+    connection.execute(sql.KEEP_UNREAD, {"phone": phone, "now": now})
+
+
+# Forgetting -------------------------------------------------------------------------------------
+
+
+def forget(connection: Connection, campaign: int) -> bool:
+    """Blank all texts and numbers; return False if something is not final yet."""
+    counted = counts(connection, campaign)
+    if counted["pending"] or counted["in_flight"]:
+        return False
+    connection.execute(sql.FORGET_MESSAGES, {"campaign": campaign})
+    connection.execute(sql.FORGET, {"campaign": campaign})
+    return True
