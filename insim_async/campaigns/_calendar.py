@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
 
 from insim_async._settings import zone_of
+from insim_async._zones import REMEDY, standard_zone
 from insim_async.campaigns._hours import Hours
-from insim_async.campaigns._wallclock import day_start, month_start, next_day, next_month
+from insim_async.campaigns._wallclock import (
+    day_start,
+    month_start,
+    next_day,
+    next_month,
+    shown,
+)
 from insim_async.campaigns.pacing import Limits, SendWindow
 from insim_async.errors import ConfigurationError
 
@@ -29,12 +36,16 @@ __all__ = [
     "gap",
     "periods",
     "plan_of",
+    "spacing",
 ]
 
 BOUNDLESS = 2**62
 """So many parts or numbers are no limit; it fits into a column of a database."""
 
 HOUR = 3600.0
+
+_COUNTED = ("per_hour", "per_day", "per_month")
+_BY_CALENDAR = ("per_day", "per_month", "distinct_per_month")
 
 
 class Plan(NamedTuple):
@@ -121,9 +132,14 @@ def plan_of(
         timezone: The client's own.
 
     Raises:
-        ConfigurationError: A zone is missing, or ``until`` is no time there or twice.
+        ConfigurationError: A zone is missing, or ``until`` is no time there, or twice.
     """
-    ...
+    own = zone_of(window.timezone) if window is not None else None
+    zone = own or timezone
+    if window is not None and zone is None:
+        raise _no_zone("window: the hours of which place?")
+    hours = window.hours(zone) if window is not None else None
+    return Plan(hours, None if until is None else _instant(until, zone), zone)
 
 
 def check_limits(limits: Limits, plan: Plan, longest: int = 1) -> None:
@@ -138,12 +154,39 @@ def check_limits(limits: Limits, plan: Plan, longest: int = 1) -> None:
         ConfigurationError: Nobody said whose days count, or a message has more parts than a limit
             allows in all its time: it would wait for ever.
     """
-    ...
+    for name in _BY_CALENDAR:
+        if getattr(limits, name) is not None and plan.zone is None:
+            raise _no_zone(f"{name}: the days of which place?")
+    for name in _COUNTED:
+        most = getattr(limits, name)
+        if most is not None and longest > most:
+            raise ConfigurationError(
+                f"{name}: a message of {longest} parts is more than {most}, and would wait for "
+                "ever: raise the limit, or shorten the text"
+            )
 
 
 def periods(now: float, limits: Limits, plan: Plan) -> Periods:
-    """Return from when on the ledger has to count for a decision."""
-    ...
+    """Return from when on the ledger has to count for a decision.
+
+    Raises:
+        ConfigurationError: Nobody said whose days count.
+    """
+    check_limits(limits, plan)
+    zone = plan.zone or UTC
+    monthly = limits.per_month is not None or limits.distinct_per_month is not None
+    return Periods(
+        hour=now - HOUR if limits.per_hour is not None else now,
+        day=day_start(now, zone) if limits.per_day is not None else now,
+        month=month_start(now, zone) if monthly else now,
+    )
+
+
+def spacing(limits: Limits) -> float:
+    """Return the seconds from one part to the next, without chance; 0 for no spacing."""
+    each_second = 1 / limits.per_second if limits.per_second is not None else 0.0
+    each_minute = 60 / limits.per_minute if limits.per_minute is not None else 0.0
+    return max(each_second, each_minute)
 
 
 def gap(limits: Limits, parts: int, chance: float) -> float:
@@ -154,7 +197,7 @@ def gap(limits: Limits, parts: int, chance: float) -> float:
         parts: Of that claim.
         chance: A number from 0 up to 1, drawn once for each claim.
     """
-    ...
+    return parts * spacing(limits) * (1 + limits.jitter * chance)
 
 
 def decide(
@@ -182,4 +225,131 @@ def decide(
     Raises:
         ConfigurationError: See ``check_limits``.
     """
-    ...
+    check_limits(limits, plan, parts)
+    if plan.until is not None and now >= plan.until:
+        return Expired()
+    asked = _Question(now, spent, limits, plan, parts, is_new, chance)
+    at, reasons, is_pace = now, list[str](), True
+    while holds := list(asked.holds(at)):
+        latest = max(holds, key=lambda hold: hold.until)
+        at, is_pace = latest.until, is_pace and latest.is_pace
+        reasons.append(latest.reason)
+    if not reasons:
+        return asked.room()
+    reason = ", then ".join(dict.fromkeys(reasons))
+    if plan.until is not None and at >= plan.until:
+        return Wait(plan.until, f"{reason}, and it ends before that")
+    return Wait(at, reason, is_pace)
+
+
+class _Question(NamedTuple):
+    """Whether the next message may go, by each rule of its own."""
+
+    now: float
+    spent: Spent
+    limits: Limits
+    plan: Plan
+    parts: int
+    is_new: bool
+    chance: float
+
+    def holds(self, at: float) -> Iterator[Wait]:
+        """Yield what holds the message back at an instant, and until when."""
+        waits = (self._window(at), self._hour(at), self._day(at), self._month(at), self._pace(at))
+        return (wait for wait in waits if wait is not None)
+
+    def room(self) -> Go:
+        """Return how much may go now, given that nothing holds the message back."""
+        spent, limits = self.spent, self.limits
+        counts = [
+            (limits.per_hour, self._in_hour(self.now)),
+            (limits.per_day, spent.day),
+            (limits.per_month, spent.month),
+        ]
+        rooms = [most - count for most, count in counts if most is not None]
+        if between := spacing(limits):
+            rooms.append(max(self.parts, int(1 / between)))
+        distinct = limits.distinct_per_month
+        numbers = BOUNDLESS if distinct is None else max(0, distinct - spent.numbers)
+        return Go(min(rooms, default=BOUNDLESS), numbers)
+
+    def _window(self, at: float) -> Wait | None:
+        hours = self.plan.hours
+        if hours is None or hours.is_open(at):
+            return None
+        return Wait(hours.next_open(at), "the window is closed")
+
+    def _pace(self, at: float) -> Wait | None:
+        until = self.spent.last_at + gap(self.limits, self.spent.last_parts, self.chance)
+        return Wait(until, "the pace", is_pace=True) if until > at else None
+
+    def _hour(self, at: float) -> Wait | None:
+        most = self.limits.per_hour
+        if most is None:
+            return None
+        excess, until = self._in_hour(at) + self.parts - most, at
+        for claimed, parts in self.spent.hour:
+            if excess > 0 and claimed + HOUR > at:
+                excess, until = excess - parts, claimed + HOUR
+        return Wait(until, f"per_hour={most} is reached") if until > at else None
+
+    def _day(self, at: float) -> Wait | None:
+        most = self.limits.per_day
+        if most is None or self.spent.day + self.parts <= most:
+            return None
+        until = next_day(self.now, self.plan.zone or UTC)
+        return Wait(until, f"per_day={most} is reached") if until > at else None
+
+    def _month(self, at: float) -> Wait | None:
+        most, distinct = self.limits.per_month, self.limits.distinct_per_month
+        if most is not None and self.spent.month + self.parts > most:
+            reason = f"per_month={most} is reached"
+        elif distinct is not None and self.is_new and self.spent.numbers >= distinct:
+            reason = f"distinct_per_month={distinct} is reached"
+        else:
+            return None
+        until = next_month(self.now, self.plan.zone or UTC)
+        return Wait(until, reason) if until > at else None
+
+    def _in_hour(self, at: float) -> int:
+        return sum(parts for claimed, parts in self.spent.hour if claimed + HOUR > at)
+
+
+def _instant(until: object, zone: tzinfo | None) -> float:
+    """Return the instant of a date; it has to be one that the clock of its zone shows, and once."""
+    if not isinstance(until, datetime):
+        raise ConfigurationError(f"until: expected a datetime, got {type(until).__name__}")
+    local = until.replace(microsecond=0)
+    if local.utcoffset() is None:
+        if zone is None:
+            raise _no_zone("until: a time of which place?")
+        local = local.replace(tzinfo=zone)
+        twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+    else:
+        twice = False
+    there = local.tzinfo and standard_zone(local.tzinfo)
+    if there is None:
+        raise ConfigurationError(f"until: its time zone is not known on this machine: {REMEDY}")
+    try:
+        at = local.timestamp()
+        exists = shown(at, there) == local.replace(tzinfo=None, fold=0)
+    except (OverflowError, ValueError):
+        raise ConfigurationError("until: it is too early or too late for a time zone") from None
+    if not exists:
+        raise ConfigurationError(
+            "until: the clock of its zone never shows that time: clocks are put forward over it, "
+            "or the zone has another offset then (use zoneinfo.ZoneInfo, or with pytz localize())"
+        )
+    if twice and not until.fold:
+        raise ConfigurationError(
+            "until: clocks are put back over that time, and show it twice: name a zone, or give "
+            "fold=1 for the second"
+        )
+    return at
+
+
+def _no_zone(what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f'{what} Give the client its time zone, AsyncInSim(timezone="Europe/Paris"), or the '
+        "window one of its own"
+    )

@@ -45,9 +45,14 @@ class Hours(NamedTuple):
         """Return the first instant from this one on at which they are open."""
         return reach(at, self.zone, self._opening)
 
-    def next_closed(self, at: float) -> float:
-        """Return the first instant from this one on at which they are closed."""
-        return reach(at, self.zone, self._closing)
+    def end(self, at: float) -> float:
+        """Return when the hours that are open at an instant are over; the next may follow at once.
+        """
+        now = shown(at, self.zone)
+        closing = _midnight(now) + timedelta(seconds=self.closes)
+        if closing <= now:
+            closing += timedelta(days=1)
+        return reach(at, self.zone, lambda now: max(now, closing))
 
     def is_open(self, at: float) -> bool:
         """Say whether they are open."""
@@ -69,13 +74,6 @@ class Hours(NamedTuple):
         while opening < now or not self._opens_on(opening.date()):
             opening += timedelta(days=1)
         return opening
-
-    def _closing(self, now: datetime) -> datetime:
-        """Return when they are closed next, if nobody changes the clock."""
-        while self._is_open(now):
-            closing = _midnight(now) + timedelta(seconds=self.closes)
-            now = closing if closing > now else closing + timedelta(days=1)
-        return now
 
     def _opens_on(self, day: date) -> bool:
         return day.weekday() in self.weekdays and day not in self.except_dates

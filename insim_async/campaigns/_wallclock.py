@@ -7,12 +7,15 @@ clock still has to go, and, where the clock is changed on that way, by looking a
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 __all__ = ["begin_of", "day_start", "month_start", "next_day", "next_month", "reach", "shown"]
 
 _STEP = 6 * 60 * 60
 """No place changes its clock twice in so many seconds."""
+
+_FARTHEST = 26 * 60 * 60
+"""No zone is so many seconds away from UTC."""
 
 _A_DAY = timedelta(days=1)
 
@@ -42,8 +45,8 @@ def reach(at: float, zone: tzinfo, target: Callable[[datetime], datetime]) -> fl
 
 def begin_of(day: date, zone: tzinfo) -> float:
     """Return when a day begins: the first instant at which the clock shows it, or a later one."""
-    midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - as a wall clock shows it
-    before = (midnight - datetime(1970, 1, 1)).total_seconds() - 2 * 86_400  # noqa: DTZ001
+    midnight = datetime.combine(day, time())
+    before = datetime.combine(day, time(), UTC).timestamp() - _FARTHEST
     return reach(before, zone, lambda now: max(now, midnight))
 
 
