@@ -12,5 +12,6 @@ from sqlite3 import Connection
 from insim_async._sqlite.desk import Desk, Desks
 from insim_async._sqlite.file import Action, File
 from insim_async._sqlite.opening import Layout, prepare_database
+from insim_async._sqlite.placing import drafted
 
-__all__ = ["Action", "Connection", "Desk", "Desks", "File", "Layout", "prepare_database"]
+__all__ = ["Action", "Connection", "Desk", "Desks", "File", "Layout", "drafted", "prepare_database"]

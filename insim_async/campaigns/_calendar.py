@@ -7,35 +7,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC
 from typing import NamedTuple
 
-from insim_async._settings import zone_of
-from insim_async._zones import REMEDY, standard_zone
-from insim_async.campaigns._hours import Hours
+from insim_async.campaigns._plan import Plan, check_limits
 from insim_async.campaigns._wallclock import (
     day_start,
     month_start,
     next_day,
     next_month,
-    shown,
 )
-from insim_async.campaigns.pacing import Limits, SendWindow
-from insim_async.errors import ConfigurationError
+from insim_async.campaigns.pacing import Limits
 
 __all__ = [
     "BOUNDLESS",
     "Expired",
     "Go",
     "Periods",
-    "Plan",
     "Spent",
     "Wait",
-    "check_limits",
     "decide",
     "gap",
     "periods",
-    "plan_of",
     "spacing",
 ]
 
@@ -43,23 +36,6 @@ BOUNDLESS = 2**62
 """So many parts or numbers are no limit; it fits into a column of a database."""
 
 HOUR = 3600.0
-
-_COUNTED = ("per_hour", "per_day", "per_month")
-_BY_CALENDAR = ("per_day", "per_month", "distinct_per_month")
-
-
-class Plan(NamedTuple):
-    """When a run may send.
-
-    Attributes:
-        hours: The window; None for always.
-        until: The instant at which all that is left is too late.
-        zone: Whose days and months count; None where nobody said.
-    """
-
-    hours: Hours | None = None
-    until: float | None = None
-    zone: tzinfo | None = None
 
 
 class Spent(NamedTuple):
@@ -119,51 +95,6 @@ class Wait(NamedTuple):
 
 class Expired(NamedTuple):
     """It is too late for all that is left."""
-
-
-def plan_of(
-    window: SendWindow | None, until: datetime | None, timezone: tzinfo | None = None
-) -> Plan:
-    """Return when a run may send.
-
-    Args:
-        window: None for always.
-        until: Naive: in the zone of the window, or the client's.
-        timezone: The client's own.
-
-    Raises:
-        ConfigurationError: A zone is missing, or ``until`` is no time there, or twice.
-    """
-    own = zone_of(window.timezone) if window is not None else None
-    zone = own or timezone
-    if window is not None and zone is None:
-        raise _no_zone("window: the hours of which place?")
-    hours = window.hours(zone) if window is not None else None
-    return Plan(hours, None if until is None else _instant(until, zone), zone)
-
-
-def check_limits(limits: Limits, plan: Plan, longest: int = 1) -> None:
-    """Make sure that the limits can be kept.
-
-    Args:
-        limits: Those of the file.
-        plan: Whose zone has the days.
-        longest: The parts of the longest message that is to go.
-
-    Raises:
-        ConfigurationError: Nobody said whose days count, or a message has more parts than a limit
-            allows in all its time: it would wait for ever.
-    """
-    for name in _BY_CALENDAR:
-        if getattr(limits, name) is not None and plan.zone is None:
-            raise _no_zone(f"{name}: the days of which place?")
-    for name in _COUNTED:
-        most = getattr(limits, name)
-        if most is not None and longest > most:
-            raise ConfigurationError(
-                f"{name}: a message of {longest} parts is more than {most}, and would wait for "
-                "ever: raise the limit, or shorten the text"
-            )
 
 
 def periods(now: float, limits: Limits, plan: Plan) -> Periods:
@@ -313,43 +244,3 @@ class _Question(NamedTuple):
 
     def _in_hour(self, at: float) -> int:
         return sum(parts for claimed, parts in self.spent.hour if claimed + HOUR > at)
-
-
-def _instant(until: object, zone: tzinfo | None) -> float:
-    """Return the instant of a date; it has to be one that the clock of its zone shows, and once."""
-    if not isinstance(until, datetime):
-        raise ConfigurationError(f"until: expected a datetime, got {type(until).__name__}")
-    local = until.replace(microsecond=0)
-    if local.utcoffset() is None:
-        if zone is None:
-            raise _no_zone("until: a time of which place?")
-        local = local.replace(tzinfo=zone)
-        twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
-    else:
-        twice = False
-    there = local.tzinfo and standard_zone(local.tzinfo)
-    if there is None:
-        raise ConfigurationError(f"until: its time zone is not known on this machine: {REMEDY}")
-    try:
-        at = local.timestamp()
-        exists = shown(at, there) == local.replace(tzinfo=None, fold=0)
-    except (OverflowError, ValueError):
-        raise ConfigurationError("until: it is too early or too late for a time zone") from None
-    if not exists:
-        raise ConfigurationError(
-            "until: the clock of its zone never shows that time: clocks are put forward over it, "
-            "or the zone has another offset then (use zoneinfo.ZoneInfo, or with pytz localize())"
-        )
-    if twice and not until.fold:
-        raise ConfigurationError(
-            "until: clocks are put back over that time, and show it twice: name a zone, or give "
-            "fold=1 for the second"
-        )
-    return at
-
-
-def _no_zone(what: str) -> ConfigurationError:
-    return ConfigurationError(
-        f'{what} Give the client its time zone, AsyncInSim(timezone="Europe/Paris"), or the '
-        "window one of its own"
-    )

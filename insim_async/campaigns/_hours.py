@@ -14,7 +14,7 @@ from typing import NamedTuple
 from insim_async.campaigns._wallclock import reach, shown
 from insim_async.errors import ConfigurationError
 
-__all__ = ["Hours", "dates_of", "seconds_of", "weekdays_of"]
+__all__ = ["Hours", "dates_of", "hours_of"]
 
 _A_DAY = 24 * 60 * 60
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -46,8 +46,7 @@ class Hours(NamedTuple):
         return reach(at, self.zone, self._opening)
 
     def end(self, at: float) -> float:
-        """Return when the hours that are open at an instant are over; the next may follow at once.
-        """
+        """Return when the hours that are open at an instant are over; the next may follow at once."""
         now = shown(at, self.zone)
         closing = _midnight(now) + timedelta(seconds=self.closes)
         if closing <= now:
@@ -79,7 +78,21 @@ class Hours(NamedTuple):
         return day.weekday() in self.weekdays and day not in self.except_dates
 
 
-def seconds_of(name: str, value: object) -> int:
+def hours_of(start: object, end: object, days: object, except_dates: object, zone: tzinfo) -> Hours:
+    """Return the hours that a window says.
+
+    Raises:
+        ConfigurationError: It makes no sense.
+    """
+    opens, closes = _seconds("start", start), _seconds("end", end)
+    if opens == closes:
+        raise ConfigurationError('end: it is the start; a whole day is "00:00" to "24:00"')
+    if opens == _A_DAY:
+        raise ConfigurationError('start: a day ends at "24:00", and begins at "00:00"')
+    return Hours(opens, closes, _weekdays(days), dates_of("except_dates", except_dates), zone)
+
+
+def _seconds(name: str, value: object) -> int:
     """Return the seconds from midnight to a time of day.
 
     Args:
@@ -101,7 +114,7 @@ def seconds_of(name: str, value: object) -> int:
     return seconds
 
 
-def weekdays_of(days: object) -> frozenset[int]:
+def _weekdays(days: object) -> frozenset[int]:
     """Return the days of the week in a text such as ``"mon-fri, sun"``; Monday is 0.
 
     A range may go beyond Sunday: ``"sat-mon"`` has three days.

@@ -10,12 +10,11 @@ from msgspec import Struct
 from msgspec.structs import force_setattr
 
 from insim_async._settings import zone_of
-from insim_async.campaigns._hours import Hours, dates_of, seconds_of, weekdays_of
+from insim_async.campaigns._hours import dates_of, hours_of
 from insim_async.errors import ConfigurationError
 
 __all__ = ["Limits", "SendWindow"]
 
-_A_DAY = 24 * 60 * 60
 _MOST = 1_000_000_000
 
 
@@ -89,26 +88,9 @@ class SendWindow(_Times, frozen=True, kw_only=True):
     timezone: str | tzinfo | None = None
 
     def __post_init__(self) -> None:
-        # An iterator could be read only once.
-        force_setattr(self, "except_dates", tuple(sorted(dates_of("except_dates", self.except_dates))))
-        self.hours(None)
-
-    def hours(self, timezone: tzinfo | None) -> Hours:
-        """Return the window with its zone, or UTC where neither it nor the client has one."""
-        opens, closes = seconds_of("start", self.start), seconds_of("end", self.end)
-        if opens in {closes, _A_DAY}:
-            raise ConfigurationError(
-                'end: it is the start; for whole days write "00:00" and "24:00"'
-                if opens == closes
-                else 'start: a day ends at "24:00", and begins at "00:00"'
-            )
-        return Hours(
-            opens,
-            closes,
-            weekdays_of(self.days),
-            dates_of("except_dates", self.except_dates),
-            zone_of(self.timezone) or timezone or UTC,
-        )
+        dates = dates_of("except_dates", self.except_dates)
+        force_setattr(self, "except_dates", tuple(sorted(dates)))  # an iterator is read only once
+        hours_of(self.start, self.end, self.days, dates, zone_of(self.timezone) or UTC)
 
 
 def _check(name: str, value: object, kind: type | UnionType, expected: str, least: float) -> None:
