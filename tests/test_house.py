@@ -69,6 +69,7 @@ CORE: dict[str, set[str]] = {
 MAP: dict[str, set[str]] = {
     **CORE,
     "__init__": {*CORE},
+    "campaigns": {*CORE},
     "sandbox": {"_privacy", "models", "numbers", "segments"},
     "webhooks": {*GROUND, "models", "_sqlite"},
 }

@@ -12,5 +12,16 @@ from sqlite3 import Connection
 from insim_async._sqlite.desk import Desk, Desks, Operation
 from insim_async._sqlite.file import Action, File
 from insim_async._sqlite.opening import Layout, prepare_database
+from insim_async._sqlite.placing import drafted
 
-__all__ = ["Action", "Connection", "Desk", "Desks", "File", "Layout", "Operation", "prepare_database"]
+__all__ = [
+    "Action",
+    "Connection",
+    "Desk",
+    "Desks",
+    "File",
+    "Layout",
+    "Operation",
+    "drafted",
+    "prepare_database",
+]

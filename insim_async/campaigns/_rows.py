@@ -20,11 +20,13 @@ from insim_async.campaigns._values import CampaignMessage
 
 __all__ = [
     "Added",
+    "Begun",
     "Differs",
     "Enrolled",
     "add",
+    "begin_gathering",
     "begin_run",
-    "bound_to",
+    "cancel",
     "counts",
     "discard",
     "end_run",
@@ -33,14 +35,19 @@ __all__ = [
     "gather",
     "give_up",
     "keep_unread_stop",
+    "longest",
     "move_all",
     "move_rows",
     "page",
     "parts_left",
     "report",
+    "resend",
     "restore",
+    "retry",
+    "sample",
     "say",
     "set_state",
+    "settle",
     "sms_id",
     "suppress",
     "suppressed",
@@ -91,22 +98,42 @@ def enrolled(connection: Connection, kind: str, name: str) -> Enrolled:
 # A run ------------------------------------------------------------------------------------------
 
 
-def bound_to(connection: Connection, account: str) -> bool:
-    """Bind the file to an account, or say whether it is bound to this one."""
+class Begun(Struct, frozen=True):
+    """A run that has begun: the campaign, and the counts of its messages."""
+
+    campaign: Enrolled
+    counts: dict[str, int]
+
+
+def begin_run(
+    connection: Connection, opened: Enrolled, account: str, plan: str, now: float
+) -> Begun | str:
+    """Begin a run, or say why not. What an earlier one left in flight may have been sent.
+
+    The first run binds the file to its account.
+    """
+    known = enrolled(connection, opened.kind, opened.name)
     (bound,) = connection.execute(sql.ACCOUNT).fetchone()
-    if not bound:
-        connection.execute(sql.BIND, {"account": account})
-    return bound in {"", account}
-
-
-def begin_run(connection: Connection, known: Enrolled, plan: str, now: float) -> Enrolled:
-    """Begin a run: what an earlier one left in flight may have been sent."""
+    if known.is_forgotten:
+        return "its numbers were forgotten, and with them who has had it: take another name"
+    if bound not in {"", account}:
+        return (
+            "the file belongs to another account, or to another base_url (a sandbox's messages do "
+            "not count for the real one): take another file"
+        )
+    connection.execute(sql.BIND, {"account": account})
     give_up(connection, known.campaign, now)
-    known = enrolled(connection, known.kind, known.name)
     state = known.state if known.state in DECIDED else CampaignState.OPEN
     values = {"campaign": known.campaign, "state": state, "plan": plan}
     connection.execute(sql.BEGIN_RUN, values)
-    return enrolled(connection, known.kind, known.name)
+    known = enrolled(connection, known.kind, known.name)
+    return Begun(known, counts(connection, known.campaign))
+
+
+def longest(connection: Connection, campaign: int) -> int:
+    """Return the SMS parts of the longest message that is pending."""
+    (parts,) = connection.execute(sql.LONGEST, {"campaign": campaign}).fetchone()
+    return int(parts)
 
 
 def give_up(connection: Connection, campaign: int, now: float) -> int:
@@ -153,6 +180,14 @@ def restore(connection: Connection, campaign: int, epoch: int, now: float) -> No
     connection.execute(sql.SET_EPOCH, {"campaign": campaign, "epoch": epoch})
 
 
+def cancel(connection: Connection, campaign: int, now: float) -> bool:
+    """Let nothing more go; return False where all had ended before."""
+    if not set_state(connection, campaign, "cancelled", only=["open", "paused", "stopped"]):
+        return False
+    move_all(connection, campaign, Move.CANCEL, now, "cancelled")
+    return True
+
+
 def set_state(connection: Connection, campaign: int, state: str, *, only: Sequence[str]) -> bool:
     """Set what was decided of a campaign, if it is in one of the states named."""
     found, _, _ = connection.execute(sql.STANDING, {"campaign": campaign}).fetchone()
@@ -175,15 +210,22 @@ class Added(Struct, frozen=True):
 
 
 class Differs(Struct, frozen=True):
-    """Nothing was added: these places, or the template, are not as the campaign has them."""
+    """Nothing was added: the template, or the texts of these lines, are not as they were."""
 
     template: bool
-    places: Sequence[int]
+    lines: Sequence[int]
+
+
+def begin_gathering(connection: Connection, table: str) -> None:
+    """Make a temporary table for a list; nobody else sees it."""
+    connection.execute(sql.GATHERING.format(table=table))
 
 
 def gather(connection: Connection, table: str, slice_: str) -> None:
-    """Put a slice of a list into a temporary table; nobody else sees it."""
-    connection.execute(sql.INCOMING.format(table=table))
+    """Put a slice of a list into its temporary table.
+
+    That is gone if the connection was lost, and with it what was gathered before; then this fails.
+    """
     connection.execute(sql.GATHER.format(table=table), {"slice": slice_})
 
 
@@ -201,12 +243,11 @@ def add(
     known = connection.execute(sql.TEMPLATE, values).fetchone()[0]
     changed = sql.CHANGED.format(table=table)
     if known not in {"", template}:
-        return Differs(template=True, places=())
+        return Differs(template=True, lines=())
     if known and not keep:
-        places = [place for (place,) in connection.execute(changed, values)]
-        if places:
-            return Differs(template=False, places=places)
-    connection.execute(sql.INCOMING.format(table=table))
+        lines = [line for (line,) in connection.execute(changed, values)]
+        if lines:
+            return Differs(template=False, lines=lines)
     (given,) = connection.execute(sql.GIVEN.format(table=table)).fetchone()
     new = connection.execute(sql.ADD.format(table=table), values).rowcount
     connection.execute(sql.ADD_FATES, values)
@@ -214,7 +255,7 @@ def add(
     repeated: list[int] = []
     if not known and new < given:
         values["limit"] = -1
-        repeated = [place for (place,) in connection.execute(changed, values)]
+        repeated = [line for (line,) in connection.execute(changed, values)]
     if new:
         connection.execute(sql.REOPEN, values | {"template": template})
     discard(connection, table)
@@ -345,6 +386,30 @@ def suppress(connection: Connection, numbers: Sequence[int], now: float) -> int:
     return sum(connection.execute(sql.SUPPRESS, each).rowcount for each in values)
 
 
+def retry(connection: Connection, campaign: int, now: float) -> int:
+    """Let all try again that were not sent, and of which no report speaks; return how many."""
+    return _reopened(connection, campaign, move_all(connection, campaign, Move.RETRY, now))
+
+
+def resend(connection: Connection, known: Enrolled, ids: Sequence[str], now: float) -> int:
+    """Let unknown ones go once more, under a new id; return how many."""
+    rows = [_row_of(connection, known, sms_id) for sms_id in ids]
+    moved = move_rows(connection, known.campaign, Move.RESEND, rows, now, "sent again on purpose")
+    return _reopened(connection, known.campaign, moved)
+
+
+def settle(connection: Connection, known: Enrolled, sms_id: str, move: Move, now: float) -> bool:
+    """Write down what a person found out of an unknown one; return whether it was one."""
+    row = _row_of(connection, known, sms_id)
+    return bool(move_rows(connection, known.campaign, move, [row], now, "settled by hand"))
+
+
+def _reopened(connection: Connection, campaign: int, moved: int) -> int:
+    if moved:
+        set_state(connection, campaign, CampaignState.OPEN, only=[CampaignState.FINISHED])
+    return moved
+
+
 def unsuppress(connection: Connection, numbers: Sequence[int]) -> int:
     """Forget who had opted out; return how many had."""
     values = [{"number": number} for number in numbers]
@@ -364,6 +429,12 @@ def keep_unread_stop(connection: Connection, phone: str, now: float) -> None:
 
 
 # Forgetting -------------------------------------------------------------------------------------
+
+
+def sample(connection: Connection, campaign: int) -> tuple[str, str, int] | None:
+    """Return text, url and priority of the first message; None if there is none."""
+    found = connection.execute(sql.SAMPLE, {"campaign": campaign}).fetchone()
+    return None if found is None else tuple(found)
 
 
 def forget(connection: Connection, campaign: int) -> bool:

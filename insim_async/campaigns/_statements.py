@@ -121,20 +121,20 @@ PENDING = f"""
     )
 """
 
-INCOMING = """
-    CREATE TEMP TABLE IF NOT EXISTS {table} (
-        place INTEGER PRIMARY KEY, key INTEGER NOT NULL, text TEXT NOT NULL, url TEXT NOT NULL,
-        parts INTEGER NOT NULL
+GATHERING = """
+    CREATE TEMP TABLE {table} (
+        place INTEGER PRIMARY KEY, line INTEGER NOT NULL, key INTEGER NOT NULL,
+        text TEXT NOT NULL, url TEXT NOT NULL, parts INTEGER NOT NULL
     )
 """
 GATHER = """
-    INSERT INTO temp.{table} (key, text, url, parts)
+    INSERT INTO temp.{table} (line, key, text, url, parts)
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-        json_extract(value, '$[3]')
+        json_extract(value, '$[3]'), json_extract(value, '$[4]')
     FROM json_each(:slice)
 """
 CHANGED = """
-    SELECT i.place FROM temp.{table} i JOIN message m ON m.campaign = :campaign AND m.key = i.key
+    SELECT i.line FROM temp.{table} i JOIN message m ON m.campaign = :campaign AND m.key = i.key
     WHERE m.text != i.text OR m.url != i.url
     ORDER BY i.place LIMIT :limit
 """
@@ -178,6 +178,10 @@ PAGE = """
         WHERE f.row > :after AND f.campaign = :campaign AND (:state IS NULL OR f.state = :state)
         ORDER BY f.row LIMIT :limit
     )
+"""
+SAMPLE = """
+    SELECT m.text, m.url, m.priority FROM message m WHERE m.campaign = :campaign
+    ORDER BY m.row LIMIT 1
 """
 ONE = """
     SELECT f.row, f.state, f.delivery, m.phone FROM fate f JOIN message m ON m.row = f.row
