@@ -263,7 +263,5 @@ def _bulk_interrupted(
     return BulkInterrupted(message, report=report, results=results)
 
 
-def _campaign_stopped(
-    message: str, cause: InSimError, report: CampaignReport
-) -> CampaignStopped:
+def _campaign_stopped(message: str, cause: InSimError, report: CampaignReport) -> CampaignStopped:
     return CampaignStopped(message, cause=cause, report=report)

@@ -33,6 +33,7 @@ class Claim(NamedTuple):
         epoch: The number of the claim.
         minute: Where its parts were booked.
         last: The last row that was looked at.
+        is_waiting: Whether others are still in flight, where nothing goes: they may come back.
     """
 
     rows: Sequence[Claimed]
@@ -40,11 +41,7 @@ class Claim(NamedTuple):
     epoch: int
     minute: int
     last: int
-
-    @property
-    def parts(self) -> int:
-        """SMS parts that go."""
-        return sum(claimed.parts for claimed in self.rows)
+    is_waiting: bool = False
 
 
 class Hold(Struct, frozen=True):
@@ -126,12 +123,15 @@ def claim(connection: Connection, ask: Ask) -> Claim | Hold | Over:
     after, suppressed = ask.after, 0
     while found := _pending(connection, ask, after):
         stopped = [row for row, is_stopped in found if is_stopped]
-        _move(connection, ask.campaign, ask.now, Result(Move.SUPPRESS, [row.row for row in stopped]))
+        _move(
+            connection, ask.campaign, ask.now, Result(Move.SUPPRESS, [row.row for row in stopped])
+        )
         suppressed += len(stopped)
         after = found[-1][0].row
         if free := [row for row, is_stopped in found if not is_stopped]:
             return _take(connection, ask, free, suppressed)
-    return Claim([], suppressed, ask.epoch, 0, 0)
+    (is_waiting,) = connection.execute(sql.UNDER_WAY, {"campaign": ask.campaign}).fetchone()
+    return Claim([], suppressed, ask.epoch, 0, 0, bool(is_waiting))
 
 
 def _take(
@@ -155,7 +155,13 @@ def _take(
 
 
 def release(
-    connection: Connection, campaign: int, rows: Sequence[int], *, minute: int, parts: int, now: float
+    connection: Connection,
+    campaign: int,
+    rows: Sequence[int],
+    *,
+    minute: int,
+    parts: int,
+    now: float,
 ) -> None:
     """Put back what is proven unsent, with the parts that were booked for it."""
     _move(connection, campaign, now, Result(Move.RELEASE, rows))
@@ -193,7 +199,7 @@ def _drop(connection: Connection, ask: Ask, move: Move, over: Over) -> Over:
 def _pending(connection: Connection, ask: Ask, after: int) -> list[tuple[Claimed, int]]:
     values = {"after": after, "campaign": ask.campaign, "limit": ask.limit}
     (found,) = connection.execute(sql.PENDING, values).fetchone()
-    return [(Claimed(*fields), stop) for *fields, stop in _rows.decode(found)]
+    return [(Claimed(*row[:-1]), row[-1]) for row in _rows.decode(found)]
 
 
 def _fitting(free: Sequence[Claimed], room: float) -> Sequence[Claimed]:

@@ -19,6 +19,8 @@ from insim_async.campaigns._states import CampaignState, Delivery, MessageStatus
 from insim_async.campaigns._values import CampaignMessage
 
 __all__ = [
+    "DECIDED",
+    "SMS_ID",
     "Added",
     "Begun",
     "Differs",
@@ -59,6 +61,8 @@ DELIVERIES = list(Delivery)
 DECIDED = {CampaignState.PAUSED, CampaignState.CANCELLED}
 """What people decide, and a run leaves as it is."""
 LINES_SHOWN = 100
+SMS_ID = "%7Bsms_id%7D"
+"""What stands for ``{sms_id}`` in a stored link until the message goes out."""
 _counted = msgspec.json.Decoder(list[tuple[int, int, int]])
 _page = msgspec.json.Decoder(list[tuple[int, int, str, int, int, int, int, str, float | None]])
 _numbers = msgspec.json.Decoder(list[int])
@@ -115,7 +119,7 @@ def begin_run(
     known = enrolled(connection, opened.kind, opened.name)
     (bound,) = connection.execute(sql.ACCOUNT).fetchone()
     if known.is_forgotten:
-        return "its numbers were forgotten, and with them who has had it: take another name"
+        return closed(connection, known.campaign)
     if bound not in {"", account}:
         return (
             "the file belongs to another account, or to another base_url (a sandbox's messages do "
@@ -138,7 +142,9 @@ def longest(connection: Connection, campaign: int) -> int:
 
 def give_up(connection: Connection, campaign: int, now: float) -> int:
     """Give up what a process left in flight that is no more; return how much that was."""
-    return move_all(connection, campaign, Move.LOSE, now, "its process ended before the answer came")
+    return move_all(
+        connection, campaign, Move.LOSE, now, "its process ended before the answer came"
+    )
 
 
 def end_run(
@@ -166,9 +172,7 @@ def end_run(
     return state, counted
 
 
-def say(
-    connection: Connection, campaign: int, reason: str, until: float | None
-) -> None:
+def say(connection: Connection, campaign: int, reason: str, until: float | None) -> None:
     """Write down why a run waits, for whoever looks."""
     values = {"campaign": campaign, "reason": reason, "waiting_until": until}
     connection.execute(sql.SAY, values)
@@ -202,8 +206,9 @@ def set_state(connection: Connection, campaign: int, state: str, *, only: Sequen
 
 
 class Added(Struct, frozen=True):
-    """What was added: how many, their parts, and lines whose number another line has taken."""
+    """What was added of how many: their parts, and lines whose number another line has taken."""
 
+    given: int
     new: int
     parts: int
     repeated: Sequence[int]
@@ -234,10 +239,21 @@ def discard(connection: Connection, table: str) -> None:
     connection.execute(sql.DROP.format(table=table))
 
 
+def closed(connection: Connection, campaign: int) -> str:
+    """Say why nothing can be added any more; an empty text if it can."""
+    values = {"campaign": campaign}
+    state, is_forgotten = connection.execute(sql.CLOSED, values).fetchone()
+    if is_forgotten:
+        return "its numbers were forgotten, and with them who has had it: take another name"
+    return "it was cancelled: take another name" if state == CampaignState.CANCELLED else ""
+
+
 def add(
     connection: Connection, campaign: int, table: str, *, template: str, priority: int, keep: bool
-) -> Added | Differs:
-    """Add what was gathered, by one statement."""
+) -> Added | Differs | str:
+    """Add what was gathered, by one statement, or say why not."""
+    if fault := closed(connection, campaign):
+        return fault
     values: dict[str, Any] = {"campaign": campaign, "priority": priority, "limit": LINES_SHOWN}
     values["last"] = connection.execute(sql.LAST).fetchone()[0]
     known = connection.execute(sql.TEMPLATE, values).fetchone()[0]
@@ -259,7 +275,7 @@ def add(
     if new:
         connection.execute(sql.REOPEN, values | {"template": template})
     discard(connection, table)
-    return Added(new, parts, repeated)
+    return Added(given, new, parts, repeated)
 
 
 # Looking ----------------------------------------------------------------------------------------

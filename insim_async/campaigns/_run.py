@@ -8,6 +8,7 @@ next one behind each claim.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import anyio
@@ -77,7 +78,6 @@ class Run:
         self._said: tuple[str, float | None] = ("", None)
         self._after = 0
         self._epoch = begun.epoch
-        self._under_way = 0
         self._failed_claims = 0
         self._nap: anyio.CancelScope | None = None
         self._scope = anyio.CancelScope()
@@ -227,20 +227,17 @@ class Run:
     def _claimed(self, claim: Claim) -> Claim | None:
         self._progress.moved(Move.SUPPRESS, claim.suppressed)
         if not claim.rows:
-            self._nothing_left()
+            if claim.is_waiting:
+                reason = "the last requests are under way"
+                self._hold = Hold(None, reason, CampaignState.RUNNING)
+            else:
+                self._end(Over(CampaignState.FINISHED))
             return None
         self._progress.moved(Move.CLAIM, len(claim.rows))
         self._after, self._epoch = claim.last, claim.epoch
         self._ledger.lock.mark(claim.epoch)
-        self._under_way += 1
         self._say("", None)
         return claim
-
-    def _nothing_left(self) -> None:
-        if self._under_way:  # it may come back
-            self._hold = Hold(None, "the last requests are under way", CampaignState.RUNNING)
-        else:
-            self._end(Over(CampaignState.FINISHED))
 
     def _cannot_write(self, error: LedgerUnavailable) -> Hold | Over:
         """Try again a few times: another process may hold the file."""
@@ -262,7 +259,6 @@ class Run:
             self._progress.moved(result.move, len(result.rows))
         if back:
             self._release(claim, back)
-        self._under_way -= 1
         errors = ending.errors or ()
         if ending.batch.good:
             useless = [isinstance(error, OutcomeUnknown | NotSent) for error in errors]
@@ -270,7 +266,7 @@ class Run:
         for error in dict.fromkeys(filter(None, errors)):
             self.learn(error)
         self._progress.tell(CampaignState.RUNNING)
-        self._wake()
+        self.wake()
 
     def learn(self, error: InSimError) -> None:
         """Stop for what every later request would end in as well; slow down if nothing leaves."""
@@ -287,11 +283,10 @@ class Run:
 
     def put_back(self, claim: Claim) -> None:
         """Have back what is proven unsent."""
-        self._under_way -= 1
         self._release(claim, claim.rows)
-        self._wake()
+        self.wake()
 
-    def _release(self, claim: Claim, rows: list[Claimed]) -> None:
+    def _release(self, claim: Claim, rows: Sequence[Claimed]) -> None:
         self._progress.moved(Move.RELEASE, len(rows))
         self._after = min(self._after, rows[0].row - 1)
         release = partial(
@@ -324,7 +319,7 @@ class Run:
         with anyio.CancelScope() as self._nap:
             await self._ledger.clock.sleep(seconds)
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         """Let whoever waits look again."""
         if self._nap is not None and not self.is_probing:
             self._nap.cancel()

@@ -84,9 +84,7 @@ class Pace:
         limits, spent, chance = spent_of(connection, now, self.plan)
         month = self._month(connection, now, limits)
         is_new = month is None or not _is_reached(connection, month, phone)
-        return decide(
-            now, spent, limits, self.plan, parts=parts, is_new=is_new, chance=chance
-        )
+        return decide(now, spent, limits, self.plan, parts=parts, is_new=is_new, chance=chance)
 
     def among(
         self, connection: Connection, rows: Sequence[Claimed], numbers: int, now: float

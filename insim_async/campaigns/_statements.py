@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from insim_async._sqlite import Layout
-from insim_async.campaigns._states import MOVES, Move, code_of
+from insim_async.campaigns._states import MOVES, MessageStatus, Move, code_of
 
 __all__ = ["LAYOUT", "moved", "moved_all", "moved_range"]
 
@@ -91,6 +91,7 @@ ENROLL = "INSERT INTO campaign (kind, name, prefix) VALUES (:kind, :name, :prefi
 STANDING = "SELECT state, run, epoch FROM campaign WHERE campaign = :campaign"
 ACCOUNT = "SELECT account FROM ledger"
 BIND = "UPDATE ledger SET account = :account"
+CLOSED = "SELECT state, is_forgotten FROM campaign WHERE campaign = :campaign"
 BEGIN_RUN = """
     UPDATE campaign SET run = run + 1, epoch = epoch + 1, state = :state, reason = '',
         waiting_until = NULL, plan = :plan
@@ -118,6 +119,13 @@ PENDING = f"""
         FROM fate f JOIN message m ON m.row = f.row
         WHERE f.row > :after AND f.campaign = :campaign AND f.state = 0
         ORDER BY f.row LIMIT :limit
+    )
+"""
+
+UNDER_WAY = f"""
+    SELECT EXISTS (
+        SELECT 1 FROM fate
+        WHERE campaign = :campaign AND state = {code_of(MessageStatus.IN_FLIGHT)}
     )
 """
 

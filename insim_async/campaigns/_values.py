@@ -15,7 +15,14 @@ from insim_async._privacy import Private
 from insim_async.campaigns._states import CampaignState, Delivery, MessageStatus
 from insim_async.recipients import Refusal
 
-__all__ = ["Added", "CampaignMessage", "CampaignReport", "CampaignStatus", "MessageCounts", "Preview"]
+__all__ = [
+    "Added",
+    "CampaignMessage",
+    "CampaignReport",
+    "CampaignStatus",
+    "MessageCounts",
+    "Preview",
+]
 
 
 class Added(Struct, frozen=True, kw_only=True):
@@ -100,7 +107,7 @@ class MessageCounts(Struct, frozen=True, kw_only=True):
         return self.total - self.pending - self.in_flight
 
     def __str__(self) -> str:
-        told = {name: getattr(self, name) for name in self.__struct_fields__}
+        told = {name: getattr(self, name) for name in MessageCounts.__struct_fields__}
         return ", ".join(f"{name} {count:,}" for name, count in told.items() if count) or "empty"
 
 

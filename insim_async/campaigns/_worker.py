@@ -137,7 +137,7 @@ def _messages(rows: Sequence[Claimed], prefix: str) -> list[Sms]:
 
 def _message(row: Claimed, sms_id: str) -> Sms:
     priority = _NORMAL if row.priority == 1 else _PRIORITIES[row.priority]
-    url = row.url and row.url.replace("{sms_id}", sms_id)
+    url = row.url and row.url.replace(_rows.SMS_ID, sms_id)
     return Sms(f"+{row.phone}", row.text, url=url, priority=priority, sms_id=sms_id)
 
 
