@@ -99,6 +99,13 @@ class Story:
                 break
         assert self.live(lives)
 
+    async def counts(self) -> Counter[str]:
+        """Return how many messages are in each status."""
+        campaign = Campaign.open(self.path)
+        statuses = Counter([message.status.value async for message in campaign.messages()])
+        campaign.close()
+        return statuses
+
     async def faults(self) -> list[str]:
         """Return which promises were broken, when all is over."""
         campaign = Campaign.open(self.path)
