@@ -19,7 +19,20 @@ from insim_async.campaigns._spending import Claimed, Pace
 from insim_async.campaigns._states import CampaignState, Move
 from insim_async.errors import ConfigurationError
 
-__all__ = ["Ask", "Claim", "Claimed", "Hold", "Over", "Result", "claim", "record", "release"]
+__all__ = [
+    "Ask",
+    "Claim",
+    "Claimed",
+    "Hold",
+    "Over",
+    "Result",
+    "claim",
+    "move",
+    "record",
+    "release",
+    "take",
+    "why_not",
+]
 
 _rows = msgspec.json.Decoder(list[tuple[int, int, str, str, int, int, int, int]])
 
@@ -87,6 +100,7 @@ class Ask(Struct, frozen=True, kw_only=True):
         rate: Messages a second, to be written down for whoever looks.
         now: Seconds since 1970.
         pace: Says how much may go, and keeps count.
+        failing_since: Since when nothing gets through; None as long as something does.
     """
 
     campaign: int
@@ -98,6 +112,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     rate: float
     now: float
     pace: Pace
+    failing_since: float | None = None
 
 
 class Result(NamedTuple):
@@ -118,25 +133,34 @@ class Result(NamedTuple):
 
 def claim(connection: Connection, ask: Ask) -> Claim | Hold | Over:
     """Take what goes now, and mark it as in flight: from here on it may have been sent."""
-    if (fault := _why_not(connection, ask)) is not None:
+    if (fault := why_not(connection, ask)) is not None:
         return fault
     after, suppressed = ask.after, 0
     while found := _pending(connection, ask, after):
         stopped = [row for row, is_stopped in found if is_stopped]
-        _move(
-            connection, ask.campaign, ask.now, Result(Move.SUPPRESS, [row.row for row in stopped])
-        )
+        move(connection, ask.campaign, ask.now, Result(Move.SUPPRESS, [row.row for row in stopped]))
         suppressed += len(stopped)
         after = found[-1][0].row
         if free := [row for row, is_stopped in found if not is_stopped]:
-            return _take(connection, ask, free, suppressed)
+            return _yield_to_outbox(connection, ask.now) or take(connection, ask, free, suppressed)
     (is_waiting,) = connection.execute(sql.UNDER_WAY, {"campaign": ask.campaign}).fetchone()
     return Claim([], suppressed, ask.epoch, 0, 0, bool(is_waiting))
 
 
-def _take(
+def _yield_to_outbox(connection: Connection, now: float) -> Hold | None:
+    """Let a message of an outbox go first, where one has waited for this moment."""
+    first, last = connection.execute(sql.RESERVED).fetchone()
+    return (
+        Hold(last, "a message of an outbox goes first", is_pace=True)
+        if first <= now < last
+        else None
+    )
+
+
+def take(
     connection: Connection, ask: Ask, free: Sequence[Claimed], suppressed: int
 ) -> Claim | Hold | Over:
+    """Take as many of some rows as may go now, from the first on; or say why none may."""
     try:
         verdict = ask.pace.decide(connection, free[0].phone, free[0].parts, ask.now)
     except ConfigurationError as error:  # limits were set that cannot be kept
@@ -146,8 +170,8 @@ def _take(
     if isinstance(verdict, Wait):
         return Hold(verdict.until, verdict.reason, is_pace=verdict.is_pace)
     taken = _fitting(free, min(ask.parts, verdict.parts))
-    taken = ask.pace.among(connection, taken, verdict.numbers, ask.now)
-    _move(connection, ask.campaign, ask.now, Result(Move.CLAIM, [row.row for row in taken]))
+    taken = sorted(ask.pace.among(connection, taken, verdict.numbers, ask.now))
+    move(connection, ask.campaign, ask.now, Result(Move.CLAIM, [row.row for row in taken]))
     connection.execute(sql.NEXT_EPOCH, {"campaign": ask.campaign, "rate": ask.rate})
     (epoch,) = connection.execute(sql.EPOCH, {"campaign": ask.campaign}).fetchone()
     minute = ask.pace.book(connection, taken, ask.now)
@@ -164,21 +188,22 @@ def release(
     now: float,
 ) -> None:
     """Put back what is proven unsent, with the parts that were booked for it."""
-    _move(connection, campaign, now, Result(Move.RELEASE, rows))
+    move(connection, campaign, now, Result(Move.RELEASE, rows))
     connection.execute(sql.GIVE_BACK, {"minute": minute, "parts": parts})
 
 
 def record(connection: Connection, campaign: int, results: Sequence[Result], now: float) -> None:
     """Write down what became of rows."""
     for result in results:
-        _move(connection, campaign, now, result)
+        move(connection, campaign, now, result)
         if result.receipts:
             connection.executemany(
                 sql.KEEP_RECEIPT, [{"row": row, "receipt": its} for row, its in result.receipts]
             )
 
 
-def _why_not(connection: Connection, ask: Ask) -> Hold | Over | None:
+def why_not(connection: Connection, ask: Ask) -> Hold | Over | None:
+    """Say why nothing may go in this run, or now; None if something may."""
     state, run, epoch = connection.execute(sql.STANDING, {"campaign": ask.campaign}).fetchone()
     if run != ask.run or epoch < ask.epoch:
         return Over(CampaignState.STOPPED, "another run, or an older copy, has taken its place")
@@ -211,7 +236,8 @@ def _fitting(free: Sequence[Claimed], room: float) -> Sequence[Claimed]:
     return free
 
 
-def _move(connection: Connection, campaign: int, now: float, result: Result) -> None:
+def move(connection: Connection, campaign: int, now: float, result: Result) -> None:
+    """Move rows, which stand in order."""
     rows = result.rows
     if not rows:
         return

@@ -120,13 +120,14 @@ class Ledger:
             CampaignBusy: Somebody has it.
             ConfigurationError: The lock file cannot be written, or the file is an older copy.
         """
+        is_ours = False  # and no other task's of this process
         try:
             with anyio.move_on_after(BUSY_FOR):
-                while not self.lock.acquire(self.now):
+                while not (is_ours := self.lock.acquire(self.now)):
                     await anyio.sleep(0.02)
         except OSError as error:
             raise ConfigurationError(f"{self.lock.path}: {error.strerror}") from error
-        if not self.lock.is_held:
+        if not is_ours:
             raise self._busy(self.lock.holder() or Holder())
         try:
             self._refuse_older((await self.look()).epoch, self.lock.epoch())

@@ -12,7 +12,7 @@ from insim_async.campaigns._wallclock import shown
 from insim_async.campaigns.pacing import Limits, SendWindow
 from insim_async.errors import ConfigurationError
 
-__all__ = ["Plan", "check_limits", "plan_of"]
+__all__ = ["Plan", "check_limits", "instant_of", "plan_of"]
 
 _COUNTED = ("per_hour", "per_day", "per_month")
 _BY_CALENDAR = ("per_day", "per_month", "distinct_per_month")
@@ -51,7 +51,7 @@ def plan_of(
         if zone is None:
             raise _no_zone("window: the hours of which place?")
         hours = hours_of(window.start, window.end, window.days, window.except_dates, zone)
-    return Plan(hours, None if until is None else _instant(until, zone), zone)
+    return Plan(hours, None if until is None else instant_of("until", until, zone), zone)
 
 
 def check_limits(limits: Limits, plan: Plan, longest: int = 1) -> None:
@@ -78,38 +78,47 @@ def check_limits(limits: Limits, plan: Plan, longest: int = 1) -> None:
             )
 
 
-def _instant(until: object, zone: tzinfo | None) -> float:
-    """Return the instant of a date; it has to be one that the clock of its zone shows, and once."""
+def instant_of(name: str, until: object, zone: tzinfo | None) -> float:
+    """Return the instant of a date; it has to be one that the clock of its zone shows, and once.
+
+    Args:
+        name: Of the argument.
+        until: The date.
+        zone: Of a naive one.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
     if not isinstance(until, datetime):
-        raise ConfigurationError(f"until: expected a datetime, got {type(until).__name__}")
+        raise ConfigurationError(f"{name}: expected a datetime, got {type(until).__name__}")
     local = until.replace(microsecond=0)
     is_naive = local.utcoffset() is None
     if is_naive:
         if zone is None:
-            raise _no_zone("until: a time of which place?")
+            raise _no_zone(f"{name}: a time of which place?")
         local = local.replace(tzinfo=zone)
-    if not _exists(local):
+    if not _exists(name, local):
         raise ConfigurationError(
-            "until: the clock of its zone never shows that time: clocks are put forward over it, "
+            f"{name}: the clock of its zone never shows that time: clocks are put forward over it, "
             "or the zone has another offset then (use zoneinfo.ZoneInfo, or with pytz localize())"
         )
     if is_naive and not local.fold and local.utcoffset() != local.replace(fold=1).utcoffset():
         raise ConfigurationError(
-            "until: clocks are put back over that time, which they show twice: give it a time "
+            f"{name}: clocks are put back over that time, which they show twice: give it a time "
             "zone, or fold=1 for the second"
         )
     return local.timestamp()
 
 
-def _exists(moment: datetime) -> bool:
+def _exists(name: str, moment: datetime) -> bool:
     """Say whether the clock of its zone shows a moment at the instant that it stands for."""
     zone = moment.tzinfo and standard_zone(moment.tzinfo)
     if zone is None:
-        raise ConfigurationError(f"until: its time zone is not known on this machine: {REMEDY}")
+        raise ConfigurationError(f"{name}: its time zone is not known on this machine: {REMEDY}")
     try:
         return shown(moment.timestamp(), zone) == moment.replace(tzinfo=None, fold=0)
     except (OverflowError, ValueError):
-        raise ConfigurationError("until: it is too early or too late for a time zone") from None
+        raise ConfigurationError(f"{name}: it is too early or too late for a time zone") from None
 
 
 def _no_zone(what: str) -> ConfigurationError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -64,7 +64,8 @@ LINES_SHOWN = 100
 SMS_ID = "%7Bsms_id%7D"
 """What stands for ``{sms_id}`` in a stored link until the message goes out."""
 _counted = msgspec.json.Decoder(list[tuple[int, int, int]])
-_page = msgspec.json.Decoder(list[tuple[int, int, str, int, int, int, int, str, float | None]])
+_page = msgspec.json.Decoder(list[tuple[int, int, str, int, int, int, int, str, float | None, str]])
+M = TypeVar("M", bound=CampaignMessage)
 _numbers = msgspec.json.Decoder(list[int])
 
 
@@ -85,6 +86,7 @@ class Enrolled(Struct, frozen=True, kw_only=True):
     ignored: int
     run: int
     epoch: int
+    failing_since: float | None
 
 
 def enrolled(connection: Connection, kind: str, name: str) -> Enrolled:
@@ -172,10 +174,16 @@ def end_run(
     return state, counted
 
 
-def say(connection: Connection, campaign: int, reason: str, until: float | None) -> None:
+def say(
+    connection: Connection,
+    campaign: int,
+    reason: str,
+    until: float | None,
+    failing_since: float | None,
+) -> None:
     """Write down why a run waits, for whoever looks."""
     values = {"campaign": campaign, "reason": reason, "waiting_until": until}
-    connection.execute(sql.SAY, values)
+    connection.execute(sql.SAY, values | {"failing_since": failing_since})
 
 
 def restore(connection: Connection, campaign: int, epoch: int, now: float) -> None:
@@ -305,7 +313,8 @@ def page(
     status: MessageStatus | None,
     after: int,
     limit: int,
-) -> list[CampaignMessage]:
+    kind: type[M],
+) -> list[M]:
     """Return the next messages behind a row."""
     values = {
         "campaign": campaign,
@@ -314,10 +323,11 @@ def page(
         "state": None if status is None else code_of(status),
     }
     (found,) = connection.execute(sql.PAGE, values).fetchone()
+    rows = _page.decode(found)
     return [
-        CampaignMessage(
+        kind(
             row=row,
-            sms_id=sms_id(prefix, row, attempt),
+            sms_id=key or sms_id(prefix, row, attempt),
             phone_number=f"+{phone}" if phone else "",
             text=text,
             status=STATUSES[state],
@@ -326,7 +336,9 @@ def page(
             error=detail,
             at=None if at is None else datetime.fromtimestamp(at, UTC),
         )
-        for row, phone, text, state, delivery, parts, attempt, detail, at in _page.decode(found)
+        for row, phone, text, state, delivery, parts, attempt, detail, at, key in _page.decode(
+            found
+        )
     ]
 
 
@@ -388,8 +400,9 @@ def _row_of(connection: Connection, known: Enrolled, sms_id: str) -> int:
     row = behind.partition(".")[0]
     if prefix == known.prefix and row.isascii() and row.isdigit() and len(row) < 18:
         return int(row)
-    values = {"receipt": sms_id, "campaign": known.campaign}
-    found = connection.execute(sql.BY_RECEIPT, values).fetchone()
+    values = {"receipt": sms_id, "key": sms_id, "campaign": known.campaign}
+    found = connection.execute(sql.BY_KEY, values).fetchone()
+    found = found or connection.execute(sql.BY_RECEIPT, values).fetchone()
     return int(found[0]) if found else 0
 
 

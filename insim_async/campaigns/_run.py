@@ -1,4 +1,4 @@
-"""One run of a campaign: what its workers share, what it learns, and how it ends.
+"""One run of a campaign or an outbox: what its workers share, what it learns, and how it ends.
 
 The run is a task of its own, so that whoever awaits it may be cancelled: then nothing more is
 claimed, and requests under way have a few seconds to end. A claim is the ``take`` of a delivery.
@@ -8,12 +8,14 @@ next one behind each claim.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import anyio
 
 from insim_async._sending import Breaker, Ending, Room, Seam
+from insim_async._sqlite import Connection
 from insim_async._tasks import start, wait_whatever_comes
 from insim_async._wire import Message
 from insim_async.campaigns import _claims, _rows
@@ -45,6 +47,13 @@ GRACE = 5.0
 """Seconds that requests under way have when the run is cancelled."""
 PROBES = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, *[600.0] * 5)
 """Seconds before each probe of a server that gives no answer of use: an hour in all."""
+SELDOM = 3600.0
+"""Seconds between later probes, of a run without an end, where each may cost a message its fate."""
+NO_USE = "the server gives no answer of use"
+_USELESS = OutcomeUnknown | NotSent | AuthenticationFailed | ConfigurationError
+
+logger: logging.Logger = logging.getLogger("insim_async")
+ClaimAction = Callable[[Connection, Ask], Claim | Hold | Over]
 
 
 class Run:
@@ -56,10 +65,20 @@ class Run:
         begun: The campaign as the run found it.
         pace: When it may send.
         progress: Counts, and who is told of them.
+        claim: The transaction that says what goes.
+        is_endless: Whether it goes on where nothing gets through: until that is mended.
     """
 
     def __init__(
-        self, ledger: Ledger, seam: Seam, begun: Enrolled, pace: Pace, progress: Progress
+        self,
+        ledger: Ledger,
+        seam: Seam,
+        begun: Enrolled,
+        pace: Pace,
+        progress: Progress,
+        *,
+        claim: ClaimAction = _claims.claim,
+        is_endless: bool = False,
     ) -> None:
         self.door = anyio.Lock(fast_acquire=True)
         self.delivery = seam.delivery
@@ -75,7 +94,13 @@ class Run:
         self._cause: InSimError | None = None
         self._useless: InSimError = OutcomeUnknown("there was no answer of use")
         self._hold: Hold | None = None
-        self._said: tuple[str, float | None] = ("", None)
+        self._said: tuple[str, float | None, float | None] = ("", None, begun.failing_since)
+        self._take = claim
+        self._is_endless = is_endless
+        self._misuse = seam.misuse
+        self._trouble = ""
+        self._failing_since = begun.failing_since
+        self._news = self._seen = 0
         self._after = 0
         self._epoch = begun.epoch
         self._failed_claims = 0
@@ -208,8 +233,10 @@ class Run:
             rate=self._progress.rate,
             now=self._ledger.now,
             pace=self._pace,
+            failing_since=self._failing_since,
         )
-        operation = self._ledger.begin(partial(_claims.claim, ask=ask))
+        self._seen = self._news
+        operation = self._ledger.begin(lambda connection: self._take(connection, ask))
         try:
             await wait_whatever_comes(operation.settled)
         except BaseException:
@@ -261,10 +288,12 @@ class Run:
             self._release(claim, back)
         errors = ending.errors or ()
         if ending.batch.good:
-            useless = [isinstance(error, OutcomeUnknown | NotSent) for error in errors]
+            useless = [isinstance(error, _USELESS) for error in errors]
             self._breaker.ended(unknown=bool(useless) and all(useless), probe=is_probe)
         for error in dict.fromkeys(filter(None, errors)):
             self.learn(error)
+        if ending.batch.good and not self.is_probing:
+            self._recover()
         self._progress.tell(CampaignState.RUNNING)
         self.wake()
 
@@ -272,14 +301,42 @@ class Run:
         """Stop for what every later request would end in as well; slow down if nothing leaves."""
         match error:
             case AuthenticationFailed():
-                self._stop(error, "login or access key were refused")
+                self._refused(error, "login or access key were refused")
             case ConfigurationError():
-                self._stop(error, "nothing can be sent")
+                self._refused(error, "nothing can be sent")
             case NotSent():
                 self._useless = error
                 self._breaker.trip()
+                self._fail(error)
             case OutcomeUnknown():
                 self._useless = error
+                if self.is_probing:
+                    self._fail(error)
+
+    def _refused(self, error: InSimError, reason: str) -> None:
+        """Stop; or wait until it is mended, and say so once: it is no message's fault."""
+        if not self._is_endless or self._misuse() is not None:
+            self._stop(error, reason)
+            return
+        self._useless, self._failing_since = error, None
+        self._breaker.trip()
+        self._warn(reason, error)
+
+    def _fail(self, error: InSimError) -> None:
+        if self._failing_since is None:
+            self._failing_since = self._ledger.now
+        self._warn(NO_USE, error)
+
+    def _warn(self, trouble: str, error: InSimError) -> None:
+        if self._is_endless and trouble != self._trouble:
+            logger.warning("outbox: %s, so all waits; it goes on trying: %s", trouble, error)
+        self._trouble = trouble
+
+    def _recover(self) -> None:
+        """Remember that something got through."""
+        if self._is_endless and self._trouble:
+            logger.info("outbox: messages get through again")
+        self._trouble, self._failing_since = "", None
 
     def put_back(self, claim: Claim) -> None:
         """Have back what is proven unsent."""
@@ -302,18 +359,21 @@ class Run:
 
     async def _wait_for_probe(self) -> None:
         wait = self._breaker.wait
-        if wait is None:
+        if wait is None and not self._is_endless:
             self._stop(self._useless, "there was no answer of use for an hour")
             return
+        if wait is None:
+            wait = SELDOM if isinstance(self._useless, OutcomeUnknown) else PROBES[-1]
         until = self._ledger.now + wait
-        self._say("the server gives no answer of use", until)
+        self._say(self._trouble or NO_USE, until)
         await self._sleep(wait)
 
     async def _wait_for(self, hold: Hold) -> None:
         if hold.state is not CampaignState.RUNNING and not hold.is_pace:
             self._say(hold.reason, hold.until, hold.state)
         left = POLL if hold.until is None else hold.until - self._ledger.now
-        await self._sleep(max(0.0, min(left, POLL)))
+        if self._news == self._seen:
+            await self._sleep(max(0.0, min(left, POLL)))
 
     async def _sleep(self, seconds: float) -> None:
         with anyio.CancelScope() as self._nap:
@@ -321,6 +381,7 @@ class Run:
 
     def wake(self) -> None:
         """Let whoever waits look again."""
+        self._news += 1
         if self._nap is not None and not self.is_probing:
             self._nap.cancel()
 
@@ -328,11 +389,12 @@ class Run:
         self, reason: str, until: float | None, state: CampaignState = CampaignState.WAITING
     ) -> None:
         """Say why it waits, in the file and to whoever listens; an empty reason ends that."""
-        if (reason, until) == self._said:
+        failing_since = self._failing_since
+        if (reason, until, failing_since) == self._said:
             return
-        self._said = reason, until
-        say = partial(_rows.say, campaign=self._begun.campaign, reason=reason, until=until)
-        self._writer.write(say)
+        self._said = reason, until, failing_since
+        say = partial(_rows.say, reason=reason, until=until, failing_since=failing_since)
+        self._writer.write(partial(say, campaign=self._begun.campaign))
         if reason:
             self._progress.tell(state, reason, until)
 

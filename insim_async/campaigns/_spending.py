@@ -49,6 +49,7 @@ class Claimed(NamedTuple):
         priority: Of the phone's queue.
         parts: SMS parts.
         attempt: How often it was sent anew on purpose.
+        key: The caller's id; empty in a campaign.
     """
 
     row: int
@@ -58,6 +59,7 @@ class Claimed(NamedTuple):
     priority: int
     parts: int
     attempt: int
+    key: str = ""
 
 
 class Pace:

@@ -25,7 +25,9 @@ LAYOUT: Final = Layout(
             limits TEXT NOT NULL DEFAULT '',
             last_at REAL NOT NULL DEFAULT 0,
             last_parts INTEGER NOT NULL DEFAULT 0,
-            chance REAL NOT NULL DEFAULT 0
+            chance REAL NOT NULL DEFAULT 0,
+            reserved_from REAL NOT NULL DEFAULT 0,
+            reserved_until REAL NOT NULL DEFAULT 0
         );
         INSERT INTO ledger (id) VALUES (1);
 
@@ -44,6 +46,7 @@ LAYOUT: Final = Layout(
             ignored INTEGER NOT NULL DEFAULT 0,
             run INTEGER NOT NULL DEFAULT 0,
             epoch INTEGER NOT NULL DEFAULT 0,
+            failing_since REAL,
             UNIQUE (kind, name)
         );
 
@@ -56,6 +59,7 @@ LAYOUT: Final = Layout(
             url TEXT NOT NULL,
             priority INTEGER NOT NULL,
             parts INTEGER NOT NULL,
+            digest TEXT NOT NULL DEFAULT '',
             UNIQUE (campaign, key)
         );
         CREATE TABLE fate (
@@ -66,9 +70,14 @@ LAYOUT: Final = Layout(
             attempt INTEGER NOT NULL DEFAULT 0,
             receipt TEXT,
             detail TEXT NOT NULL DEFAULT '',
-            at REAL
+            at REAL,
+            due REAL,
+            until REAL
         );
         CREATE INDEX fate_receipt ON fate (receipt) WHERE receipt IS NOT NULL;
+        CREATE INDEX fate_due ON fate (campaign, due) WHERE state = 0 AND due IS NOT NULL;
+        CREATE INDEX fate_late ON fate (campaign, until) WHERE state = 0 AND until IS NOT NULL;
+        CREATE INDEX fate_open ON fate (campaign, state) WHERE state IN (4, 5) AND due IS NOT NULL;
 
         CREATE TABLE suppressed (number INTEGER PRIMARY KEY, at REAL NOT NULL);
         CREATE TABLE unread_stop (phone TEXT PRIMARY KEY, at REAL NOT NULL);
@@ -83,8 +92,10 @@ of how many parts, with which share of chance in the rest after it. ``spent`` is
 claimed, minute by minute; ``reached`` who was written to in a month, where that is limited.
 ``campaign.run`` is the number of the last run, which fences off an earlier one; ``epoch`` counts
 claims, so that an older copy of the file is known. ``message.key`` is the number in a campaign, and
-the caller's id in an outbox. A number of which only the last nine digits are known is negative in
-``suppressed``."""
+the caller's id in an outbox; only there has a row a ``digest`` of its content, and is ``due`` at
+some time, until it is blanked: so the indexes on ``due`` cost a campaign nothing. Between
+``reserved_from`` and ``reserved_until`` an outbox goes first. A number of which only the last nine
+digits are known is negative in ``suppressed``."""
 
 CAMPAIGN = "SELECT * FROM campaign WHERE kind = :kind AND name = :name"
 ENROLL = "INSERT INTO campaign (kind, name, prefix) VALUES (:kind, :name, :prefix)"
@@ -101,7 +112,9 @@ NEXT_EPOCH = "UPDATE campaign SET epoch = epoch + 1, rate = :rate WHERE campaign
 EPOCH = "SELECT epoch FROM campaign WHERE campaign = :campaign"
 SET_EPOCH = "UPDATE campaign SET epoch = :epoch WHERE campaign = :campaign"
 SAY = """
-    UPDATE campaign SET reason = :reason, waiting_until = :waiting_until WHERE campaign = :campaign
+    UPDATE campaign SET reason = :reason, waiting_until = :waiting_until,
+        failing_since = :failing_since
+    WHERE campaign = :campaign
 """
 CONCLUDE = """
     UPDATE campaign SET state = :state, reason = :reason, waiting_until = NULL, rate = 0
@@ -179,9 +192,10 @@ PARTS_LEFT = """
 """
 PAGE = """
     SELECT json_group_array(
-        json_array(row, phone, text, state, delivery, parts, attempt, detail, at)
+        json_array(row, phone, text, state, delivery, parts, attempt, detail, at, key)
     ) FROM (
-        SELECT f.row, m.phone, m.text, f.state, f.delivery, m.parts, f.attempt, f.detail, f.at
+        SELECT f.row, m.phone, m.text, f.state, f.delivery, m.parts, f.attempt, f.detail, f.at,
+            CASE typeof(m.key) WHEN 'text' THEN m.key ELSE '' END AS key
         FROM fate f JOIN message m ON m.row = f.row
         WHERE f.row > :after AND f.campaign = :campaign AND (:state IS NULL OR f.state = :state)
         ORDER BY f.row LIMIT :limit
@@ -195,6 +209,7 @@ ONE = """
     SELECT f.row, f.state, f.delivery, m.phone FROM fate f JOIN message m ON m.row = f.row
     WHERE f.row = :row AND f.campaign = :campaign
 """
+BY_KEY = "SELECT row FROM message WHERE campaign = :campaign AND key = :key"
 BY_RECEIPT = "SELECT row FROM fate WHERE receipt = :receipt AND campaign = :campaign"
 KEEP_RECEIPT = "UPDATE fate SET receipt = :receipt WHERE row = :row"
 DELIVERED = """
@@ -203,6 +218,7 @@ DELIVERED = """
 IGNORED = "UPDATE campaign SET ignored = ignored + 1 WHERE campaign = :campaign"
 
 _AT = "at = :now, detail = :detail"
+_AGAIN = {Move.RETRY, Move.RESEND}
 
 
 def _sources(move: Move) -> str:
@@ -211,12 +227,16 @@ def _sources(move: Move) -> str:
 
 def _set(move: Move) -> str:
     more = ", attempt = attempt + 1" if move is Move.RESEND else ""
+    if move in _AGAIN:
+        more += ", due = max(due, :now)"
     return f"UPDATE fate SET state = {code_of(MOVES[move][1])}, {_AT}{more}"
 
 
 def moved_all(move: Move) -> str:
     """Return the statement that moves all rows of a campaign."""
     more = " AND delivery = 0" if move is Move.RETRY else ""
+    if move in _AGAIN:
+        more += " AND EXISTS (SELECT 1 FROM message m WHERE m.row = fate.row AND m.phone != 0)"
     return f"{_set(move)} WHERE campaign = :campaign AND state IN ({_sources(move)}){more}"
 
 
@@ -237,6 +257,8 @@ KEEP_UNREAD = "INSERT INTO unread_stop VALUES (:phone, :now) ON CONFLICT (phone)
 UNREAD = "SELECT json_group_array(phone) FROM (SELECT phone FROM unread_stop ORDER BY at)"
 
 LIMITS = "SELECT limits, last_at, last_parts, chance FROM ledger"
+RESERVED = "SELECT reserved_from, reserved_until FROM ledger"
+RESERVE = "UPDATE ledger SET reserved_from = :first, reserved_until = :last"
 SET_LIMITS = "UPDATE ledger SET limits = :limits"
 BOOK = """
     INSERT INTO spent VALUES (:minute, :now, :parts)

@@ -9,7 +9,7 @@
       │ │  └────────────────┴──┼───────────────────────────────────┘
       │ │                      └─no answer, or a crash─▶ unknown ──a report, an answer, a person─▶ sent
       │ └──────── retried: not_sent;  resent under a new id: unknown
-      └─▶ suppressed | expired | cancelled          not_sent: it cannot go as it is
+      └─▶ suppressed | expired | cancelled | not_sent     not_sent: it cannot go as it is
 
 The SQL that moves rows is made from this table, so that there is no second opinion. What becomes of
 a delivery only ever rises: none, sent, received.
@@ -99,6 +99,7 @@ class Move(enum.Enum):
     ANSWER_SENT = enum.auto()
     ANSWER_REFUSED = enum.auto()
     UNFIT = enum.auto()
+    GIVE_UP = enum.auto()
     LOSE = enum.auto()
     REPORT = enum.auto()
     SETTLE_SENT = enum.auto()
@@ -125,6 +126,8 @@ MOVES: Final[Mapping[Move, tuple[tuple[MessageStatus, ...], MessageStatus]]] = {
     Move.ANSWER_SENT: ((_IN_FLIGHT, _UNKNOWN), _SENT),
     Move.ANSWER_REFUSED: ((_IN_FLIGHT, _UNKNOWN), _REFUSED),
     Move.UNFIT: ((_IN_FLIGHT,), _NOT_SENT),
+    # Of an outbox: nothing got through for long, or no limit will ever let it go.
+    Move.GIVE_UP: ((_PENDING,), _NOT_SENT),
     # Most rows that are in flight when a process dies HAD been sent: never back to pending.
     Move.LOSE: ((_IN_FLIGHT,), _UNKNOWN),
     # A pending row of which a report speaks was sent by somebody: an older copy was put back.

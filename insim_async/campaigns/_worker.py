@@ -132,12 +132,14 @@ class Worker:
 
 
 def _messages(rows: Sequence[Claimed], prefix: str) -> list[Sms]:
-    return [_message(row, _rows.sms_id(prefix, row.row, row.attempt)) for row in rows]
+    return [_message(row, prefix) for row in rows]
 
 
-def _message(row: Claimed, sms_id: str) -> Sms:
+def _message(row: Claimed, prefix: str) -> Sms:
+    own = _rows.sms_id(prefix, row.row, row.attempt)
+    sms_id = row.key if row.key and not row.attempt else own
     priority = _NORMAL if row.priority == 1 else _PRIORITIES[row.priority]
-    url = row.url and row.url.replace(_rows.SMS_ID, sms_id)
+    url = row.url if row.key else row.url and row.url.replace(_rows.SMS_ID, own)
     return Sms(f"+{row.phone}", row.text, url=url, priority=priority, sms_id=sms_id)
 
 

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-from insim_async._sending import Listener, Seam, check_on_progress
+from insim_async._sending import Listener, check_on_progress
+from insim_async._tasks import current_loop
 from insim_async.campaigns import _rows, _spending, _standing, _stop
-from insim_async.campaigns._export import export
+from insim_async.campaigns._beginning import begin, seam_of
+from insim_async.campaigns._kept import Kept
 from insim_async.campaigns._ledger import Ledger
-from insim_async.campaigns._plan import Plan, check_limits, plan_of
+from insim_async.campaigns._plan import plan_of
 from insim_async.campaigns._preview import previewed
 from insim_async.campaigns._progress import Progress
 from insim_async.campaigns._run import Run
-from insim_async.campaigns._states import Delivery, MessageStatus, Move
-from insim_async.campaigns._stop import STOP_WORDS, is_stop, number_key
+from insim_async.campaigns._states import MessageStatus
+from insim_async.campaigns._stop import STOP_WORDS
 from insim_async.campaigns._texts import Given, Texts
 from insim_async.campaigns._values import (
     Added,
@@ -31,27 +32,15 @@ from insim_async.campaigns._values import (
 )
 from insim_async.campaigns.pacing import Limits, SendWindow
 from insim_async.client import AsyncInSim
-from insim_async.errors import CampaignChanged, ConfigurationError, InvalidMessage
+from insim_async.errors import CampaignChanged, ConfigurationError
 from insim_async.models import Priority, SmsReceipt
 from insim_async.recipients import Recipients, Refusal
 from insim_async.timing import Clock
-from insim_async.webhooks import DeliveryStatus, Event, IncomingSms, LinkClick
 
 __all__ = ["Campaign"]
 
-T = TypeVar("T")
-logger: logging.Logger = logging.getLogger("insim_async")
 
-PAGE = 500
-_EXPORTED = ("row", "phone_number", "status", "delivery", "parts", "error", "at", "sms_id", "text")
-_SETTLED = {
-    MessageStatus.SENT: Move.SETTLE_SENT,
-    MessageStatus.REFUSED: Move.SETTLE_REFUSED,
-    MessageStatus.NOT_SENT: Move.SETTLE_NOT_SENT,
-}
-
-
-class Campaign:
+class Campaign(Kept[CampaignMessage]):
     """A list of people and a text, kept in a file and sent once; ``Campaign.open`` returns one.
 
     It may be used in any task and event loop, and by several processes at once: one runs it, others
@@ -59,9 +48,7 @@ class Campaign:
     """
 
     def __init__(self, ledger: Ledger, words: frozenset[str]) -> None:
-        self._ledger = ledger
-        self._words = words
-        self._running: Run | None = None
+        super().__init__(ledger, words, CampaignMessage)
 
     @classmethod
     def open(
@@ -97,10 +84,6 @@ class Campaign:
         absolute = Path(path).absolute()
         ledger = Ledger.open(absolute, kind="campaign", name=name, clock=clock, restored=restored)
         return cls(ledger, words)
-
-    def close(self) -> None:
-        """Close the file; a run under way stops there."""
-        self._ledger.close()
 
     # What is to be sent -------------------------------------------------------------------------
 
@@ -162,8 +145,7 @@ class Campaign:
             )
         finally:
             self._ledger.begin(partial(_rows.discard, table=table))
-        if self._running is not None:
-            self._running.wake()
+        self._wake()
         return _told_of(added, texts, recipients)
 
     async def preview(self, limit: int = 5) -> Preview:
@@ -239,30 +221,19 @@ class Campaign:
             LedgerUnavailable: The file cannot be written.
         """
         check_on_progress(on_progress)
-        seam = _seam_of(insim)
+        seam = seam_of(insim)
         plan = plan_of(window, until, seam.timezone)
         await self._ledger.acquire()
         try:
-            begun = await self._begin(seam, plan, limits)
+            begun = await begin(self._ledger, seam, plan, limits)
             pace = _spending.Pace(plan, self._ledger.clock.random)
             progress = Progress(begun.counts, self._ledger.clock, Listener(on_progress))
-            self._running = Run(self._ledger, seam, begun.campaign, pace, progress)
-            return await self._running.go()
+            run = Run(self._ledger, seam, begun.campaign, pace, progress)
+            self._running = run, current_loop()
+            return await run.go()
         finally:
             self._running = None
             self._ledger.lock.release()
-
-    async def set_limits(self, limits: Limits) -> None:
-        """Set how fast all may go that is sent from this file; a run takes it over at once.
-
-        Raises:
-            ConfigurationError: Those are no limits.
-            LedgerUnavailable: The file cannot be written.
-        """
-        if not isinstance(limits, Limits):
-            raise ConfigurationError(f"limits: expected Limits, got {type(limits).__name__}")
-        await self._ledger.do(partial(_spending.set_limits, limits=limits))
-        self._wake()
 
     async def pause(self) -> bool:
         """Let nothing more go until ``resume``, whoever runs it and whenever; what is under way ends.
@@ -296,196 +267,6 @@ class Campaign:
         self._wake()
         return done
 
-    # Looking ------------------------------------------------------------------------------------
-
-    async def status(self) -> CampaignStatus:
-        """Return how far it has come, and what it does now, whoever runs it.
-
-        Raises:
-            LedgerUnavailable: The file cannot be read.
-        """
-        known = self._ledger.known
-        return await self._ledger.do(
-            partial(
-                _standing.standing,
-                kind=known.kind,
-                name=known.name,
-                is_held=self._ledger.lock.holder() is not None,
-                now=self._ledger.now,
-            )
-        )
-
-    async def messages(
-        self, status: MessageStatus | str | None = None
-    ) -> AsyncIterator[CampaignMessage]:
-        """Yield the messages, or those in a status, in the order in which they were added.
-
-        The file is read in pages, and may change between two of them.
-
-        Raises:
-            ConfigurationError: There is no such status.
-            LedgerUnavailable: The file cannot be read.
-        """
-        wanted = None if status is None else _status(status)
-        known, after = self._ledger.known, 0
-        while True:
-            page = await self._do(
-                partial(_rows.page, prefix=known.prefix, status=wanted, after=after, limit=PAGE)
-            )
-            for message in page:
-                yield message
-            if len(page) < PAGE:
-                return
-            after = page[-1].row
-
-    async def export(
-        self, path: str | os.PathLike[str], status: MessageStatus | str | None = None
-    ) -> int:
-        """Write the messages, or those in a status, to a new file; return how many.
-
-        A spreadsheet opens it without running anything: what might be a formula has an apostrophe
-        before it.
-
-        Args:
-            path: ``.csv``, or ``.ndjson`` for one JSON object a line.
-            status: As for ``messages``.
-
-        Raises:
-            ConfigurationError: Another suffix, or there is no such status.
-            FileExistsError: Something has that name.
-            OSError: It cannot be written.
-            LedgerUnavailable: The ledger cannot be read.
-        """
-        return await export(Path(path), self.messages(status), _EXPORTED)
-
-    # What becomes of it -------------------------------------------------------------------------
-
-    async def record(self, event: Event) -> bool:
-        """Learn from a webhook: a delivery report, a click, or an SMS that opts out.
-
-        Reports come in any order, twice, and before the answer: a message only ever becomes more
-        certain. Register it with a router, ``router.on(DeliveryStatus, LinkClick,
-        IncomingSms)(campaign.record)``, in whichever process has the webhooks.
-
-        Returns:
-            Whether it was about a message of this campaign, or an opt-out.
-
-        Raises:
-            LedgerUnavailable: The file cannot be written; let the webhook come again.
-        """
-        match event:
-            case DeliveryStatus(status="sent" | "received" as word):
-                return await self._report(event, Delivery(word))
-            case LinkClick():
-                return await self._report(event, Delivery.RECEIVED)
-            case IncomingSms() if is_stop(event.message, self._words):
-                await self._stop(event.phone_number)
-                return True
-            case _:
-                return False
-
-    async def suppress(self, numbers: Iterable[str]) -> int:
-        """Let nothing more go to these numbers, from this file; return how many are new.
-
-        Args:
-            numbers: In any spelling; one that is no E.164 is compared by its last nine digits.
-
-        Raises:
-            InvalidMessage: One has too few digits; none was taken.
-            LedgerUnavailable: The file cannot be written.
-        """
-        keys = _keys(numbers)
-        return await self._ledger.do(partial(_rows.suppress, numbers=keys, now=self._ledger.now))
-
-    async def unsuppress(self, numbers: Iterable[str]) -> int:
-        """Take numbers off the list of those who opted out; return how many were on it.
-
-        Raises:
-            InvalidMessage: One has too few digits; none was taken.
-            LedgerUnavailable: The file cannot be written.
-        """
-        return await self._ledger.do(partial(_rows.unsuppress, numbers=_keys(numbers)))
-
-    async def suppressed(self) -> list[str]:
-        """Return who has opted out, in a form that ``suppress`` takes.
-
-        Numbers that could not be read stand at the end, as they came.
-
-        Raises:
-            LedgerUnavailable: The file cannot be read.
-        """
-        keys, unread = await self._ledger.do(_rows.suppressed)
-        return [*(f"+{key}" if key > 0 else f"{-key:09}" for key in keys), *unread]
-
-    async def retry(self) -> int:
-        """Let messages that were not sent try again at the next run; return how many.
-
-        Those of which a delivery report speaks are left alone.
-
-        Raises:
-            LedgerUnavailable: The file cannot be written.
-        """
-        return await self._do(partial(_rows.retry, now=self._ledger.now))
-
-    async def resend(
-        self,
-        messages: Iterable[CampaignMessage | str] | AsyncIterable[CampaignMessage | str],
-        *,
-        allow_duplicates: bool = False,
-    ) -> int:
-        """Let unknown messages go once more, under a new id: their recipients may get them twice.
-
-        Args:
-            messages: Messages, or their ids; those that are not unknown any more are left out.
-            allow_duplicates: Has to be True.
-
-        Returns:
-            How many will go.
-
-        Raises:
-            ConfigurationError: ``allow_duplicates`` is not True.
-            LedgerUnavailable: The file cannot be written.
-        """
-        if allow_duplicates is not True:
-            raise ConfigurationError(
-                "resend: these may have been sent; say allow_duplicates=True where twice is better "
-                "than not at all"
-            )
-        if isinstance(messages, AsyncIterable):
-            ids = [_id_of(message) async for message in messages]
-        else:
-            ids = [_id_of(message) for message in messages]
-        known, now = self._ledger.known, self._ledger.now
-        return await self._ledger.do(partial(_rows.resend, known=known, ids=ids, now=now))
-
-    async def settle(
-        self,
-        message: CampaignMessage | str,
-        status: MessageStatus | Literal["sent", "refused", "not_sent"],
-    ) -> bool:
-        """Write down what you found out of an unknown message; return whether it was one.
-
-        Args:
-            message: The message, or its id.
-            status: ``"sent"``, ``"refused"`` or ``"not_sent"``, which ``retry`` lets try again.
-
-        Raises:
-            ConfigurationError: Another status.
-            LedgerUnavailable: The file cannot be written.
-        """
-        move = _SETTLED.get(_status(status))
-        if move is None:
-            raise ConfigurationError('settle: expected "sent", "refused" or "not_sent"')
-        return await self._ledger.do(
-            partial(
-                _rows.settle,
-                known=self._ledger.known,
-                sms_id=_id_of(message),
-                move=move,
-                now=self._ledger.now,
-            )
-        )
-
     async def forget(self) -> None:
         """Blank the texts and numbers of all messages, and close the campaign for good.
 
@@ -507,79 +288,10 @@ class Campaign:
 
     # Within -------------------------------------------------------------------------------------
 
-    async def _begin(self, seam: Seam, plan: Plan, limits: Limits | None) -> _rows.Begun:
-        if limits is not None:
-            await self.set_limits(limits)
-        ledger = self._ledger
-        told, *_ = await ledger.do(_spending.limits_of)
-        check_limits(told, plan, await self._do(_rows.longest))
-        begun = await ledger.do(
-            partial(
-                _rows.begin_run,
-                opened=ledger.known,
-                account=seam.account,
-                plan=_standing.plan_to_json(plan),
-                now=ledger.now,
-            )
-        )
-        if isinstance(begun, str):
-            raise ConfigurationError(f"{ledger.path}: {begun}")
-        ledger.lock.mark(begun.campaign.epoch)
-        return begun
-
-    async def _report(self, event: DeliveryStatus | LinkClick, delivery: Delivery) -> bool:
-        key = number_key(event.phone_number)
-        return await self._ledger.do(
-            partial(
-                _rows.report,
-                known=self._ledger.known,
-                sms_id=event.sms_id,
-                delivery=delivery,
-                is_its_number=key.matches if key is not None else lambda _: True,
-                now=self._ledger.now,
-            )
-        )
-
-    async def _stop(self, phone_number: str) -> None:
-        key = number_key(phone_number)
-        now = self._ledger.now
-        if key is None:
-            logger.warning("an SMS opts out from a number that cannot be read: see suppressed()")
-            await self._ledger.do(partial(_rows.keep_unread_stop, phone=phone_number, now=now))
-        else:
-            await self.suppress([phone_number])
-
     async def _set(self, state: str, *, only: list[str]) -> bool:
         done = await self._do(partial(_rows.set_state, state=state, only=only))
         self._wake()
         return done
-
-    async def _do(self, action: Callable[..., T]) -> T:
-        """Do an action that is about this campaign."""
-        return await self._ledger.do(partial(action, campaign=self._ledger.known.campaign))
-
-    def _wake(self) -> None:
-        if self._running is not None:
-            self._running.wake()
-
-
-def _seam_of(insim: AsyncInSim) -> Seam:
-    """Return what a client lends to a campaign, if it may be run with that client.
-
-    Raises:
-        ConfigurationError: It may not.
-    """
-    if not isinstance(insim, AsyncInSim):
-        raise ConfigurationError(f"insim: expected an AsyncInSim, got {type(insim).__name__}")
-    seam = insim._seam()  # noqa: SLF001 - made for this
-    if (misuse := seam.misuse()) is not None:
-        raise misuse
-    if seam.is_dry_run:
-        raise ConfigurationError(
-            "insim: with dry_run nothing is sent, and the campaign would take it for sent; rehearse "
-            "against a sandbox, in another file"
-        )
-    return seam
 
 
 def _told_of(added: _rows.Added | _rows.Differs | str, texts: Texts, given: Given) -> Added:
@@ -609,28 +321,3 @@ def _checked_priority(priority: object) -> Priority:
     if not isinstance(priority, Priority):
         raise ConfigurationError("priority: expected Priority.LOW, NORMAL or HIGH")
     return priority
-
-
-def _status(word: object) -> MessageStatus:
-    try:
-        return MessageStatus(str(word))
-    except ValueError:
-        pass
-    raise ConfigurationError(f"status: expected one of {', '.join(MessageStatus)}")
-
-
-def _id_of(message: CampaignMessage | str) -> str:
-    return message if isinstance(message, str) else message.sms_id
-
-
-def _keys(numbers: Iterable[str]) -> list[int]:
-    """Return numbers as the ledger compares them: negative where only nine digits are known."""
-    if isinstance(numbers, str):
-        raise ConfigurationError("numbers: expected several; put a single one into a list")
-    keys = []
-    for place, number in enumerate(numbers, 1):
-        key = number_key(number)
-        if key is None:
-            raise InvalidMessage("phone_number", f"the one in place {place} has too few digits")
-        keys.append(key.number if key.is_exact else -key.number)
-    return keys
