@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pickle
 import shutil
 import signal
 import sqlite3
 import stat
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -207,25 +204,21 @@ class TestLock:
             os.close(end)
 
     def test_it_is_gone_with_its_process_however_that_ends(self, tmp_path: Path) -> None:
-        program = (
-            "import sys, pathlib; from insim_async.campaigns._lock import RunLock\n"
-            "lock = RunLock(pathlib.Path(sys.argv[1])); print(lock.acquire(0.0), flush=True)\n"
-            "sys.stdin.read()"
-        )
-        process = subprocess.Popen(
-            [sys.executable, "-c", program, str(tmp_path / "lock")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"True\n"
+        lives, began = os.pipe()
+        child = os.fork()
+        if not child:
+            os.write(began, b"%d" % RunLock(tmp_path / "lock").acquire(0.0))
+            signal.pause()
+        assert os.read(lives, 1) == b"1"
         lock = RunLock(tmp_path / "lock")
         assert not lock.acquire(0.0)
         holder = lock.holder()
         assert holder is not None
-        assert holder.pid == process.pid
-        process.kill()
-        process.communicate()
+        assert holder.pid == child
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(lives)
+        os.close(began)
         assert lock.holder() is None
         assert lock.acquire(0.0)
         lock.release()

@@ -83,8 +83,9 @@ class Pace:
         Raises:
             ConfigurationError: The limits cannot be kept.
         """
-        limits, spent, chance = spent_of(connection, now, self.plan)
+        limits, *_ = limits_of(connection)
         month = self._month(connection, now, limits)
+        limits, spent, chance = spent_of(connection, now, self.plan)
         is_new = month is None or not _is_reached(connection, month, phone)
         return decide(now, spent, limits, self.plan, parts=parts, is_new=is_new, chance=chance)
 
