@@ -9,8 +9,7 @@ import signal
 import sqlite3
 import stat
 from collections.abc import Callable
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,30 +21,15 @@ from insim_async import AsyncInSim, ConfigurationError
 from insim_async.campaigns import (
     Campaign,
     CampaignBusy,
-    CampaignMessage,
     CampaignReport,
     CampaignStopped,
     LedgerUnavailable,
     _ledger,
-    _writing,
 )
 from insim_async.campaigns._lock import Holder, RunLock
 from insim_async.errors import NotSent
-from insim_async.webhooks import DeliveryStatus
 
-from .campaigns import (  # noqa: F401 - fixtures
-    TEXT,
-    all_of,
-    campaign,
-    lost,
-    number,
-    open_campaign,
-    path,
-    people,
-    processed,
-    rows,
-    statuses,
-)
+from .campaigns import TEXT, people, processed, rows, statuses
 from .conftest import BASE_URL, KEY, LOGIN, Gateway, Hours
 
 Open = Callable[..., Campaign]
@@ -62,9 +46,7 @@ def client(hours: Hours, **more: Any) -> AsyncInSim:
 
 
 class TestOpening:
-    def test_it_needs_no_event_loop_and_makes_a_file_for_its_owner_alone(
-        self, path: Path
-    ) -> None:
+    def test_it_needs_no_event_loop_and_makes_a_file_for_its_owner_alone(self, path: Path) -> None:
         Campaign.open(path).close()
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         with closing(sqlite3.connect(path)) as connection:
@@ -120,7 +102,7 @@ class TestOpening:
                 Campaign.open(path)
 
     def test_a_lock_file_that_cannot_be_used_says_why(self, path: Path) -> None:
-        path.with_name("spring.db.campaign.lock").mkdir()
+        path.with_name(f"{path.name}.campaign.lock").mkdir()
         with pytest.raises(ConfigurationError, match="lock"):
             Campaign.open(path)
 
@@ -328,7 +310,11 @@ class TestCopies:
 
 class TestFullDisk:
     async def test_while_claiming_nothing_is_sent_and_it_stops(
-        self, campaign: Campaign, insim: AsyncInSim, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+        self,
+        campaign: Campaign,
+        insim: AsyncInSim,
+        gateway: Gateway,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         await campaign.add(people(3), TEXT)
         begin = campaign._ledger.begin

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -15,16 +16,13 @@ import pytest
 from insim_async import (
     AsyncInSim,
     AuthenticationFailed,
-    Clock,
     ConfigurationError,
     Contact,
-    InvalidMessage,
     NotSent,
     OutcomeUnknown,
 )
 from insim_async.campaigns import (
     Campaign,
-    CampaignBusy,
     CampaignStatus,
     CampaignStopped,
     Limits,
@@ -32,19 +30,7 @@ from insim_async.campaigns import (
 )
 from insim_async.campaigns._run import PROBES
 
-from .campaigns import (  # noqa: F401 - fixtures
-    TEXT,
-    all_of,
-    campaign,
-    lost,
-    number,
-    open_campaign,
-    path,
-    people,
-    processed,
-    refused,
-    statuses,
-)
+from .campaigns import TEXT, all_of, lost, number, people, processed, statuses
 from .conftest import BASE_URL, KEY, LOGIN, NOON, Gateway, Hours, receipt
 
 Open = Callable[..., Campaign]
@@ -251,7 +237,10 @@ class TestStopping:
             (httpx.Response(401, json={}), AuthenticationFailed),
             (httpx.Response(403, json={}), AuthenticationFailed),
             (httpx.Response(404), ConfigurationError),
-            (httpx.Response(302, headers={"Location": "https://elsewhere.test"}), ConfigurationError),
+            (
+                httpx.Response(302, headers={"Location": "https://elsewhere.test"}),
+                ConfigurationError,
+            ),
             (httpx.Response(200, json={"error": ["#001"]}), AuthenticationFailed),
         ],
     )
@@ -404,9 +393,10 @@ class TestSteering:
         self, campaign: Campaign, insim: AsyncInSim
     ) -> None:
         with pytest.raises(ConfigurationError, match="on_progress"):
-            await campaign.run(insim, on_progress=asyncio.sleep)
+            await campaign.run(insim, on_progress=asyncio.sleep)  # type: ignore[arg-type]
 
 
+LATE = datetime(2025, 10, 29, 13, 21)  # noqa: DTZ001 - naive, in the zone of the client
 PARIS = "Europe/Paris"  # the clock of the tests shows 13:16:40 there, on a Wednesday
 
 
@@ -475,9 +465,7 @@ class TestWhen:
         await campaign.add(people(3), TEXT)
         told: list[CampaignStatus] = []
         async with client(hours, timezone=PARIS) as insim:
-            await campaign.run(
-                insim, window=SendWindow("18:00", "20:00"), on_progress=told.append
-            )
+            await campaign.run(insim, window=SendWindow("18:00", "20:00"), on_progress=told.append)
         waiting = next(status for status in told if status.state == "waiting")
         assert waiting.reason == "the window is closed"
         assert waiting.waiting_until == datetime(2025, 10, 29, 17, tzinfo=UTC)
@@ -492,7 +480,7 @@ class TestWhen:
             report = await campaign.run(
                 insim,
                 limits=Limits(per_minute=1),
-                until=datetime(2025, 10, 29, 13, 21),
+                until=LATE,
             )
         assert str(report) == "finished (too late): sent 5, expired 25"
         assert (await campaign.status()).counts.expired == 25
@@ -507,7 +495,7 @@ class TestWhen:
         await campaign.add(people(3), TEXT)
         gateway.answers = [too_late]
         async with client(hours, timezone=PARIS, max_concurrency=1) as insim:
-            report = await campaign.run(insim, until=datetime(2025, 10, 29, 13, 21))
+            report = await campaign.run(insim, until=LATE)
         assert (report.state, report.expired) == ("finished", 3)
 
     @pytest.mark.parametrize(
@@ -515,7 +503,7 @@ class TestWhen:
         [
             {"limits": Limits(per_day=5)},
             {"window": SendWindow("08:00", "20:00")},
-            {"until": datetime(2027, 3, 12, 18)},
+            {"until": LATE},
             {"limits": 5},
         ],
     )
@@ -552,7 +540,7 @@ class TestWhen:
         assert gateway.requests == []
 
     async def test_whoever_looks_is_told_when_it_will_end(
-        self, open_campaign: Open, hours: Hours
+        self, open_campaign: Open, hours: Hours, gateway: Gateway
     ) -> None:
         mine, other = open_campaign(), open_campaign()
         await mine.add(people(30), TEXT)
@@ -565,13 +553,38 @@ class TestWhen:
 
         async with client(hours, timezone=PARIS) as insim, anyio.create_task_group() as group:
             group.start_soon(look)
-            await mine.run(
-                insim, limits=Limits(per_minute=1), window=SendWindow("08:00", "20:00")
-            )
+            await mine.run(insim, limits=Limits(per_minute=1), window=SendWindow("08:00", "20:00"))
         end = seen[-1].expected_end
         assert end is not None, seen
         assert datetime(2025, 10, 29, 12, 40, tzinfo=UTC) < end
         assert end < datetime(2025, 10, 29, 13, tzinfo=UTC)
+
+
+async def cancelled_at(campaign: Campaign, insim: AsyncInSim, at: int, when: str) -> bool:
+    """Cancel a run at its n-th write; return whether it came so far."""
+    begin, count = campaign._ledger.begin, 0
+    watching: list[asyncio.Future[None]] = []
+
+    async def cancel_behind(operation: Any) -> None:
+        await operation.settled.wait()
+        running.cancel()
+
+    def counted(action: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == at and when == "before":
+            running.cancel()
+        operation = begin(action)
+        if count == at and when == "after":
+            watching.append(asyncio.ensure_future(cancel_behind(operation)))
+        return operation
+
+    campaign._ledger.begin = counted  # type: ignore[method-assign]
+    running = asyncio.ensure_future(campaign.run(insim))
+    await asyncio.wait([running])
+    await asyncio.gather(*watching)
+    campaign._ledger.begin = begin  # type: ignore[method-assign]
+    return running.cancelled()
 
 
 class TestCancelling:
@@ -598,40 +611,18 @@ class TestCancelling:
 
     @pytest.mark.parametrize("when", ["before", "after"])
     async def test_cancelled_at_any_write_nobody_is_doubled_or_lost(
-        self, hours: Hours, gateway: Gateway, tmp_path: Any, when: str
+        self, hours: Hours, gateway: Gateway, tmp_path: Path, when: str
     ) -> None:
         """Natively, when it begins to write something for the n-th time, or is done with it."""
         at, ended = 0, False
         while not ended:
             at += 1
-            campaign = Campaign.open(tmp_path / f"{at}.db", clock=hours.clock)
-            await campaign.add(people(6), TEXT)
             gateway.processed.clear()
-            begin, count = campaign._ledger.begin, 0
-
-            def counted(action: Any) -> Any:
-                nonlocal count
-                count += 1
-                if count == at and when == "before":
-                    running.cancel()
-                operation = begin(action)
-                if count == at and when == "after":
-                    watching.append(asyncio.ensure_future(cancel_behind(operation)))
-                return operation
-
-            async def cancel_behind(operation: Any) -> None:
-                await operation.settled.wait()
-                running.cancel()
-
-            watching: list[asyncio.Future[None]] = []
-            campaign._ledger.begin = counted  # type: ignore[method-assign]
-            async with client(hours, batch_size=2, max_concurrency=2) as insim:
-                running = asyncio.ensure_future(campaign.run(insim))
-                await asyncio.wait([running, *watching])
-                campaign._ledger.begin = begin  # type: ignore[method-assign]
-                ended = not running.cancelled()
-                report = await campaign.run(insim)
-            campaign.close()
+            with closing(Campaign.open(tmp_path / f"{at}.db", clock=hours.clock)) as campaign:
+                await campaign.add(people(6), TEXT)
+                async with client(hours, batch_size=2, max_concurrency=2) as insim:
+                    ended = not await cancelled_at(campaign, insim, at, when)
+                    report = await campaign.run(insim)
             assert report.sent + report.unknown == 6
             assert report.sent <= processed(gateway) <= 6
         assert at > 5

@@ -323,7 +323,6 @@ def page(
         "state": None if status is None else code_of(status),
     }
     (found,) = connection.execute(sql.PAGE, values).fetchone()
-    rows = _page.decode(found)
     return [
         kind(
             row=row,
@@ -343,7 +342,7 @@ def page(
 
 
 def sms_id(prefix: str, row: int, attempt: int) -> str:
-    """Return the id under which a row goes out: another one each time that it is sent on purpose."""
+    """Return the id under which a row goes out: another one when it is sent again on purpose."""
     return f"{prefix}.{row}.{attempt}" if attempt else f"{prefix}.{row}"
 
 

@@ -19,12 +19,12 @@ from insim_async.campaigns._calendar import (
     BOUNDLESS,
     Expired,
     Go,
-    Plan,
     Spent,
     Wait,
     decide,
     periods,
 )
+from insim_async.campaigns._plan import Plan
 from insim_async.campaigns._states import MessageStatus, code_of
 from insim_async.campaigns.pacing import Limits
 
@@ -92,7 +92,7 @@ class Pace:
     def among(
         self, connection: Connection, rows: Sequence[Claimed], numbers: int, now: float
     ) -> Sequence[Claimed]:
-        """Return the first rows that have no more than so many new numbers, and write those down."""
+        """Return the first rows, with no more than so many new numbers, and write those down."""
         limits, *_ = limits_of(connection)
         month = self._month(connection, now, limits)
         if month is None:

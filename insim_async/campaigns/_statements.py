@@ -87,7 +87,7 @@ LAYOUT: Final = Layout(
         ) WITHOUT ROWID;
     """,
 )
-"""``ledger`` is what the file knows as a whole: whose account, how fast, and when the last claim was,
+"""``ledger`` is what the file knows as a whole: whose account, how fast, when the last claim was,
 of how many parts, with which share of chance in the rest after it. ``spent`` is the parts that were
 claimed, minute by minute; ``reached`` who was written to in a month, where that is limited.
 ``campaign.run`` is the number of the last run, which fences off an earlier one; ``epoch`` counts

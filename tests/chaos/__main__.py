@@ -16,8 +16,8 @@ ATTACKS = {
     "webhooks": (webhooks.attack, 300, ["", "acknowledges first", "forgets"]),
     "campaigns": (campaigns.attack, 100, list(FAULTS)),
 }
-"""Each with how many kills, or campaigns of 400 messages, there are by default; and the mistakes that
-a program could have, to see that they are found."""
+"""Each with how many kills, or campaigns of 400 messages, there are by default; and the mistakes
+that a program could have, to see that they are found."""
 
 
 def main() -> int:
