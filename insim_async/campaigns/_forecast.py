@@ -60,7 +60,7 @@ def expected_end(
     day = _day(now, spent, limits, zone)
     month = _month(now, spent, limits, zone, parts / numbers if numbers else 0.0)
     end = _end(now, parts, hour, day, month, plan.hours)
-    return end if end is not None and end < now + _FARTHEST else None
+    return end if end < now + _FARTHEST else None
 
 
 class _Hour(NamedTuple):
@@ -135,7 +135,7 @@ class _Cap(NamedTuple):
 
 def _end(
     now: float, parts: float, hour: _Hour, day: _Cap, month: _Cap, hours: Hours | None
-) -> float | None:
+) -> float:
     """Go from window to window, from day to day, until all have gone."""
     at, left = now, parts
     while at < now + _FORESEEN:
@@ -153,7 +153,7 @@ def _end(
             done, hour = hour.within(at, stop)
         day, month = day.at(stop, done), month.at(stop, done)
         at, left = stop, left - done
-    return now + (at - now) * parts / (parts - left) if left < parts else None
+    return now + (at - now) * parts / (parts - left)  # some have gone: no limit is nought
 
 
 def _hour(now: float, rate: float, spent: Spent, limits: Limits) -> _Hour:
