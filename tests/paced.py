@@ -43,17 +43,22 @@ def run(
     """Send messages of so many parts one by one, each as soon as it may go."""
     claims = list(earlier)
     for parts in messages:
-        while True:
-            spent = counted(now, claims, limits, plan)
-            match decide(now, spent, limits, plan, parts=parts, chance=chance):
-                case Expired():
-                    return
-                case Wait(until=until):
-                    assert until > now
-                    now = until
-                case Go(parts=room, numbers=numbers):
-                    assert room >= parts
-                    assert numbers >= 1
-                    claims.append(Claim(now, parts))
-                    yield claims[-1]
-                    break
+        decision = ask(now, claims, limits, plan, parts, chance)
+        while isinstance(decision, Wait):
+            assert decision.until > now
+            now = decision.until
+            decision = ask(now, claims, limits, plan, parts, chance)
+        if isinstance(decision, Expired):
+            return
+        assert decision.parts >= parts
+        assert decision.numbers >= 1
+        claims.append(Claim(now, parts))
+        yield claims[-1]
+
+
+def ask(
+    now: float, claims: Sequence[Claim], limits: Limits, plan: Plan, parts: int, chance: float
+) -> Go | Wait | Expired:
+    """Ask once."""
+    spent = counted(now, claims, limits, plan)
+    return decide(now, spent, limits, plan, parts=parts, chance=chance)

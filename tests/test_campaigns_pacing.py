@@ -159,7 +159,8 @@ def test_a_window_is_open_from_its_start_up_to_its_end(
 def test_dates_are_left_out_whether_they_are_written_or_made_and_may_come_from_an_iterator() -> (
     None
 ):
-    window = SendWindow("10:00", "11:00", except_dates=iter(["2027-05-08", date(2027, 5, 1)]))
+    dates: list[date | str] = ["2027-05-08", date(2027, 5, 1)]
+    window = SendWindow("10:00", "11:00", except_dates=iter(dates))
     assert window.except_dates == (date(2027, 5, 1), date(2027, 5, 8))
     assert window == SendWindow("10:00", "11:00", except_dates=["2027-05-01", "2027-05-08"])
     assert hash(window) == hash(window)

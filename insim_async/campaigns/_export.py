@@ -48,14 +48,6 @@ def unguarded(text: str) -> str:
     return _unguard(lambda found: found[0][:-1], text)
 
 
-@contextmanager
-def _new_file(path: Path) -> Iterator[BinaryIO]:
-    if os.path.lexists(path):  # said before all the rows are read
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-    with drafted(path) as draft, draft.open("wb") as file:
-        yield file
-
-
 class _Csv:
     """With the mark by which spreadsheets know UTF-8."""
 
@@ -85,7 +77,8 @@ class _Ndjson:
         self._file.write(msgspec.json.Encoder().encode_lines(objects))
 
 
-_FORMS: dict[str, type[_Csv | _Ndjson]] = {".csv": _Csv, ".jsonl": _Ndjson, ".ndjson": _Ndjson}
+_Form = _Csv | _Ndjson
+_FORMS: dict[str, type[_Form]] = {".csv": _Csv, ".jsonl": _Ndjson, ".ndjson": _Ndjson}
 
 
 async def export(path: Path, rows: AsyncIterable[Struct], fields: Sequence[str]) -> int:
@@ -110,12 +103,19 @@ async def export(path: Path, rows: AsyncIterable[Struct], fields: Sequence[str])
             f"export: the file's name must end in {', '.join(_FORMS)}, not in {path.suffix!r}"
         )
     count = 0
-    async with _threaded(_new_file(path)) as file:
-        writer = await to_thread.run_sync(form, file, fields)
+    async with _threaded(_new_file(path, form, fields)) as writer:
         async for some in _gathered(rows):
             await to_thread.run_sync(writer.write, some)
             count += len(some)
     return count
+
+
+@contextmanager
+def _new_file(path: Path, form: type[_Form], fields: Sequence[str]) -> Iterator[_Form]:
+    if os.path.lexists(path):  # said before all the rows are read
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    with drafted(path) as draft, draft.open("wb") as file:
+        yield form(file, fields)
 
 
 @asynccontextmanager
