@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import Struct
 
 from insim_async import ConfigurationError
+from insim_async._sqlite import drafted
 from insim_async.campaigns._export import export, guarded, unguarded
 from insim_async.recipients import read_csv
 
@@ -138,6 +144,31 @@ async def test_if_it_is_cancelled_there_is_no_file(tmp_path: Path) -> None:
         tasks.start_soon(export, tmp_path / "spring.csv", hanging(), FIELDS)
         await reached.wait()
         tasks.cancel_scope.cancel()
+    assert names_in(tmp_path) == []
+
+
+async def test_a_task_that_is_cancelled_while_a_thread_works_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A native cancellation does not wait for the thread."""
+    begun, told = threading.Event(), threading.Event()
+
+    @contextmanager
+    def slow(path: Path) -> Iterator[Path]:
+        with drafted(path) as draft:
+            begun.set()
+            assert told.wait(60)
+            yield draft
+
+    monkeypatch.setattr("insim_async.campaigns._export.drafted", slow)
+    task = asyncio.create_task(export(tmp_path / "spring.csv", given_rows([]), FIELDS))
+    await anyio.to_thread.run_sync(begun.wait)
+    task.cancel()
+    await anyio.lowlevel.checkpoint()
+    assert not task.done()
+    told.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
     assert names_in(tmp_path) == []
 
 
