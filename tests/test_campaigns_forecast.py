@@ -106,6 +106,16 @@ def test_when_it_ends(
     assert found == (end if end is None else pytest.approx(end, abs=0.01))
 
 
+@pytest.mark.parametrize(
+    ("per_hour", "end"), [(None, paris(2027, 3, 12)), (300, paris(2027, 3, 12, 0, 50))]
+)
+def test_an_hour_goes_on_behind_midnight(per_hour: int | None, end: float) -> None:
+    """Nobody knows how fast it is: 400 a day, and 500 are left at ten to twelve."""
+    limits = Limits(per_day=400, per_hour=per_hour)
+    found = expected_end(paris(2027, 3, 11, 23, 50), 500, 0, Spent(), limits, ALWAYS)
+    assert found == end
+
+
 def test_numbers_that_are_new_this_month_fill_a_month() -> None:
     """Three hundred numbers of two parts, of which fifty may still go in March."""
     end = expected_end(
