@@ -60,6 +60,22 @@ ENDS: dict[str, tuple[float, float, Spent, Limits, Plan, float | None]] = {
         ALWAYS,
         NOON + 3000.6,
     ),
+    "in the hours that a window has left": (
+        1000,
+        100,
+        Spent(),
+        Limits(per_hour=100),
+        OFFICE,
+        paris(2027, 3, 12, 9) + 1,
+    ),
+    "in those hours, of which one was begun": (
+        1000,
+        100,
+        Spent(hour=[(NOON - 600, 60)]),
+        Limits(per_hour=100),
+        OFFICE,
+        paris(2027, 3, 12, 9) + 0.6,
+    ),
     "over a day that was begun": (
         900,
         1,
@@ -157,7 +173,7 @@ windows = st.sampled_from(
 )
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(
     st.sampled_from(
         [NOON, paris(2027, 3, 27, 21), paris(2027, 10, 30, 21), paris(2027, 4, 30, 12)]

@@ -70,7 +70,7 @@ def situations(draw: st.DrawFn) -> tuple[Hours, float]:
     return hours, change.replace(tzinfo=UTC).timestamp() + offset * QUARTER
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(situations())
 def test_the_next_opening_is_the_one_that_looking_at_the_clock_finds(
     situation: tuple[Hours, float],
@@ -83,7 +83,7 @@ def test_the_next_opening_is_the_one_that_looking_at_the_clock_finds(
     assert hours.next_open(at) == looked
 
 
-@settings(max_examples=50)
+@settings(max_examples=40)
 @given(situations(), st.floats(min_value=0, max_value=QUARTER, exclude_max=True))
 def test_an_opening_is_on_the_second_from_wherever_one_asks(
     situation: tuple[Hours, float], later: float
@@ -94,7 +94,7 @@ def test_an_opening_is_on_the_second_from_wherever_one_asks(
     assert hours.is_open(opening)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(situations())
 def test_hours_end_where_the_clock_first_shows_their_end(situation: tuple[Hours, float]) -> None:
     hours, at = situation
