@@ -323,15 +323,17 @@ class TestSteering:
             assert await other.resume()
             assert not await other.resume()
 
-        async with client(hours, batch_size=10, max_concurrency=1) as insim:
-            async with anyio.create_task_group() as group:
+        async with (
+            client(hours, batch_size=10, max_concurrency=1) as insim,
+            anyio.create_task_group() as group,
+        ):
 
-                def first(messages: list[dict[str, Any]]) -> httpx.Response:
-                    group.start_soon(steer)
-                    return gateway.take(messages)
+            def first(messages: list[dict[str, Any]]) -> httpx.Response:
+                group.start_soon(steer)
+                return gateway.take(messages)
 
-                gateway.answers = [first]
-                report = await mine.run(insim, on_progress=lambda s: told.append(s.state.value))
+            gateway.answers = [first]
+            report = await mine.run(insim, on_progress=lambda s: told.append(s.state.value))
         assert (report.state, processed(gateway)) == ("finished", 30)
         assert "paused" in told
 
@@ -431,16 +433,15 @@ class TestWhen:
         self, campaign: Campaign, hours: Hours, gateway: Gateway
     ) -> None:
         await campaign.add(people(3), TEXT)
-        async with client(hours, timezone=PARIS) as insim:
-            async with anyio.create_task_group() as group:
 
-                async def raise_it() -> None:
-                    while (await campaign.status()).state != "waiting":
-                        await anyio.lowlevel.checkpoint()
-                    await campaign.set_limits(Limits(per_day=3))
+        async def raise_it() -> None:
+            while (await campaign.status()).state != "waiting":
+                await anyio.lowlevel.checkpoint()
+            await campaign.set_limits(Limits(per_day=3))
 
-                group.start_soon(raise_it)
-                report = await campaign.run(insim, limits=Limits(per_day=2))
+        async with client(hours, timezone=PARIS) as insim, anyio.create_task_group() as group:
+            group.start_soon(raise_it)
+            report = await campaign.run(insim, limits=Limits(per_day=2))
         assert (report.sent, gateway.batches) == (3, [2, 1])
         with pytest.raises(ConfigurationError, match="limits"):
             await campaign.set_limits(3)  # type: ignore[arg-type]
@@ -639,16 +640,18 @@ class TestCancelling:
                 await asyncio.sleep(3600)
                 raise AssertionError
 
-        async with httpx.AsyncClient(transport=Hung()) as http:
-            async with client(hours, http_client=http) as insim:
-                running = asyncio.ensure_future(campaign.run(insim))
-                await arrived.wait()
-                running.cancel()
-                for _ in range(3):
-                    await asyncio.sleep(0)
-                running.cancel()
-                with pytest.raises(asyncio.CancelledError):
-                    await running
+        async with (
+            httpx.AsyncClient(transport=Hung()) as http,
+            client(hours, http_client=http) as insim,
+        ):
+            running = asyncio.ensure_future(campaign.run(insim))
+            await arrived.wait()
+            running.cancel()
+            for _ in range(3):
+                await asyncio.sleep(0)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
         assert await statuses(campaign) == ["unknown"] * 3
 
 

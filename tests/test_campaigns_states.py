@@ -22,7 +22,14 @@ from hypothesis.stateful import (
 
 from insim_async import Clock
 from insim_async._sqlite import Connection
-from insim_async.campaigns import CampaignMessage, Delivery, MessageStatus, _claims, _rows, _spending
+from insim_async.campaigns import (
+    CampaignMessage,
+    Delivery,
+    MessageStatus,
+    _claims,
+    _rows,
+    _spending,
+)
 from insim_async.campaigns._claims import Ask, Claim, Hold, Over, Result
 from insim_async.campaigns._ledger import Ledger
 from insim_async.campaigns._plan import Plan

@@ -148,7 +148,7 @@ def spent_of(connection: Connection, now: float, plan: Plan) -> tuple[Limits, Sp
     if limits.distinct_per_month is not None:
         (numbers,) = connection.execute(sql.NUMBERS, {"month": int(since.month)}).fetchone()
     spent = Spent(
-        last_at=min(last_at, now) if last_parts else -math.inf,  # a clock may be set back
+        last_at=last_at if last_parts else -math.inf,
         last_parts=last_parts,
         hour=_lately(connection, since.hour) if limits.per_hour is not None else (),
         day=_since(connection, since.day) if limits.per_day is not None else 0,

@@ -195,7 +195,7 @@ class Campaign(Kept[CampaignMessage]):
 
         Each message is marked on disk before its request may leave, and is handed over at most
         once, unless it is proven that nothing was sent. It waits while it is paused, outside the
-        window and past a limit. What cannot go because the network is down is tried again, for an hour.
+        window and past a limit. While the network is down it tries again, for an hour.
 
         Cancelled (Ctrl-C under ``asyncio.run`` does that), it claims nothing more; requests under
         way have five seconds to end, or until it is cancelled once more, and are unknown then. The
