@@ -29,6 +29,7 @@ __all__ = [
     "base_url_of",
     "check_base_url",
     "check_ssl_context",
+    "check_texts",
     "zone_of",
 ]
 
@@ -68,15 +69,24 @@ class Settings(Unshown, frozen=True, kw_only=True):
             _check_number("max_rate", self.max_rate)
         _check_count("batch_size", self.batch_size)
         _check_count("max_concurrency", self.max_concurrency)
-        _check_count("max_parts", self.max_parts, most=segments.MAX_PARTS)
         _check_kind("retry", self.retry, Retry)
         _check_kind("clock", self.clock, Clock)
         self.retry.check()
         self.clock.check()
-        if self.region is not None:
-            _check_kind("region", self.region, str)
-            numbers.require_region(self.region)
+        check_texts(self.region, self.max_parts)
         _check_connections(self.http_client, self.ssl_context)
+
+
+def check_texts(region: str | None, max_parts: int) -> None:
+    """Check what is said of numbers and texts.
+
+    Raises:
+        ConfigurationError: It makes no sense, or needs an extra.
+    """
+    _check_count("max_parts", max_parts, most=segments.MAX_PARTS)
+    if region is not None:
+        _check_kind("region", region, str)
+        numbers.require_region(region)
 
 
 def account_of(

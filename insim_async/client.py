@@ -12,7 +12,7 @@ import anyio
 
 from insim_async import _wire, numbers
 from insim_async._http import Call, Connection, Gate, HttpClient, Rank, Transport
-from insim_async._sending import Bulk, Delivery, Loads, Messages, Room, Rules
+from insim_async._sending import Bulk, Loads, Messages, Room, Rules, Seam
 from insim_async._settings import Settings, account_of, base_url_of, zone_of
 from insim_async.errors import ConfigurationError, InSimError, InvalidMessage
 from insim_async.models import (
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     import ssl  # slow to import
 
     import httpx
-
-    from insim_async._wire import Message
 
 __all__ = ["AsyncInSim"]
 
@@ -119,6 +117,7 @@ class AsyncInSim:
             clock=clock,
         )
         self._account = account
+        self._slots = told.max_concurrency
         self._rules = Rules(told.region, told.timezone, told.max_parts, told.clock)
         self._transport = _transport(told)
         self._connection = Connection(
@@ -184,12 +183,16 @@ class AsyncInSim:
         await self._loads.aclose()
         await self._bulk.aclose()
 
-    def _delivery(self) -> Delivery[Sms, Message, Outcome]:
-        """Return a delivery over this client, for a campaign or an outbox: the seam for those two.
-
-        They are a ``Supply`` of their own, and nobody else calls this.
-        """
-        return self._bulk.delivery()
+    def _seam(self) -> Seam:
+        """Return what a campaign or an outbox asks of this client: nobody else calls this."""
+        return Seam(
+            delivery=self._bulk.delivery(),
+            account=self._account.digest(self._transport.base_url),
+            is_dry_run=self._account.is_dry_run,
+            rules=self._rules,
+            slots=self._slots,
+            misuse=self._connection.misuse,
+        )
 
     def _opened_when_used(self) -> Self:
         """Let the first call open it, in whichever event loop that is: for the fixture of tests."""

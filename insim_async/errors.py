@@ -12,7 +12,12 @@
     ├── OutcomeUnknown            it may have been sent: look before sending again
     ├── BulkInterrupted           a bulk call's input failed: read report or results
     ├── InvalidWebhook            a request that is not an event of inSIM
-    └── InboxUnavailable          the inbox's file is full, locked or damaged
+    ├── InboxUnavailable          the inbox's file is full, locked or damaged: nothing was stored
+    ├── LedgerUnavailable         the same of a campaign's or an outbox's file
+    ├── CampaignBusy              another process or task runs it: pid, host, since
+    ├── CampaignChanged           what is added is not what is there: read what differs
+    ├── CampaignStopped           the run could not go on: cause says why, report how far
+    └── OutboxConflict            that id is there already, with another content
 
 No error holds the access key, a phone number or a text.
 """
@@ -24,17 +29,25 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from insim_async.campaigns import CampaignReport
     from insim_async.models import BulkReport, ContactResult
 
 __all__ = [
     "AuthenticationFailed",
     "BulkInterrupted",
+    "CampaignBusy",
+    "CampaignChanged",
+    "CampaignStopped",
     "ConfigurationError",
     "InSimError",
     "InboxUnavailable",
     "InvalidMessage",
     "InvalidWebhook",
+    "LedgerUnavailable",
     "NotSent",
+    "OutboxConflict",
     "OutcomeUnknown",
     "RateLimited",
     "Refused",
@@ -169,6 +182,71 @@ class InboxUnavailable(InSimError):
     """
 
 
+class LedgerUnavailable(InSimError):
+    """The file of a campaign or an outbox could not be read or written; nothing was changed.
+
+    Its disk is full, or its file is locked or damaged.
+    """
+
+
+class CampaignBusy(InSimError):
+    """Another process, or another task of this one, runs the campaign; nothing was done.
+
+    Attributes:
+        pid: Its process; 0 where that is not known.
+        host: Its machine, as that calls itself.
+        since: When it began; None where that is not known.
+    """
+
+    def __init__(
+        self, message: str = "", *, pid: int = 0, host: str = "", since: datetime | None = None
+    ) -> None:
+        super().__init__(message)
+        self.pid = pid
+        self.host = host
+        self.since = since
+
+
+class CampaignChanged(InSimError):
+    """What is added differs from what the campaign has; nothing was added.
+
+    Attributes:
+        template: Whether the text, ``url`` or priority is another one.
+        lines: Of known people for whom another text would come out: the first hundred lines (or
+            places, from 1).
+    """
+
+    def __init__(
+        self, message: str = "", *, template: bool = False, lines: tuple[int, ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.template = template
+        self.lines = lines
+
+
+class CampaignStopped(InSimError):
+    """The run could not go on. What was not sent is pending, and the next run goes on with it.
+
+    Attributes:
+        cause: Why: ``AuthenticationFailed`` or ``ConfigurationError`` where nothing else would pass
+            either; ``OutcomeUnknown`` or ``NotSent`` where there was no answer of use for an hour;
+            ``LedgerUnavailable`` where the file could not be written.
+        report: How far it has come.
+    """
+
+    def __init__(self, message: str, *, cause: InSimError, report: CampaignReport) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.report = report
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _campaign_stopped, (str(self), self.cause, self.report)
+
+
+class OutboxConflict(InSimError):
+    """A message with that id is there already, with another content; nothing was stored."""
+
+
 def afresh(error: E) -> E:
     """Return a copy of an exception, to be raised: one with the same words, facts and cause.
 
@@ -183,3 +261,7 @@ def _bulk_interrupted(
     message: str, report: BulkReport, results: Sequence[ContactResult]
 ) -> BulkInterrupted:
     return BulkInterrupted(message, report=report, results=results)
+
+
+def _campaign_stopped(message: str, cause: InSimError, report: CampaignReport) -> CampaignStopped:
+    return CampaignStopped(message, cause=cause, report=report)

@@ -70,6 +70,7 @@ CORE: dict[str, set[str]] = {
 MAP: dict[str, set[str]] = {
     **CORE,
     "__init__": {*CORE},
+    "campaigns": {*CORE, "webhooks"},
     "sandbox": {"_privacy", "models", "segments", "timing", "webhooks"},
     "testing": {
         "_http",
@@ -77,7 +78,8 @@ MAP: dict[str, set[str]] = {
         "client",
         "errors",
         "models",
-        "sandbox",
+        "campaigns": {*CORE, "webhooks"},
+    "sandbox",
         "timing",
         "webhooks",
     },

@@ -5,21 +5,29 @@ from its file: it is a ``Supply``, asked for a ``Batch`` at the moment when a re
 """
 
 from insim_async._sending.batches import Batch, Cargo, Ending, Room, Supply
+from insim_async._sending.breaker import Breaker
 from insim_async._sending.bulk import Bulk
-from insim_async._sending.checks import Rules
+from insim_async._sending.checks import Rules, check_sms
 from insim_async._sending.delivery import Delivery
 from insim_async._sending.loads import Loads
 from insim_async._sending.messages import Messages
+from insim_async._sending.seam import Seam
+from insim_async._sending.tally import Listener, check_on_progress
 
 __all__ = [
     "Batch",
+    "Breaker",
     "Bulk",
     "Cargo",
     "Delivery",
     "Ending",
+    "Listener",
     "Loads",
     "Messages",
     "Room",
     "Rules",
+    "Seam",
     "Supply",
+    "check_on_progress",
+    "check_sms",
 ]

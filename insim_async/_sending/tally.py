@@ -7,15 +7,16 @@ import types
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from functools import partial
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 from insim_async._tasks import ends_the_program
 from insim_async.errors import ConfigurationError
 from insim_async.models import BulkReport, Outcome, Progress, Status
 from insim_async.timing import Clock
 
-__all__ = ["Tally", "check_on_progress"]
+__all__ = ["Listener", "Tally", "check_on_progress"]
 
+T = TypeVar("T")
 logger: logging.Logger = logging.getLogger("insim_async")
 
 _CODE_OF_WRAPPED = getattr(types.coroutine(cast(Any, print)), "__code__", None)
@@ -29,6 +30,43 @@ def check_on_progress(on_progress: object) -> None:
         )
 
 
+class Listener(Generic[T]):
+    """Whoever wants to be told how far something is, or nobody.
+
+    A callback that raises, or returns what waits for somebody, is not called again: nothing else
+    is harmed.
+    """
+
+    def __init__(self, on_progress: Callable[[T], object] | None) -> None:
+        self._on_progress = on_progress
+
+    @property
+    def is_there(self) -> bool:
+        """Whether anybody listens."""
+        return self._on_progress is not None
+
+    def tell(self, progress: T) -> None:
+        """Tell how far it is."""
+        if self._on_progress is None:
+            return
+        try:
+            returned = self._on_progress(progress)
+            is_unheard = _waits_for_somebody(returned)
+            if isinstance(returned, Coroutine | Generator):
+                returned.close()  # nobody awaits it, and Python would say so
+        except BaseException as error:
+            if ends_the_program(error):
+                raise
+            self._drop("raised", error)
+        else:
+            if is_unheard:
+                self._drop("returned", returned)
+
+    def _drop(self, did: str, what: object) -> None:
+        self._on_progress = None
+        logger.warning("on_progress %s %s and is not called again", did, type(what).__name__)
+
+
 class Tally:
     """The counts of a bulk call under way, and who is told of them."""
 
@@ -38,36 +76,17 @@ class Tally:
         self._total = total
         self._now = clock.now
         self._began = clock.now()
-        self._on_progress = on_progress
+        self._listener = Listener(on_progress)
         self._counts = dict.fromkeys((status.value for status in Status), 0)
 
     def add(self, outcomes: list[Outcome]) -> None:
-        """Count a batch and say so.
-
-        A callback that raises, or returns what waits for somebody, is dropped: no report is lost.
-        """
+        """Count a batch and say so."""
         failed = [outcome for outcome in outcomes if outcome.error is not None]
         self._counts["sent"] += len(outcomes) - len(failed)
         for outcome in failed:
             self._counts[outcome.status.value] += 1
-        if self._on_progress is None:
-            return
-        try:
-            returned = self._on_progress(self._progress())
-            is_unheard = _waits_for_somebody(returned)
-            if isinstance(returned, Coroutine | Generator):
-                returned.close()  # nobody awaits it, and Python would say so
-        except BaseException as error:
-            if ends_the_program(error):
-                raise
-            self._drop_callback("raised", error)
-        else:
-            if is_unheard:
-                self._drop_callback("returned", returned)
-
-    def _drop_callback(self, did: str, what: object) -> None:
-        self._on_progress = None
-        logger.warning("on_progress %s %s and is not called again", did, type(what).__name__)
+        if self._listener.is_there:
+            self._listener.tell(self._progress())
 
     def report(self, outcomes: list[Outcome]) -> BulkReport:
         """Return the counts with what they count."""

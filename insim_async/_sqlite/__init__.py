@@ -9,8 +9,19 @@ from __future__ import annotations
 
 from sqlite3 import Connection
 
-from insim_async._sqlite.desk import Desk, Desks
+from insim_async._sqlite.desk import Desk, Desks, Operation
 from insim_async._sqlite.file import Action, File
 from insim_async._sqlite.opening import Layout, prepare_database
+from insim_async._sqlite.placing import drafted
 
-__all__ = ["Action", "Connection", "Desk", "Desks", "File", "Layout", "prepare_database"]
+__all__ = [
+    "Action",
+    "Connection",
+    "Desk",
+    "Desks",
+    "File",
+    "Layout",
+    "Operation",
+    "drafted",
+    "prepare_database",
+]

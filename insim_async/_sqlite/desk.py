@@ -23,7 +23,7 @@ from insim_async import _tasks
 from insim_async._sqlite.file import Action, File
 from insim_async.errors import InSimError
 
-__all__ = ["Desk", "Desks"]
+__all__ = ["Desk", "Desks", "Operation"]
 
 T = TypeVar("T")
 
@@ -34,13 +34,33 @@ class _NotDone(Struct, frozen=True):
     words: str
 
 
-class _Operation(Generic[T]):
-    """An action that waits for its transaction, and what came of it."""
+class Operation(Generic[T]):
+    """An action that waits for its transaction, and what came of it.
 
-    def __init__(self, action: Action[T], result: T | _NotDone) -> None:
+    Attributes:
+        settled: Set when it was done, or was not.
+    """
+
+    def __init__(self, action: Action[T], file: File) -> None:
         self.action = action
         self.settled = anyio.Event()
-        self.result = result
+        self.outcome: T | _NotDone = _NotDone(f"the {file.name}'s file does not answer")
+        self._file = file
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it was done; False as long as it waits."""
+        return not isinstance(self.outcome, _NotDone)
+
+    def result(self) -> T:
+        """Return its result.
+
+        Raises:
+            InSimError: Of the class of whoever opened the file: it was not done, or not yet.
+        """
+        if isinstance(self.outcome, _NotDone):
+            raise self._file.unavailable(self.outcome.words)
+        return self.outcome
 
 
 class Desk:
@@ -53,8 +73,8 @@ class Desk:
     def __init__(self, file: File) -> None:
         self._file = file
         self._limiter = anyio.CapacityLimiter(1)
-        self._waiting: list[_Operation[Any]] = []
-        self._batch: list[_Operation[Any]] = []
+        self._waiting: list[Operation[Any]] = []
+        self._batch: list[Operation[Any]] = []
         self._task: object = None  # stands for the background task while it runs
         self._news = anyio.Event()
 
@@ -87,21 +107,21 @@ class Desk:
             InSimError: Of the class of whoever opened the file. It was not done; or, where the time
                 was over, it was begun and may be done all the same.
         """
-        operation = _Operation(action, _NotDone(f"the {self._file.name}'s file does not answer"))
-        self._waiting.append(operation)
-        self._begin()
+        operation = self.begin(action)
         with anyio.move_on_after(timeout):
             await operation.settled.wait()
         if not operation.settled.is_set() and operation in self._waiting:
             self._waiting.remove(operation)
-        if isinstance(operation.result, _NotDone):
-            raise self._file.unavailable(operation.result.words)
-        return operation.result
+        return operation.result()
 
-    def _begin(self) -> None:
+    def begin(self, action: Action[T]) -> Operation[T]:
+        """Have an action done in the next transaction, and wait for nothing."""
+        operation = Operation(action, self._file)
+        self._waiting.append(operation)
         if self._task is None:
             self._task = object()
             _tasks.start(self._run, partial(self._ended, self._task))
+        return operation
 
     async def _run(self) -> None:
         with anyio.CancelScope(shield=True):
@@ -114,14 +134,14 @@ class Desk:
                 self._settle()
         self._task = None
 
-    def _transact(self, batch: Sequence[_Operation[Any]]) -> None:
+    def _transact(self, batch: Sequence[Operation[Any]]) -> None:
         results: Sequence[Any]
         try:
             results = self._file.transact([operation.action for operation in batch])
         except InSimError as error:
             results = [_NotDone(str(error))] * len(batch)
         for operation, result in zip(batch, results, strict=True):
-            operation.result = result
+            operation.outcome = result
 
     def _ended(self, task: object) -> None:
         if self._task is task:

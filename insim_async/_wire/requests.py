@@ -59,6 +59,18 @@ class Account:
         if dry_run:
             self._header["mode"] = "test"
 
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether the server is asked to answer and do nothing."""
+        return "mode" in self._header
+
+    def digest(self, base_url: str) -> str:
+        """Return what stands for the login at an address, whatever its key is; it shows neither."""
+        from hashlib import sha256  # slow to import, and seldom needed
+
+        told = f"{self._header['login'].strip().casefold()}\n{base_url.casefold()}"
+        return sha256(told.encode()).hexdigest()
+
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("the access key is not pickled")
 

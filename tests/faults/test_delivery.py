@@ -71,7 +71,7 @@ class Ledger(Supply[Sms, Message]):
 
 async def run(insim: AsyncInSim, ledger: Ledger, size: int = 2) -> InSimError | None:
     """Send what a ledger has, one request after the other."""
-    delivery = insim._delivery()
+    delivery = insim._seam().delivery
     delivery.room = Room(size)
     while True:
         ending = await delivery.send(ledger)
@@ -82,7 +82,7 @@ async def run(insim: AsyncInSim, ledger: Ledger, size: int = 2) -> InSimError | 
 
 def ledger_of(bench: Bench, insim: AsyncInSim, count: int) -> Ledger:
     names = [f"sms-{next(bench.numbers)}" for _ in range(count)]
-    return Ledger(insim._delivery().cargo, names)
+    return Ledger(insim._seam().delivery.cargo, names)
 
 
 def file(bench: Bench, ledger: Ledger) -> None:
@@ -206,7 +206,7 @@ def test_a_client_that_closes_takes_no_row(bench: Bench) -> None:
             ticket = insim._connection.join(Rank.BULK, paced=True)
             assert not isinstance(ticket, InSimError)
             await insim.aclose()
-            ending: Any = await insim._delivery().send(ledger, ticket)
+            ending: Any = await insim._seam().delivery.send(ledger, ticket)
             assert status_of(ending) is Status.NOT_SENT
             assert set(ledger.rows.values()) == {State.FREE}
             file(bench, ledger)
