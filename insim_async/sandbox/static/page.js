@@ -1,0 +1,146 @@
+// The page as a whole: hears what changed, and draws it, at most ten times a second.
+
+import { addressOf, DETAILS, here, isNarrow, goTo, onMove, replace } from "./address.js";
+import { drawChat, look, startChat } from "./chat.js";
+import { actHere, drawDock, startDock } from "./dock.js";
+import { byId, copy, rove, say } from "./dom.js";
+import { drawFaults, startFaults } from "./faults.js";
+import { conversationsWith, model, take, unread } from "./model.js";
+import { drawPeople, startPeople } from "./people.js";
+import { drawPhone, startPhone } from "./phone.js";
+import { escaped } from "./pop.js";
+import { listen } from "./server.js";
+import { drawWebhooks, failing, showWebhooks, startWebhooks } from "./webhooks.js";
+import * as words from "./words.js";
+
+const GATHER = 100; // milliseconds in which events are gathered
+const TITLE = "inSIM sandbox";
+
+const does = {
+  act: actHere,
+  showWebhooks,
+  copy: (text) => copy(document.createElement("button"), text),
+};
+
+function draw() {
+  if (!model.known) return;
+  const newest = conversationsWith("")[0];
+  if (!here.number && newest && !isNarrow()) return replace(newest.number);
+  drawViews();
+  if (isChatInSight()) look();
+  drawTop();
+  drawPeople();
+  drawHead();
+  if (here.number) {
+    drawDock();
+    drawChat(does);
+    look();
+  }
+  drawWebhooks();
+  drawFaults();
+  drawPhone();
+}
+
+const isChatInSight = () => here.number !== "" && (!isNarrow() || here.view === "");
+
+function drawViews() {
+  const view = here.view ? "side" : here.number ? "chat" : "list";
+  document.body.dataset.view = view;
+  document.body.toggleAttribute("data-empty", !model.conversations.size);
+  for (const name of DETAILS) {
+    const tab = byId(`tab-${name}`);
+    tab.setAttribute("aria-selected", name === here.tab);
+    tab.tabIndex = name === here.tab ? 0 : -1;
+    byId(name).hidden = name !== here.tab;
+  }
+  for (const link of byId("bottom").children) {
+    const { for: name } = link.dataset;
+    if (name === (here.view || "list")) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+    if (name !== "list") link.href = addressOf(here.number, name);
+  }
+  byId("armed").href = addressOf(here.number, "faults");
+  byId("set-callback").href = addressOf(here.number, "phone");
+}
+
+function drawTop() {
+  const { counts, faults, settings } = model;
+  document.body.dataset.link = model.lost ? "lost" : "live";
+  say(byId("live"), model.lost ? "Reconnecting…" : "Live");
+  byId("lost").hidden = !model.lost;
+  if (model.lost) drawLost();
+  byId("offline").hidden = settings.phone_connected;
+  for (const name of ["messages", "contacts", "calls", "requests"]) say(byId(`count-${name}`), String(counts[name]));
+  byId("armed").hidden = !faults.length;
+  say(byId("armed").lastElementChild, `${words.count(faults.length, "fault")} ordered`);
+  const many = unread();
+  document.title = many ? `(${many}) ${TITLE}` : TITLE;
+  badge("n-failing", failing());
+  badge("n-faults", faults.length);
+  say(byId("tab-webhooks").lastElementChild, String(model.webhooks.size));
+  say(byId("tab-faults").lastElementChild, String(faults.length));
+}
+
+function badge(id, many) {
+  byId(id).hidden = !many;
+  say(byId(id), String(many));
+}
+
+function drawLost() {
+  say(byId("lost-since"), words.second(model.heardAt ?? new Date()));
+  say(byId("lost-until"), `${words.secondsUntil(model.againAt)} s`);
+}
+
+function drawHead() {
+  const contact = model.contacts.get(here.number);
+  const isOpen = here.number !== "";
+  for (const id of ["chat-bar", "talk", "dock"]) byId(id).hidden = !isOpen;
+  byId("welcome").hidden = isOpen;
+  if (!isOpen) return;
+  const name = words.name(contact, here.number);
+  say(byId("who"), name);
+  say(byId("whose-number"), contact ? words.number(here.number) : "");
+  byId("chat").setAttribute("aria-label", `Conversation with ${name}`);
+}
+
+// Keys and buttons that belong to no pane -------------------------------------------------------
+
+function escape(event) {
+  if (event.key !== "Escape" || event.defaultPrevented || escaped()) return;
+  if (isNarrow() && (here.number || here.view)) history.back();
+}
+
+// What cannot be done stays in sight and in reach, and does nothing.
+function stopImpossible(event) {
+  if (event.target.closest("[aria-disabled='true']")) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+}
+
+function start() {
+  document.addEventListener("click", stopImpossible, true);
+  document.addEventListener("keydown", escape);
+  for (const button of document.querySelectorAll("[data-copy]"))
+    button.addEventListener("click", () => copy(button, byId(button.dataset.copy).textContent));
+  byId("skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    byId(here.number ? "reply" : "scroller").focus();
+  });
+  for (const name of DETAILS) byId(`tab-${name}`).addEventListener("click", () => goTo(name));
+  rove(byId("tabs"), "[role=tab]", (tab) => tab.click());
+  startPeople(draw);
+  startChat(does);
+  startDock();
+  startWebhooks();
+  startFaults();
+  startPhone();
+  onMove(draw);
+  document.addEventListener("visibilitychange", draw);
+  setInterval(() => model.lost && drawLost(), 1000);
+  let gathering = 0;
+  const later = () => (gathering ||= setTimeout(() => ((gathering = 0), draw()), GATHER));
+  listen((view) => (take(view), later()), later);
+}
+
+start();
