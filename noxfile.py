@@ -28,7 +28,7 @@ found = [max(pyenv.glob(f"{python}.*"), default=None) for python in PYTHONS]
 os.environ.setdefault("PYENV_VERSION", ":".join([path.name for path in found if path] + ["system"]))
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-EXTRAS = ".[aiohttp,phone,sandbox,xlsx]"
+EXTRAS = ".[aiohttp,phone,sandbox,testing,xlsx]"
 
 
 def group(*names: str) -> tuple[str, ...]:
@@ -162,6 +162,16 @@ def chaos(session: nox.Session) -> None:
     """Attack for long what must survive it: ``nox -s chaos -- webhooks [kills]``."""
     install(session, EXTRAS, *group("tests", "examples"))
     session.run("python", "-m", "tests.chaos", *(session.posargs or ["webhooks"]))
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """Let the vendor's own clients and documented receivers work against the sandbox.
+
+    It needs npm; curl and php are used where they are.
+    """
+    install(session, EXTRAS, "flask", "httpie", "requests")
+    session.run("python", "-m", "tests.peers")
 
 
 @nox.session

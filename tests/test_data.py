@@ -8,17 +8,15 @@ import sys
 import textwrap
 
 import anyio
-import httpx
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from insim_async import AsyncInSim, Sms, Status
+from insim_async import Sms, Status
+from insim_async.testing import InSimSandbox
 
 NUMBER = "+33639980001"
 
 
-@pytest.mark.extra("sandbox")
 @settings(max_examples=30)
 @example([" ", "a"])
 @given(
@@ -28,18 +26,10 @@ NUMBER = "+33639980001"
     )
 )
 def test_any_text_arrives_as_it_was_written(texts: list[str]) -> None:
-    from insim_async.sandbox import Sandbox, sandbox_app
-
     async def main() -> None:
-        sandbox = Sandbox(login="me", access_key="key")
-        transport = httpx.ASGITransport(sandbox_app(sandbox))
-        async with (
-            httpx.AsyncClient(transport=transport) as http_client,
-            AsyncInSim(
-                "me", "key", base_url="http://127.0.0.1", http_client=http_client, batch_size=3
-            ) as insim,
-        ):
-            report = await insim.send_many(Sms(NUMBER, text) for text in texts)
+        sandbox = InSimSandbox()
+        insim = sandbox.client(batch_size=3)
+        report = await insim.send_many(Sms(NUMBER, text) for text in texts)
         arrived = {sms.sms_id: sms.message for sms in sandbox.messages}
         for outcome, text in zip(report.outcomes, texts, strict=True):
             if outcome.receipt is None:

@@ -70,7 +70,16 @@ MAP: dict[str, set[str]] = {
     **CORE,
     "__init__": {*CORE},
     "sandbox": {"_privacy", "models", "segments", "timing", "webhooks"},
-    "testing": {"_http", "client", "errors", "models", "sandbox", "timing", "webhooks"},
+    "testing": {
+        "_http",
+        "_settings",
+        "client",
+        "errors",
+        "models",
+        "sandbox",
+        "timing",
+        "webhooks",
+    },
     "webhooks": {*GROUND, "models", "_sqlite"},
 }
 WEBHOOKS: dict[str, set[str]] = {
@@ -116,6 +125,41 @@ RECIPIENTS: dict[str, set[str]] = {
     "__init__": {"_cards", "_csv", "_mappings", "_values", "_workbook"},
 }
 """The rooms of ``recipients``: what reads rows knows no format, and no format knows another."""
+SANDBOX: dict[str, set[str]] = {
+    "faults": set(),
+    "records": set(),
+    "shelf": set(),
+    "queries": {"faults"},
+    "schedule": {"records"},
+    "settings": {"faults", "queries"},
+    "journal": {"records", "shelf"},
+    "orders": {"faults", "settings", "shelf"},
+    "postbox": {"faults", "journal", "queries", "records", "shelf"},
+    "reports": {"records"},
+    "handset": {"journal", "records", "schedule", "settings"},
+    "state": {
+        "faults",
+        "handset",
+        "journal",
+        "orders",
+        "postbox",
+        "records",
+        "reports",
+        "settings",
+    },
+    "vendor": {"faults", "records", "state"},
+    "view": {"faults", "records", "state"},
+    "acts": {"state"},
+    "admission": {"state"},
+    "courier": {"records", "state"},
+    "network": {"queries", "records"},
+    "transport": {"faults", "state", "vendor"},
+    "app": {"acts", "admission", "courier", "faults", "journal", "network", "records", "state"}
+    | {"vendor", "view"},
+    "__init__": {"app", "faults", "journal", "records", "settings", "state", "transport"},
+    "__main__": {"__init__", "faults"},
+}
+"""The rooms of ``sandbox``: down to ``admission`` all is without I/O."""
 LAZY = {"insim_async._http.own.own_transport"}
 """What stays out of a face, since it is slow to import and not always needed."""
 ONLY_FOR = {
@@ -123,10 +167,10 @@ ONLY_FOR = {
     "httpx2": set(),
     "phonenumbers": {"numbers"},
     "python_calamine": {"recipients/_workbook"},
-    "starlette": {"sandbox"},
+    "starlette": {"sandbox/app"},
 }
 ONLY_FOR |= {"aiohttp": {"webhooks", "testing"}, "pytest": {"testing/plugin"}}
-ONLY_FOR |= {"uvicorn": {"sandbox"}, "trio": set(), "sqlite3": {"_sqlite"}}
+ONLY_FOR |= {"uvicorn": {"sandbox/__main__"}, "trio": set(), "sqlite3": {"_sqlite"}}
 VENDORS_WORDS = re.compile(r"\b(priorite|adress|clicTo[cC]all|accessKey)\b")
 
 CODES = r"(?:(?:type|pyright): ignore\[[\w, -]+\]|noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*)"
@@ -262,13 +306,16 @@ class TestWebhooks:
         ] == []
 
 
-@pytest.mark.parametrize(
-    "module", sorted((PACKAGE / "recipients").glob("*.py")), ids=lambda module: module.stem
-)
-def test_a_room_of_recipients_asks_only_rooms_below_it(module: Path) -> None:
-    names = [name.split(".") for name in imports_of(ast.parse(module.read_text("utf-8")))]
-    asked = {name[2] for name in names if name[:2] == ["insim_async", "recipients"]}
-    assert asked <= RECIPIENTS[module.stem]
+@pytest.mark.parametrize(("folder", "rooms"), [("recipients", RECIPIENTS), ("sandbox", SANDBOX)])
+def test_a_room_of_a_folder_asks_only_rooms_below_it(
+    folder: str, rooms: dict[str, set[str]]
+) -> None:
+    modules = {module.stem: module for module in (PACKAGE / folder).glob("*.py")}
+    assert modules.keys() == rooms.keys()
+    for room, module in modules.items():
+        names = [name.split(".") for name in imports_of(ast.parse(module.read_text("utf-8")))]
+        inside = {name[2] for name in names if name[:2] == ["insim_async", folder]}
+        assert {name if name in rooms else "__init__" for name in inside} <= rooms[room], room
 
 
 def test_the_front_door_opens_where_no_extra_can_be_imported() -> None:

@@ -28,11 +28,12 @@ pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
 import insim_async.sandbox
-from insim_async import AsyncInSim, Retry
+from insim_async import AsyncInSim
 from insim_async.errors import (
     AuthenticationFailed,
     ConfigurationError,
     InSimError,
+    NotSent,
     OutcomeUnknown,
     RateLimited,
     Refused,
@@ -48,6 +49,7 @@ from insim_async.sandbox import (
 )
 from insim_async.sandbox.__main__ import _listen, main
 from insim_async.sandbox.vendor import _Header, answer
+from insim_async.testing import InSimSandbox
 
 pytestmark = pytest.mark.extra("sandbox")
 
@@ -625,23 +627,18 @@ class TestClient:
     Neither knows how the other reads the documentation.
     """
 
-    @pytest.fixture
-    async def insim(self, api: httpx.AsyncClient) -> AsyncIterator[AsyncInSim]:
-        retry = Retry(attempts=1)
-        async with AsyncInSim(
-            "demo@example.com", "demo-key", base_url="https://sandbox", http_client=api, retry=retry
-        ) as client:
-            yield client
-
     @pytest.mark.parametrize(
         ("fault", "error", "processed"),
         [
             (Fault(lose_answer=True), OutcomeUnknown, 1),
             (Fault(lose_answer=True, process=False), OutcomeUnknown, 0),
             (Fault(drop_receipts=1), OutcomeUnknown, 1),
+            (Fault(delay=30), OutcomeUnknown, 1),
             (Fault(status=503), OutcomeUnknown, 0),
             (Fault(body="<html>"), OutcomeUnknown, 0),
-            (Fault(status=429, retry_after=0), RateLimited, 0),
+            (Fault(unsent=True, times=3), NotSent, 0),
+            (Fault(status=429, retry_after=0, times=3), RateLimited, 0),
+            (Fault(refuse_login=True), AuthenticationFailed, 0),
             (Fault(status=401), AuthenticationFailed, 0),
             (Fault(status=403, body="{}"), AuthenticationFailed, 0),
             (Fault(status=403), Refused, 0),
@@ -650,41 +647,49 @@ class TestClient:
     )
     async def test_sees_each_fault_as_what_it_is(
         self,
-        insim: AsyncInSim,
-        sandbox: Sandbox,
+        insim_client: AsyncInSim,
+        insim_sandbox: InSimSandbox,
         fault: Fault,
         error: type[InSimError],
         processed: int,
     ) -> None:
-        sandbox.order(fault)
+        insim_sandbox.state.order(fault)
         with pytest.raises(error) as caught:
-            await insim.send_sms(NUMBER, "Hello")
-        assert (type(caught.value), len(sandbox.messages)) == (error, processed)
-        assert (await insim.send_sms(NUMBER, "Hello again")).sent
+            await insim_client.send_sms(NUMBER, "Hello")
+        assert (type(caught.value), len(insim_sandbox.messages)) == (error, processed)
+        assert (await insim_client.send_sms(NUMBER, "Hello again")).sent
 
     async def test_matches_receipts_that_come_in_reverse(
-        self, insim: AsyncInSim, sandbox: Sandbox
+        self, insim_client: AsyncInSim, insim_sandbox: InSimSandbox
     ) -> None:
-        sandbox.order(Fault(permute=True))
-        report = await insim.send_many([Sms(NUMBER, "1", sms_id="a"), Sms(OTHER, "2", sms_id="b")])
-        receipts = [outcome.receipt for outcome in report.outcomes]
-        assert [receipt and (receipt.sms_id, receipt.phone_number) for receipt in receipts] == [
+        sent = [Sms(NUMBER, "1", sms_id="a"), Sms(OTHER, "2", sms_id="b")]
+        with insim_sandbox.fault(permute=True):
+            report = await insim_client.send_many(sent)
+        receipts = [outcome.unwrap() for outcome in report.outcomes]
+        assert [(receipt.sms_id, receipt.phone_number) for receipt in receipts] == [
             ("a", NUMBER),
             ("b", OTHER),
         ]
 
-    async def test_adds_and_calls(self, insim: AsyncInSim, sandbox: Sandbox) -> None:
-        results = await insim.add_contacts(
-            [Contact(NUMBER, first_name="Zoé", address="1 rue X", email="bad")]
-        )
-        assert [(result.ok, result.warnings) for result in results] == [(True, ("#004",))]
-        assert sandbox.contacts[NUMBER] == Contact(
-            NUMBER, first_name="Zoé", address="1 rue X", email="bad"
-        )
-        assert (await insim.click_to_call(NUMBER)).ok
-        sandbox.go_offline()
-        assert (await insim.click_to_call(NUMBER)).errors == ("#002",)
-        assert sandbox.counts()["calls"] == 1
+    async def test_reads_the_older_spelling_of_what_was_refused(
+        self, insim_client: AsyncInSim, insim_sandbox: InSimSandbox
+    ) -> None:
+        with insim_sandbox.fault(older=True), pytest.raises(Refused) as caught:
+            # To the sandbox, a number of six digits is none.
+            await insim_client.send_sms("+339999", "Hello")
+        assert caught.value.codes == ("#007",)
+
+    async def test_adds_and_calls(
+        self, insim_client: AsyncInSim, insim_sandbox: InSimSandbox
+    ) -> None:
+        given = Contact(NUMBER, first_name="Zoé", address="1 rue X", email="bad")
+        [result] = await insim_client.add_contacts([given])
+        assert (result.ok, result.warnings) == (True, ("#004",))
+        assert insim_sandbox.contacts == {NUMBER: given}
+        assert (await insim_client.click_to_call(NUMBER)).ok
+        insim_sandbox.go_offline()
+        assert (await insim_client.click_to_call(NUMBER)).errors == ("#002",)
+        insim_sandbox.assert_called(NUMBER)
 
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])

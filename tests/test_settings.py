@@ -56,6 +56,59 @@ def test_a_base_url_that_shows_the_key_or_is_none_is_refused(given: str) -> None
         check_base_url(given)
 
 
+class TestTestHosts:
+    """Plain http goes to the hosts that are named, and to nothing else."""
+
+    @pytest.mark.parametrize(
+        ("base_url", "hosts"),
+        [
+            ("http://sandbox:8080", ["sandbox"]),
+            ("http://SANDBOX:8080", ("other", "Sandbox")),
+            ("http://insim.default.svc", {"insim.default.svc"}),
+            ("https://elsewhere.test", ["sandbox"]),
+            ("http://localhost:8080", []),
+        ],
+    )
+    def test_may_be_called(self, base_url: str, hosts: Any) -> None:
+        assert base_url_of(base_url, hosts) == base_url
+        AsyncInSim(LOGIN, KEY, base_url=base_url, http_hosts=hosts)
+
+    @pytest.mark.parametrize(
+        ("base_url", "hosts"),
+        [
+            ("http://sandbox:8080", []),
+            ("http://sandbox.example.com", ["sandbox"]),
+            ("http://my-sandbox", ["sandbox"]),
+            ("http://www.insim.app", ["sandbox"]),
+        ],
+    )
+    def test_others_may_not(self, base_url: str, hosts: list[str]) -> None:
+        with pytest.raises(ConfigurationError, match="base_url: http:// would show the access key"):
+            base_url_of(base_url, hosts)
+
+    @pytest.mark.parametrize(
+        ("hosts", "words"),
+        [
+            ("sandbox", "expected a list of names"),
+            (None, "expected a list of names"),
+            (["http://sandbox"], "without scheme and port"),
+            (["sandbox:8080"], "without scheme and port"),
+            (["*"], "without scheme and port"),
+            ([""], "without scheme and port"),
+            ([b"sandbox"], "expected names of hosts"),
+            (["www.insim.app"], "inSIM itself"),
+            (["INSIM.app"], "inSIM itself"),
+        ],
+    )
+    def test_are_names(self, hosts: Any, words: str) -> None:
+        with pytest.raises(ConfigurationError, match=rf"^http_hosts: .*{words}"):
+            base_url_of("https://gateway.test", hosts)
+
+    def test_may_be_named_by_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("INSIM_BASE_URL", "http://sandbox:8080")
+        assert base_url_of(None, ["sandbox"]) == "http://sandbox:8080"
+
+
 @pytest.mark.parametrize("empty", ["", " ", "\t\n"])
 def test_an_empty_variable_is_no_wish_for_the_real_server(
     empty: str, monkeypatch: pytest.MonkeyPatch

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.json import Decoder
 
+from insim_async._privacy import Unshown
 from insim_async.sandbox.state import Sandbox
 
 __all__ = ["ACTS", "act"]
@@ -45,7 +46,9 @@ def _arguments_of(method: Callable[..., object]) -> type[Struct]:
         else (each.name, hints[each.name], each.default)
         for each in parameters
     ]
-    return msgspec.defstruct("Arguments", fields, frozen=True, forbid_unknown_fields=True)
+    return msgspec.defstruct(
+        "Arguments", fields, bases=(Unshown,), frozen=True, forbid_unknown_fields=True
+    )
 
 
 ACTS: dict[str, tuple[Callable[..., object], Decoder[Any]]] = {

@@ -32,7 +32,7 @@ class Handset:
         journal: Keeps them.
         settings: Says what is set now.
         report: Sends a webhook about the state of an SMS.
-        timezone: Of dates without one; None for this machine's.
+        timezone: Says of which zone dates without one are; None for this machine's.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Handset:
         journal: Journal,
         settings: Callable[[], Settings],
         report: Callable[[SentSms], object],
-        timezone: tzinfo | None,
+        timezone: Callable[[], tzinfo | None],
     ) -> None:
         self._journal = journal
         self._settings = settings
@@ -114,7 +114,7 @@ class Handset:
     def _due(self, sms: SentSms, now: datetime) -> datetime:
         if sms.send_at is None:
             return now
-        zone = self._timezone
+        zone = self._timezone()
         try:
             in_zone = sms.send_at.replace(tzinfo=zone) if zone else sms.send_at.astimezone()
             return in_zone.astimezone(UTC)

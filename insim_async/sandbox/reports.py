@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 
 from insim_async.sandbox.records import PhoneCall, PhoneCallState, SentSms
@@ -15,10 +16,10 @@ class Reporter:
 
     Args:
         account: Its e-mail.
-        timezone: Of dates that are written without one; None for this machine's.
+        timezone: Says of which zone dates without one are; None for this machine's.
     """
 
-    def __init__(self, account: str, timezone: tzinfo | None) -> None:
+    def __init__(self, account: str, timezone: Callable[[], tzinfo | None]) -> None:
         self._account = account
         self._timezone = timezone
 
@@ -73,4 +74,4 @@ class Reporter:
         )
 
     def _local(self, now: datetime) -> datetime:
-        return now.astimezone(self._timezone).replace(tzinfo=None, microsecond=0)
+        return now.astimezone(self._timezone()).replace(tzinfo=None, microsecond=0)

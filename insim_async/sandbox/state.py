@@ -50,6 +50,7 @@ class Sandbox:
         settings: What can be set while it runs, by ``change()``.
         journal: What happened.
         postbox: The webhooks on their way.
+        timezone, footer: As below; they may be changed.
 
     Args:
         login: The account's e-mail.
@@ -82,6 +83,7 @@ class Sandbox:
     ) -> None:
         self.login = login
         self.footer = footer
+        self.timezone = timezone
         self.token = token
         self.settings = Settings().changed(settings)
         self.journal = Journal(keep, clock)
@@ -90,8 +92,10 @@ class Sandbox:
         self.postbox = Postbox(self.journal.feed, kept, retry, moment, new_key)
         self._access_key = access_key
         self._orders = Orders(self.journal.feed, new_key)
-        self._reporter = Reporter(login, timezone)
-        self._handset = Handset(self.journal, lambda: self.settings, self._report_status, timezone)
+        self._reporter = Reporter(login, lambda: self.timezone)
+        self._handset = Handset(
+            self.journal, lambda: self.settings, self._report_status, lambda: self.timezone
+        )
 
     def __repr__(self) -> str:
         return f"Sandbox({', '.join(f'{name}={count}' for name, count in self.counts().items())})"

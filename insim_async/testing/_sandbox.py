@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict, Unpack
 
 import httpx
 
+from insim_async._settings import zone_of
 from insim_async.client import AsyncInSim
 from insim_async.errors import ConfigurationError
 from insim_async.models import Contact
@@ -68,8 +69,10 @@ class InSimSandbox:
         """Return a client of the sandbox, which opens itself in the event loop that uses it first.
 
         Args:
-            options: As for ``AsyncInSim``.
+            options: As for ``AsyncInSim``; a ``timezone`` is the sandbox's from then on.
         """
+        if (zone := zone_of(options.get("timezone"))) is not None:
+            self.state.timezone = zone
         patience = options.get("timeout", _TIMEOUT)
         transport = SandboxTransport(self.state, patience=patience, sleep=self.time.sleep)
         http_client = httpx.AsyncClient(transport=transport, trust_env=False)
