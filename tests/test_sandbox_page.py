@@ -17,7 +17,7 @@ pytest.importorskip("starlette")
 
 from insim_async.sandbox import Fault, Sandbox, Try, WebhookFault, WebhookState, sandbox_app
 from insim_async.sandbox.acts import ACTS
-from insim_async.sandbox.page import STATIC
+from insim_async.sandbox.page import FILES
 
 pytestmark = pytest.mark.extra("sandbox")
 
@@ -26,8 +26,8 @@ LOGIN = ("demo@example.com", "demo-key")
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 ATTACK = "\"><script>alert(1)</script>'&"
 PAGE = (files("insim_async.sandbox") / "static" / "page.html").read_text("utf-8")
-SCRIPTS = {name: data.decode() for name, (data, _) in STATIC.items() if name.endswith(".js")}
-STYLES = {name: data.decode() for name, (data, _) in STATIC.items() if name.endswith(".css")}
+SCRIPTS = {name: data.decode() for name, (data, _) in FILES.items() if name.endswith(".js")}
+STYLES = {name: data.decode() for name, (data, _) in FILES.items() if name.endswith(".css")}
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def quoted(pattern: str) -> Iterator[str]:
 class TestFiles:
     async def test_come_as_what_they_are(self, web: httpx.AsyncClient) -> None:
         kinds = {}
-        for name in STATIC:
+        for name in FILES:
             answer = await web.get(f"/_sandbox/static/{name}")
             kinds[name.rpartition(".")[2]] = answer.headers["content-type"].partition(";")[0]
         assert kinds == {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -125,7 +125,7 @@ class TestFiles:
     def test_are_all_used(self) -> None:
         used = {name.rpartition("/")[2] for name in files_named(PAGE)} | {"icons.svg"}
         used |= set(quoted(r"from \"\./([\w-]+\.js)\""))
-        assert used == STATIC.keys()
+        assert used == FILES.keys()
 
     def test_have_no_way_from_text_to_html_and_ask_no_other_host(self) -> None:
         ways = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\b|Function\("
@@ -137,7 +137,7 @@ class TestFiles:
 
     def test_name_what_is_there(self) -> None:
         """Ids of the page, symbols, and acts of the sandbox."""
-        icons = set(re.findall(r"symbol id=\"i-([\w-]+)", STATIC["icons.svg"][0].decode()))
+        icons = set(re.findall(r"symbol id=\"i-([\w-]+)", FILES["icons.svg"][0].decode()))
         ids = set(re.findall(r"\sid=\"([\w-]+)\"", PAGE))
         assert set(quoted(r"byId\(\"([\w-]+)\"\)")) <= ids
         assert set(quoted(r"icon(?::|\()\s*\"([\w-]+)\"")) <= icons

@@ -11,7 +11,13 @@ from msgspec import MsgspecError
 from msgspec.json import Decoder, Encoder
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import (
+    HTMLResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -20,7 +26,7 @@ from insim_async.sandbox.admission import refusal, refusal_of_call
 from insim_async.sandbox.courier import run_courier
 from insim_async.sandbox.faults import ApiCall, Fault, WebhookFault
 from insim_async.sandbox.journal import Impossible
-from insim_async.sandbox.page import as_page, as_text, static
+from insim_async.sandbox.page import FILES, HEADERS, page_of, text_of
 from insim_async.sandbox.records import Webhook
 from insim_async.sandbox.state import Sandbox
 from insim_async.sandbox.vendor import CALLS, reply_to
@@ -148,12 +154,17 @@ def _json(value: object, status: int = 200) -> Response:
 
 async def _phone(sandbox: Sandbox, request: Request) -> Response:
     if "text/html" not in request.headers.get("accept", ""):
-        return as_text(sandbox)
-    return as_page(sandbox, f"{request.url.scheme}://{request.headers['host']}")
+        return PlainTextResponse(text_of(sandbox))
+    base_url = f"{request.url.scheme}://{request.headers['host']}"
+    return HTMLResponse(page_of(sandbox, base_url), headers=HEADERS)
 
 
 async def _file(_sandbox: Sandbox, request: Request) -> Response:
-    return static(request.path_params["name"])
+    name = request.path_params["name"]
+    if name not in FILES:
+        return PlainTextResponse("no such file\n", 404)
+    content, kind = FILES[name]
+    return Response(content, media_type=kind, headers=HEADERS)
 
 
 async def _state(sandbox: Sandbox, request: Request) -> Response:

@@ -10,11 +10,9 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
-
 from insim_async.sandbox.state import Sandbox
 
-__all__ = ["STATIC", "as_page", "as_text", "static"]
+__all__ = ["FILES", "HEADERS", "page_of", "text_of"]
 
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _POLICY = {
@@ -30,15 +28,16 @@ _POLICY = {
     "require-trusted-types-for": "'script'",
     "trusted-types": "'none'",
 }
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in _POLICY.items()),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+"""What goes with the page and each of its files."""
 _folder = files("insim_async.sandbox") / "static"
 _page = Template((_folder / "page.html").read_text("utf-8"))
-STATIC = {
+FILES = {
     file.name: (file.read_bytes(), kind)
     for file in _folder.iterdir()
     if (kind := _KINDS.get(f".{file.name.rpartition('.')[2]}"))
@@ -46,13 +45,8 @@ STATIC = {
 """The files of the page by name, each with its media type."""
 
 
-def as_text(sandbox: Sandbox) -> Response:
-    """Show counts and the newest messages as text."""
-    return PlainTextResponse(_text(sandbox))
-
-
-def as_page(sandbox: Sandbox, base_url: str) -> Response:
-    """Return the page.
+def page_of(sandbox: Sandbox, base_url: str) -> str:
+    """Return the page as HTML.
 
     Args:
         sandbox: Whose.
@@ -63,23 +57,16 @@ def as_page(sandbox: Sandbox, base_url: str) -> Response:
         "host": base_url.partition("//")[2],
         "login": sandbox.login,
         "access_key": sandbox.access_key,
-        "text": _text(sandbox),
+        "text": text_of(sandbox),
         **{name: str(count) for name, count in sandbox.counts().items()},
     }
     escaped = {name: escape(fact) for name, fact in facts.items()}
-    icons = STATIC["icons.svg"][0].decode()
-    return HTMLResponse(_page.substitute(escaped, icons=icons), headers=_HEADERS)
+    icons = FILES["icons.svg"][0].decode()
+    return _page.substitute(escaped, icons=icons)
 
 
-def static(name: str) -> Response:
-    """Return a file of the page."""
-    if name not in STATIC:
-        return PlainTextResponse("no such file\n", 404)
-    content, kind = STATIC[name]
-    return Response(content, media_type=kind, headers=_HEADERS)
-
-
-def _text(sandbox: Sandbox) -> str:
+def text_of(sandbox: Sandbox) -> str:
+    """Return counts and the newest messages as text."""
     counts = "  ".join(f"{name} {count}" for name, count in sandbox.counts().items())
     newest = sandbox.messages[:-11:-1]
     last = (f"{sms.sent_at:%H:%M:%S}  {sms.phone_number}  {sms.message!r}" for sms in newest)

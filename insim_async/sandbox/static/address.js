@@ -25,7 +25,7 @@ export const go = (number, view) => (location.hash = addressOf(number, view));
 export const goTo = (view) => go(here.number, view);
 
 // Be there without a step for Back to return to.
-export const replace = (number) => location.replace(addressOf(number));
+export const replace = (number, view) => location.replace(addressOf(number, view));
 
 export function onMove(draw) {
   window.addEventListener("hashchange", () => {

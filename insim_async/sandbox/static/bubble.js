@@ -1,6 +1,6 @@
 // One thing in a conversation: a bubble, or the card of a call. Only what can change is drawn anew.
 
-import { h, icon, unseen } from "./dom.js";
+import { copy, h, icon, unseen } from "./dom.js";
 import { model } from "./model.js";
 import { againIn } from "./countdown.js";
 import * as words from "./words.js";
@@ -105,10 +105,15 @@ function makeMenu(does) {
       isUnderWay && ["Mark received", () => does.act("mark_delivered", one)],
       isUnderWay && ["Leave undelivered", () => does.act("leave_undelivered", one)],
       ["Show its webhooks", () => does.showWebhooks(sms.key)],
-      ["Copy id", () => does.copy(String(sms.sms_id))],
+      ["Copy id", (button) => copy(button, String(sms.sms_id)), "stays"],
     ].filter(Boolean);
-    choices.replaceChildren(...choosable.map(([label, onclick]) =>
-      h("li", {}, h("button", { class: "btn bare sm", type: "button", onclick: () => { target.open = false; onclick(); } }, label))));
+    choices.replaceChildren(...choosable.map(([label, choose, stays]) => {
+      const onclick = ({ currentTarget: button }) => {
+        if (!stays) target.open = false;
+        choose(button);
+      };
+      return h("li", {}, h("button", { class: "btn bare sm", type: "button", onclick }, label));
+    }));
     // Near the end of the pane it opens upwards.
     const room = target.closest(".scroll").getBoundingClientRect().bottom - target.getBoundingClientRect().bottom;
     target.classList.toggle("above", room < choices.offsetHeight);

@@ -13,6 +13,8 @@ const scroller = byId("scroller");
 const talk = byId("talk");
 const jump = byId("jump");
 
+export const FEW = 3; // things that a screen reader reads out; of more it says how many
+
 let open = null; // the number whose conversation is drawn
 let shown = STEP; // how many of its newest things are
 let news = 0; // how many came while the reader was further up
@@ -32,7 +34,7 @@ export function drawChat(does) {
   news = wasAtEnd ? 0 : news + fresh;
   jump.hidden = news === 0;
   say(jump, `${news} new ↓`);
-  announce(isOther ? 0 : fresh);
+  beQuiet(isOther ? 0 : fresh);
 }
 
 // What the reader has before them is no longer new.
@@ -47,7 +49,7 @@ function drawItems(items, does) {
   let day = "";
   items.slice(from).forEach((item, place) => {
     const at = item.record.at ?? item.record.sent_at;
-    if (words.isoDay(at) !== day) rows.push({ day: words.day(at), key: `day ${(day = words.isoDay(at))}` });
+    if (words.dayOf(at) !== day) rows.push({ day: words.day(at), key: `day ${(day = words.dayOf(at))}` });
     rows.push({ item, key: item.record.key, place: from + place + 1, many: items.length });
   });
   sync(talk, rows, (row) => row.key, (row) => (row.day ? h("li", { class: "day" }) : makeItem(row.item, does)), (element, row) => {
@@ -64,9 +66,9 @@ function countNewer(items, key) {
   return many;
 }
 
-function announce(fresh) {
-  scroller.setAttribute("aria-live", fresh > 3 || !isAtEnd() ? "off" : "polite");
-  if (fresh > 3) say(byId("news"), `${fresh} new messages`);
+// A reader is told of what comes, but neither of many at once nor of what is not in sight.
+function beQuiet(fresh) {
+  scroller.setAttribute("aria-live", fresh > FEW || !isAtEnd() ? "off" : "polite");
 }
 
 function isAtEnd() {

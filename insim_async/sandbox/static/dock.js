@@ -3,7 +3,7 @@
 import { here } from "./address.js";
 import { byId, possible, rove, say } from "./dom.js";
 import { callbackFor, hasLink, isCall, isUnderWay, model, newest } from "./model.js";
-import { popUp } from "./pop.js";
+import { closePopUp, popUp } from "./pop.js";
 import { act, LOST } from "./server.js";
 import * as words from "./words.js";
 
@@ -44,6 +44,7 @@ function drawHint(first) {
 }
 
 function change(number) {
+  closePopUp();
   drafts.set(open, reply.value);
   reply.value = drafts.get(number) ?? "";
   [open, problem] = [number, ""];

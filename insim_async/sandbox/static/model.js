@@ -5,6 +5,7 @@ const MOST_WEBHOOKS = 10_000;
 export const model = {
   known: false, // whether the state came at least once
   lost: false, // whether the stream is gone
+  number: 0, // of the last change
   counts: {},
   settings: {},
   faults: [],
@@ -17,10 +18,15 @@ const seen = new Map(); // number -> the key of the last thing that was looked a
 
 // Take a view of the sandbox: all of it, or what changed.
 export function take(view) {
+  if (view.number < model.number) {
+    // The sandbox was started anew, and numbers its things from one again.
+    seen.clear();
+    model.known = false;
+  }
   if (view.whole) {
     for (const shelf of [model.contacts, model.webhooks, model.conversations]) shelf.clear();
   }
-  Object.assign(model, { counts: view.counts, settings: view.settings, faults: view.faults });
+  Object.assign(model, { number: view.number, counts: view.counts, settings: view.settings, faults: view.faults });
   for (const contact of view.contacts) model.contacts.set(contact.phone_number, contact);
   for (const webhook of view.webhooks) model.webhooks.set(webhook.key, webhook);
   for (const key of model.webhooks.keys()) {

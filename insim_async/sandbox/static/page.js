@@ -1,14 +1,14 @@
 // The page as a whole: hears what changed, and draws it, at most ten times a second.
 
-import { addressOf, DETAILS, here, isNarrow, goTo, onMove, replace } from "./address.js";
-import { drawChat, look, startChat } from "./chat.js";
+import { addressOf, DETAILS, go, goTo, here, isNarrow, onMove, replace } from "./address.js";
+import { drawChat, FEW, look, startChat } from "./chat.js";
 import { actHere, drawDock, startDock } from "./dock.js";
 import { byId, copy, rove, say } from "./dom.js";
 import { drawFaults, startFaults } from "./faults.js";
 import { conversationsWith, model, take, unread } from "./model.js";
 import { drawPeople, startPeople } from "./people.js";
 import { drawPhone, startPhone } from "./phone.js";
-import { escaped } from "./pop.js";
+import { closeMenus, escaped } from "./pop.js";
 import { listen } from "./server.js";
 import { drawWebhooks, failing, showWebhooks, startWebhooks } from "./webhooks.js";
 import * as words from "./words.js";
@@ -16,16 +16,12 @@ import * as words from "./words.js";
 const GATHER = 100; // milliseconds in which events are gathered
 const TITLE = "inSIM sandbox";
 
-const does = {
-  act: actHere,
-  showWebhooks,
-  copy: (text) => copy(document.createElement("button"), text),
-};
+const does = { act: actHere, showWebhooks };
 
 function draw() {
   if (!model.known) return;
   const newest = conversationsWith("")[0];
-  if (!here.number && newest && !isNarrow()) return replace(newest.number);
+  if (!here.number && newest && !isNarrow()) return replace(newest.number, here.view);
   drawViews();
   if (isChatInSight()) look();
   drawTop();
@@ -34,7 +30,6 @@ function draw() {
   if (here.number) {
     drawDock();
     drawChat(does);
-    look();
   }
   drawWebhooks();
   drawFaults();
@@ -73,6 +68,7 @@ function drawTop() {
   for (const name of ["messages", "contacts", "calls", "requests"]) say(byId(`count-${name}`), String(counts[name]));
   byId("armed").hidden = !faults.length;
   say(byId("armed").lastElementChild, `${words.count(faults.length, "fault")} ordered`);
+  announce(counts);
   const many = unread();
   document.title = many ? `(${many}) ${TITLE}` : TITLE;
   badge("n-failing", failing());
@@ -81,13 +77,23 @@ function drawTop() {
   say(byId("tab-faults").lastElementChild, String(faults.length));
 }
 
+let said = null; // how many messages there were when it was last said
+
+// A screen reader hears of a bulk once, not of each of its messages.
+function announce({ messages, received }) {
+  const many = messages + received;
+  const fresh = many - (said ?? many);
+  said = many;
+  if (fresh > FEW) say(byId("news"), `${fresh} new messages`);
+}
+
 function badge(id, many) {
   byId(id).hidden = !many;
   say(byId(id), String(many));
 }
 
 function drawLost() {
-  say(byId("lost-since"), words.second(model.heardAt ?? new Date()));
+  say(byId("lost-since"), words.second(model.lostAt));
   say(byId("lost-until"), `${words.secondsUntil(model.againAt)} s`);
 }
 
@@ -107,7 +113,7 @@ function drawHead() {
 
 function escape(event) {
   if (event.key !== "Escape" || event.defaultPrevented || escaped()) return;
-  if (isNarrow() && (here.number || here.view)) history.back();
+  if (isNarrow()) here.view ? goTo("") : go("");
 }
 
 // What cannot be done stays in sight and in reach, and does nothing.
@@ -120,6 +126,7 @@ function stopImpossible(event) {
 
 function start() {
   document.addEventListener("click", stopImpossible, true);
+  document.addEventListener("click", closeMenus);
   document.addEventListener("keydown", escape);
   for (const button of document.querySelectorAll("[data-copy]"))
     button.addEventListener("click", () => copy(button, byId(button.dataset.copy).textContent));

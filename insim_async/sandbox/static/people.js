@@ -41,9 +41,9 @@ function drawWindow() {
   const first = Math.max(0, Math.floor(scroll.scrollTop / height()) - AROUND);
   const last = first + Math.ceil(scroll.clientHeight / height()) + 2 * AROUND;
   const tabStop = Math.max(0, placeOf(focused ?? here.number));
-  const shown = found
-    .map((conversation, place) => ({ conversation, place }))
-    .filter(({ place }) => (first <= place && place <= last) || place === tabStop);
+  const shown = found.slice(first, last + 1).map((conversation, place) => ({ conversation, place: first + place }));
+  if (tabStop < first && found.length) shown.unshift({ conversation: found[tabStop], place: tabStop });
+  if (tabStop > last) shown.push({ conversation: found[tabStop], place: tabStop });
   sync(list, shown, ({ conversation }) => conversation.number, makeRow, (row, { conversation, place }) => {
     row.style.top = `${EDGE + place * height()}px`;
     row.setAttribute("aria-setsize", found.length);

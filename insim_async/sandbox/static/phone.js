@@ -21,7 +21,8 @@ export function drawPhone() {
   inForm(byId("sent-after"), String(settings.sent_after));
   inForm(byId("received-after"), String(settings.received_after));
   inForm(byId("delivers"), settings.delivers ? "yes" : "no");
-  if (each === null) choose(Object.keys(settings.callbacks).length > 0);
+  const hasEach = Object.keys(settings.callbacks).length > 0;
+  if (each === null || (hasEach && !each)) choose(hasEach);
   for (const row of byId("urls").children) drawUrl(row);
   const forget = byId("forget").querySelector(".danger");
   possible(forget, model.lost ? LOST : "");
@@ -121,8 +122,9 @@ export function startPhone() {
   });
   byId("urls-for").addEventListener("click", async ({ target }) => {
     if (!target.value) return;
-    choose(target.value === "each");
-    if (!each && Object.keys(model.settings.callbacks).length) await setting({ callbacks: {} }, byId("urls").querySelector(".error"));
+    const forEach = target.value === "each";
+    if (!forEach && each) await setting({ callbacks: {} }, byId("urls").querySelector(".error"));
+    choose(forEach);
     drawPhone();
   });
   byId("forget").firstElementChild.addEventListener("click", forget);

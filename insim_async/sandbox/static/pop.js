@@ -40,6 +40,14 @@ export function popUp(button, form, done, onOpen = () => {}) {
   });
 }
 
+export const closePopUp = () => shut();
+
+// Menus close when something else is clicked.
+export function closeMenus({ target }) {
+  for (const menu of document.querySelectorAll(".menu[open]"))
+    if (!menu.contains(target)) menu.open = false;
+}
+
 // Whether one was open, which then is closed.
 export function escaped() {
   const open = document.querySelector(".pop:not([hidden])");

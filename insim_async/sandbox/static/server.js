@@ -26,11 +26,11 @@ export function listen(take, onLink) {
   stream.addEventListener("message", (event) => {
     const view = JSON.parse(event.data);
     model.lost = false;
-    model.heardAt = new Date();
     take(view);
   });
   stream.addEventListener("error", () => {
     stream.close();
+    if (!model.lost) model.lostAt = new Date();
     model.lost = true;
     model.againAt = Date.now() + RETRY_SECONDS * 1000;
     onLink();

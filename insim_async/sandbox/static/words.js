@@ -10,16 +10,16 @@ export const minute = (at) => MINUTE.format(new Date(at));
 export const second = (at) => SECOND.format(new Date(at));
 export const millisecond = (at) =>
   `${second(at)}.${String(new Date(at).getMilliseconds()).padStart(3, "0")}`;
-export const isoDay = (at) => new Date(at).toDateString();
+export const dayOf = (at) => new Date(at).toDateString();
 
 // The day of a message, above the first one of that day.
 export function day(at, now = new Date()) {
-  return isoDay(at) === isoDay(now) ? "Today" : DAY.format(new Date(at)).replace(",", "");
+  return dayOf(at) === dayOf(now) ? "Today" : DAY.format(new Date(at)).replace(",", "");
 }
 
 // When something was, as short as a list has room for: the time, the weekday, or the date.
 export function lately(at, now = new Date()) {
-  if (isoDay(at) === isoDay(now)) return minute(at);
+  if (dayOf(at) === dayOf(now)) return minute(at);
   const then = new Date(at);
   return now - then < 6 * 86_400_000 ? WEEKDAY.format(then) : DATE.format(then);
 }
