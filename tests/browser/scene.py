@@ -58,6 +58,7 @@ class Day:
             token=lambda size: f"{next(numbers):012x}"[-2 * size :],
             retry=Retry(attempts=8, base=8.0, cap=300.0),
             sent_after=0.5,
+            received_after=1_000_000,  # for what was sent until the picture is taken
         )
         self.sandbox.add(
             [Contact(number, first_name=a, last_name=b) for number, (a, b) in PEOPLE.items()]
@@ -99,6 +100,7 @@ class Day:
 
     def give_up_on(self, webhook: Webhook) -> None:
         """Let the app fail to answer a webhook until it is given up."""
+        self.sandbox.postbox.next_ready()
         while self.sandbox.postbox.kept[webhook.key].state is not WebhookState.GAVE_UP:
             self.sandbox.postbox.tried(webhook.key, Try(at=self.now, status=500, seconds=0.02))
 
@@ -165,6 +167,7 @@ def workshop() -> Day:
     day.at(9, 17, 17)
     sandbox.reply(HELENE, "Vous êtes ouverts samedi ?")
     day.answer(503)
+    sandbox.change(received_after=2)
     day.now = NOW
     sandbox.ring(HELENE)
     sandbox.order(Fault(path="sendsms", status=429, retry_after=30, times=2))

@@ -49,15 +49,22 @@ function drawItems(items, does) {
   let day = "";
   items.slice(from).forEach((item, place) => {
     const at = item.record.at ?? item.record.sent_at;
-    if (words.dayOf(at) !== day) rows.push({ day: words.day(at), key: `day ${(day = words.dayOf(at))}` });
+    if (words.dayOf(at) !== day)
+      rows.push({ day: words.day(at), key: `day ${(day = words.dayOf(at))}` });
     rows.push({ item, key: item.record.key, place: from + place + 1, many: items.length });
   });
-  sync(talk, rows, (row) => row.key, (row) => (row.day ? h("li", { class: "day" }) : makeItem(row.item, does)), (element, row) => {
-    if (row.day) return say(element, row.day);
-    drawItem(element, row.item, does);
-    element.setAttribute("aria-setsize", row.many);
-    element.setAttribute("aria-posinset", row.place);
-  });
+  sync(
+    talk,
+    rows,
+    (row) => row.key,
+    (row) => (row.day ? h("li", { class: "day" }) : makeItem(row.item, does)),
+    (element, row) => {
+      if (row.day) return say(element, row.day);
+      drawItem(element, row.item, does);
+      element.setAttribute("aria-setsize", row.many);
+      element.setAttribute("aria-posinset", row.place);
+    },
+  );
 }
 
 function countNewer(items, key) {
@@ -76,21 +83,28 @@ function isAtEnd() {
 }
 
 export function startChat(does) {
-  scroller.addEventListener("scroll", () => {
-    if (isAtEnd() && news) drawChat(does);
-    const many = model.conversations.get(here.number)?.items.length ?? 0;
-    if (scroller.scrollTop > 200 || shown >= many || talk.hidden) return;
-    const below = scroller.scrollHeight - scroller.scrollTop;
-    shown += STEP;
-    drawItems(model.conversations.get(here.number).items, does);
-    scroller.scrollTop = scroller.scrollHeight - below;
-  }, { passive: true });
+  scroller.addEventListener(
+    "scroll",
+    () => {
+      if (isAtEnd() && news) drawChat(does);
+      const many = model.conversations.get(here.number)?.items.length ?? 0;
+      if (scroller.scrollTop > 200 || shown >= many || talk.hidden) return;
+      const below = scroller.scrollHeight - scroller.scrollTop;
+      shown += STEP;
+      drawItems(model.conversations.get(here.number).items, does);
+      scroller.scrollTop = scroller.scrollHeight - below;
+    },
+    { passive: true },
+  );
   // The keyboard of a phone, or a longer text in the composer, must not hide the end.
   let wasHigh = scroller.clientHeight;
   new ResizeObserver(() => {
     const grown = wasHigh - scroller.clientHeight;
     wasHigh = scroller.clientHeight;
-    if (scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR + Math.max(0, grown))
+    if (
+      scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight <
+      NEAR + Math.max(0, grown)
+    )
       scroller.scrollTop = scroller.scrollHeight;
   }).observe(scroller);
   jump.addEventListener("click", () => {

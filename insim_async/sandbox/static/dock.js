@@ -22,12 +22,21 @@ export function drawDock() {
   const call = newest(number, isCall);
   const underWay = newest(number, isUnderWay);
   const allow = (id, why, title) => possible(byId(id), model.lost ? LOST : why, title);
-  allow("act-click", link ? "" : "No tracked link here", `Opens the newest tracked link: ${link?.link}`);
+  allow(
+    "act-click",
+    link ? "" : "No tracked link here",
+    `Opens the newest tracked link: ${link?.link}`,
+  );
   allow("act-call", "");
   allow("act-miss", "");
-  allow("act-note", call ? "" : "No call to note", call ? `On the call of ${words.minute(call.at)}` : "");
+  allow(
+    "act-note",
+    call ? "" : "No call to note",
+    call ? `On the call of ${words.minute(call.at)}` : "",
+  );
   const newestSms = underWay ? `The newest SMS under way: ${underWay.message.slice(0, 40)}` : "";
-  for (const id of ["act-received", "act-undelivered"]) allow(id, underWay ? "" : "No SMS under way", newestSms);
+  for (const id of ["act-received", "act-undelivered"])
+    allow(id, underWay ? "" : "No SMS under way", newestSms);
   allow("reply-send", "", `Reply as ${first} (Enter)`);
   byId("reply-send").setAttribute("aria-label", `Reply as ${first}`);
   byId("acts").setAttribute("aria-label", `What ${first} and the phone do`);
@@ -38,7 +47,9 @@ export function drawDock() {
 }
 
 function drawHint(first) {
-  const hears = callbackFor("incoming_sms") ? "Your app gets an incoming SMS." : "Your app hears nothing: no callback URL.";
+  const hears = callbackFor("incoming_sms")
+    ? "Your app gets an incoming SMS."
+    : "Your app hears nothing: no callback URL.";
   say(goes, problem || `You are ${first} here. ${hears}`);
   goes.classList.toggle("error", problem !== "");
 }
@@ -81,15 +92,33 @@ export function startDock() {
   click("act-miss", "miss_call");
   click("act-received", "mark_delivered");
   click("act-undelivered", "leave_undelivered");
-  popUp(byId("act-call"), byId("pop-call"), ({ duration }) => {
-    const seconds = words.secondsOf(duration);
-    if (Number.isNaN(seconds)) throw new Error("Minutes and seconds, such as 2:14");
-    return act("call_in", { phone_number: here.number, seconds });
-  }, () => say(byId("call-in-words"), `${words.firstName(model.contacts.get(here.number), here.number)} calls, and the phone answers for`));
-  popUp(byId("act-note"), byId("pop-note"), async ({ text, source }) => {
-    await act("leave_note", { phone_number: here.number, text, source });
-    byId("pop-note").reset();
-  }, () => say(byId("note-words"), `Note on the call of ${words.minute(newest(here.number, isCall).at)}`));
+  popUp(
+    byId("act-call"),
+    byId("pop-call"),
+    ({ duration }) => {
+      const seconds = words.secondsOf(duration);
+      if (Number.isNaN(seconds)) throw new Error("Minutes and seconds, such as 2:14");
+      return act("call_in", { phone_number: here.number, seconds });
+    },
+    () =>
+      say(
+        byId("call-in-words"),
+        `${words.firstName(model.contacts.get(here.number), here.number)} calls, and the phone answers for`,
+      ),
+  );
+  popUp(
+    byId("act-note"),
+    byId("pop-note"),
+    async ({ text, source }) => {
+      await act("leave_note", { phone_number: here.number, text, source });
+      byId("pop-note").reset();
+    },
+    () =>
+      say(
+        byId("note-words"),
+        `Note on the call of ${words.minute(newest(here.number, isCall).at)}`,
+      ),
+  );
   rove(byId("acts"), "button");
   byId("composer").addEventListener("submit", (event) => {
     event.preventDefault();

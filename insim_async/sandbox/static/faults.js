@@ -8,9 +8,22 @@ import { inForm, setting } from "./settings.js";
 import { kind } from "./words.js";
 
 const ON = {
-  answer: { choices: ANSWERS, path: "faults", filter: "path", label: "Request", options: CALLS, first: "sendsms" },
-  webhook: { choices: WEBHOOKS, path: "webhook-faults", filter: "kind", label: "Webhook",
-    options: Object.fromEntries(KINDS.map((word) => [word, kind(word)])), first: "" },
+  answer: {
+    choices: ANSWERS,
+    path: "faults",
+    filter: "path",
+    label: "Request",
+    options: CALLS,
+    first: "sendsms",
+  },
+  webhook: {
+    choices: WEBHOOKS,
+    path: "webhook-faults",
+    filter: "kind",
+    label: "Webhook",
+    options: Object.fromEntries(KINDS.map((word) => [word, kind(word)])),
+    first: "",
+  },
 };
 
 const pick = byId("pick");
@@ -28,8 +41,22 @@ export function drawFaults() {
 }
 
 function makeWaiting({ number }) {
-  const cancel = h("button", { class: "btn bare sm icon", type: "button", onclick: () => act("take_back", { fault: number }).catch(() => {}) }, icon("cross"));
-  return h("li", {}, h("span", { class: "muted small" }), h("span", { class: "cut" }, h("b"), h("span", { class: "small muted" })), cancel);
+  const cancel = h(
+    "button",
+    {
+      class: "btn bare sm icon",
+      type: "button",
+      onclick: () => act("take_back", { fault: number }).catch(() => {}),
+    },
+    icon("cross"),
+  );
+  return h(
+    "li",
+    {},
+    h("span", { class: "muted small" }),
+    h("span", { class: "cut" }, h("b"), h("span", { class: "small muted" })),
+    cancel,
+  );
 }
 
 function drawWaiting(row, fault, place) {
@@ -48,10 +75,17 @@ const chosen = () => ON[on].choices.find(({ id }) => id === pick.querySelector("
 
 function drawChoices() {
   const options = ON[on].choices.map(({ id, name, hint }, place) =>
-    h("label", {}, h("input", { type: "radio", name: "fault", value: id, checked: place === 0 }),
-      h("span", {}, name), h("span", { class: "muted small cut" }, hint)));
+    h(
+      "label",
+      {},
+      h("input", { type: "radio", name: "fault", value: id, checked: place === 0 }),
+      h("span", {}, name),
+      h("span", { class: "muted small cut" }, hint),
+    ),
+  );
   pick.replaceChildren(pick.firstElementChild, ...options);
-  for (const button of byId("on").children) button.setAttribute("aria-pressed", button.value === on);
+  for (const button of byId("on").children)
+    button.setAttribute("aria-pressed", button.value === on);
   drawParams();
 }
 
@@ -67,22 +101,44 @@ function drawParams() {
 }
 
 function field({ name, label, given, choices }) {
-  if (!choices) return h("label", {}, label, h("input", { class: "field num", name, value: given, inputmode: "decimal", autocomplete: "off" }));
-  const options = Object.entries(choices).map(([value, text]) => h("option", { value, selected: value === String(given) }, text));
+  if (!choices)
+    return h(
+      "label",
+      {},
+      label,
+      h("input", {
+        class: "field num",
+        name,
+        value: given,
+        inputmode: "decimal",
+        autocomplete: "off",
+      }),
+    );
+  const options = Object.entries(choices).map(([value, text]) =>
+    h("option", { value, selected: value === String(given) }, text),
+  );
   return h("label", {}, label, h("select", { class: "field", name }, options));
 }
 
 // What stands in the form: the filter, how often, and the values of what was chosen, as numbers.
 function read() {
-  const { [ON[on].filter]: filter, times, fault: _, ...others } = Object.fromEntries(new FormData(byId("order")));
-  const values = Object.fromEntries(Object.entries(others).map(([name, text]) => [name, Number(text)]));
+  const {
+    [ON[on].filter]: filter,
+    times,
+    fault: _,
+    ...others
+  } = Object.fromEntries(new FormData(byId("order")));
+  const values = Object.fromEntries(
+    Object.entries(others).map(([name, text]) => [name, Number(text)]),
+  );
   return { filter, times: Number(times), values };
 }
 
 function drawSentence() {
   const { filter, times, values } = read();
   const bad = [...params.querySelectorAll("input")].filter((input) => !(Number(input.value) > 0));
-  for (const input of params.querySelectorAll("input")) input.setAttribute("aria-invalid", bad.includes(input));
+  for (const input of params.querySelectorAll("input"))
+    input.setAttribute("aria-invalid", bad.includes(input));
   says.classList.toggle("error", bad.length > 0);
   if (bad.length) return says.replaceChildren("A number above 0, please");
   const [subject, rest] = sentence(chosen(), on, filter, times, values);
@@ -123,7 +179,9 @@ const share = (id) => Number(byId(id).value.replace(",", ".")) / 100;
 function setRates() {
   const isOn = byId("random").checked;
   const rates = Object.entries(PERCENT).map(([id, name]) => [name, isOn ? share(id) : 0]);
-  return setting(Object.fromEntries(rates), byId("random-error"), "From 0 to 100 %").then(drawRandom);
+  return setting(Object.fromEntries(rates), byId("random-error"), "From 0 to 100 %").then(
+    drawRandom,
+  );
 }
 
 export function startFaults() {
@@ -136,8 +194,12 @@ export function startFaults() {
   params.addEventListener("input", drawSentence);
   byId("order").addEventListener("submit", order);
   byId("random").addEventListener("change", setRates);
-  for (const id of Object.keys(PERCENT)) byId(id).addEventListener("change", () => byId("random").checked && setRates());
+  for (const id of Object.keys(PERCENT))
+    byId(id).addEventListener("change", () => byId("random").checked && setRates());
   byId("seed").addEventListener("change", () =>
-    setting({ seed: Number(byId("seed").value) }, byId("random-error"), "A whole number").then(drawRandom));
+    setting({ seed: Number(byId("seed").value) }, byId("random-error"), "A whole number").then(
+      drawRandom,
+    ),
+  );
   drawChoices();
 }

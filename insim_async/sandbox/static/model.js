@@ -26,7 +26,12 @@ export function take(view) {
   if (view.whole) {
     for (const shelf of [model.contacts, model.webhooks, model.conversations]) shelf.clear();
   }
-  Object.assign(model, { number: view.number, counts: view.counts, settings: view.settings, faults: view.faults });
+  Object.assign(model, {
+    number: view.number,
+    counts: view.counts,
+    settings: view.settings,
+    faults: view.faults,
+  });
   for (const contact of view.contacts) model.contacts.set(contact.phone_number, contact);
   for (const webhook of view.webhooks) model.webhooks.set(webhook.key, webhook);
   for (const key of model.webhooks.keys()) {
@@ -69,7 +74,8 @@ function settle(conversation) {
 
 export const newestKey = (conversation) => conversation.items.at(-1)?.record.key ?? 0;
 export const markSeen = (conversation) => seen.set(conversation.number, newestKey(conversation));
-export const isUnread = (conversation) => newestKey(conversation) > (seen.get(conversation.number) ?? 0);
+export const isUnread = (conversation) =>
+  newestKey(conversation) > (seen.get(conversation.number) ?? 0);
 
 export function unread() {
   let many = 0;
@@ -106,7 +112,8 @@ export function newest(number, fits) {
 
 export const isUnderWay = ({ type, record }) =>
   type === "out" && ["scheduled", "pending", "sent"].includes(record.state);
-export const hasLink = ({ type, record }) => type === "out" && record.state !== "refused" && record.link !== "";
+export const hasLink = ({ type, record }) =>
+  type === "out" && record.state !== "refused" && record.link !== "";
 export const isCall = ({ type }) => type === "call";
 
 export function webhooksNewestFirst(fits = () => true) {
@@ -114,4 +121,5 @@ export function webhooksNewestFirst(fits = () => true) {
 }
 
 // What lets an app hear of a kind of event.
-export const callbackFor = (kind) => model.settings.callbacks?.[kind] ?? model.settings.callback ?? "";
+export const callbackFor = (kind) =>
+  model.settings.callbacks?.[kind] ?? model.settings.callback ?? "";

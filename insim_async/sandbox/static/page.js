@@ -65,7 +65,11 @@ function drawTop() {
   byId("lost").hidden = !model.lost;
   if (model.lost) drawLost();
   byId("offline").hidden = settings.phone_connected;
-  for (const name of ["messages", "contacts", "calls", "requests"]) say(byId(`count-${name}`), String(counts[name]));
+  for (const name of ["messages", "contacts", "calls", "requests"]) {
+    const number = byId(`count-${name}`);
+    say(number, String(counts[name]));
+    say(number.previousElementSibling, counts[name] === 1 ? name.slice(0, -1) : name);
+  }
   byId("armed").hidden = !faults.length;
   say(byId("armed").lastElementChild, `${words.count(faults.length, "fault")} ordered`);
   announce(counts);

@@ -41,22 +41,35 @@ function drawWindow() {
   const first = Math.max(0, Math.floor(scroll.scrollTop / height()) - AROUND);
   const last = first + Math.ceil(scroll.clientHeight / height()) + 2 * AROUND;
   const tabStop = Math.max(0, placeOf(focused ?? here.number));
-  const shown = found.slice(first, last + 1).map((conversation, place) => ({ conversation, place: first + place }));
-  if (tabStop < first && found.length) shown.unshift({ conversation: found[tabStop], place: tabStop });
+  const shown = found
+    .slice(first, last + 1)
+    .map((conversation, place) => ({ conversation, place: first + place }));
+  if (tabStop < first && found.length)
+    shown.unshift({ conversation: found[tabStop], place: tabStop });
   if (tabStop > last) shown.push({ conversation: found[tabStop], place: tabStop });
-  sync(list, shown, ({ conversation }) => conversation.number, makeRow, (row, { conversation, place }) => {
-    row.style.top = `${EDGE + place * height()}px`;
-    row.setAttribute("aria-setsize", found.length);
-    row.setAttribute("aria-posinset", place + 1);
-    row.firstChild.tabIndex = place === tabStop ? 0 : -1;
-    drawRow(row.firstChild, conversation);
-  });
+  sync(
+    list,
+    shown,
+    ({ conversation }) => conversation.number,
+    makeRow,
+    (row, { conversation, place }) => {
+      row.style.top = `${EDGE + place * height()}px`;
+      row.setAttribute("aria-setsize", found.length);
+      row.setAttribute("aria-posinset", place + 1);
+      row.firstChild.tabIndex = place === tabStop ? 0 : -1;
+      drawRow(row.firstChild, conversation);
+    },
+  );
 }
 
 const placeOf = (number) => found.findIndex((conversation) => conversation.number === number);
 
 function makeRow({ conversation: { number } }) {
-  return h("li", {}, h("a", { class: "conv inset", href: addressOf(number), onfocus: () => (focused = number) }));
+  return h(
+    "li",
+    {},
+    h("a", { class: "conv inset", href: addressOf(number), onfocus: () => (focused = number) }),
+  );
 }
 
 function drawRow(row, conversation) {
@@ -71,13 +84,22 @@ function drawRow(row, conversation) {
   Object.assign(row, { last, contact, isNew });
   row.replaceChildren(
     h("span", { class: "avatar", "aria-hidden": "true" }, words.initials(contact, number)),
-    h("span", {},
-      h("span", { class: "row" },
+    h(
+      "span",
+      {},
+      h(
+        "span",
+        { class: "row" },
         h("span", { class: "who cut" }, words.name(contact, number)),
-        h("time", {}, words.lately(last.record.at ?? last.record.sent_at))),
-      h("span", { class: "row last" },
+        h("time", {}, words.lately(last.record.at ?? last.record.sent_at)),
+      ),
+      h(
+        "span",
+        { class: "row last" },
         h("span", { class: "cut" }, preview(last)),
-        isNew ? h("span", { class: "dot" }, unseen("unread")) : null)),
+        isNew ? h("span", { class: "dot" }, unseen("unread")) : null,
+      ),
+    ),
   );
 }
 
@@ -97,13 +119,15 @@ function move(event) {
   const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: found.length - 1 }[event.key];
   if (to === undefined || !found[to]) return;
   event.preventDefault();
-  focused = found[to].number;
+  const { number } = found[to];
   const top = to * height();
   const bottom = top + height() + 2 * EDGE;
   if (top < scroll.scrollTop) scroll.scrollTop = top;
-  if (bottom > scroll.scrollTop + scroll.clientHeight) scroll.scrollTop = bottom - scroll.clientHeight;
-  drawWindow();
-  list.rows.get(focused).firstChild.focus();
+  if (bottom > scroll.scrollTop + scroll.clientHeight)
+    scroll.scrollTop = bottom - scroll.clientHeight;
+  focused = number;
+  drawWindow(); // the row that loses the focus may go
+  list.rows.get(number).firstChild.focus();
 }
 
 export function startPeople(draw) {

@@ -30,20 +30,37 @@ export function drawPhone() {
 
 // Callback URLs ---------------------------------------------------------------------------------
 
-const urlOf = (kind) => (kind === ALL ? model.settings.callback : (model.settings.callbacks[kind] ?? ""));
+const urlOf = (kind) =>
+  kind === ALL ? model.settings.callback : (model.settings.callbacks[kind] ?? "");
 
 function choose(forEach) {
   each = forEach;
-  for (const button of byId("urls-for").children) button.setAttribute("aria-pressed", (button.value === "each") === each);
+  for (const button of byId("urls-for").children)
+    button.setAttribute("aria-pressed", (button.value === "each") === each);
   byId("urls").replaceChildren(...(each ? KINDS : [ALL]).map(makeUrl));
 }
 
 function makeUrl(kind) {
   const label = kind === ALL ? "Callback URL" : `${words.kind(kind)}s`.replace("SMSs", "SMS");
-  const input = h("input", { class: "field", type: "url", "aria-label": label, placeholder: kind === ALL ? "http://127.0.0.1:8000/insim" : "as for all", autocomplete: "off", spellcheck: "false" });
+  const input = h("input", {
+    class: "field",
+    type: "url",
+    "aria-label": label,
+    placeholder: kind === ALL ? "http://127.0.0.1:8000/insim" : "as for all",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
   const error = h("p", { class: "error small", id: `url-error-${kind}`, hidden: true });
   const test = h("button", { class: "btn", type: "button", onclick: () => run(kind, row) }, "Test");
-  const row = h("div", { class: "url" }, kind === ALL ? null : h("span", { class: "small muted" }, label), input, test, error, h("p", { class: "small st", role: "status" }));
+  const row = h(
+    "div",
+    { class: "url" },
+    kind === ALL ? null : h("span", { class: "small muted" }, label),
+    input,
+    test,
+    error,
+    h("p", { class: "small st", role: "status" }),
+  );
   if (kind !== ALL) row.firstChild.classList.add("wide");
   input.setAttribute("aria-describedby", error.id);
   input.addEventListener("change", () => save(kind, input, error));
@@ -55,8 +72,15 @@ function drawUrl(row) {
   const { kind } = row;
   const input = row.querySelector("input");
   inForm(input, urlOf(kind));
-  possible(row.querySelector("button"), model.lost ? LOST : urlOf(kind) || (kind !== ALL && model.settings.callback) ? "" : "No callback URL",
-    "Sends a delivery report about an SMS that never was");
+  possible(
+    row.querySelector("button"),
+    model.lost
+      ? LOST
+      : urlOf(kind) || (kind !== ALL && model.settings.callback)
+        ? ""
+        : "No callback URL",
+    "Sends a delivery report about an SMS that never was",
+  );
   drawTest(row.lastChild, model.webhooks.get(tests.get(kind)));
 }
 
@@ -67,7 +91,10 @@ function drawTest(place, webhook) {
   place.attempt = attempt;
   const isOk = attempt.status === 200;
   place.className = `small st ${isOk ? "ok" : "bad"}`;
-  place.replaceChildren(icon(isOk ? "tick" : "alert"), `${words.result(attempt)} in ${words.took(attempt.seconds)}, at ${words.second(attempt.at)}`);
+  place.replaceChildren(
+    icon(isOk ? "tick" : "alert"),
+    `${words.result(attempt)} in ${words.took(attempt.seconds)}, at ${words.second(attempt.at)}`,
+  );
 }
 
 async function save(kind, input, error) {
@@ -75,7 +102,9 @@ async function save(kind, input, error) {
   const callbacks = { ...model.settings.callbacks, [kind]: url };
   if (!url) delete callbacks[kind];
   const why = /[?#]/.test(url) ? QUERY : url && !/^https?:\/\/[^/]/.test(url) ? HINT : "";
-  const isSet = why ? false : await setting(kind === ALL ? { callback: url } : { callbacks }, error);
+  const isSet = why
+    ? false
+    : await setting(kind === ALL ? { callback: url } : { callbacks }, error);
   if (why) {
     say(error, why);
     error.hidden = false;
@@ -109,13 +138,20 @@ function forget() {
 
 export function startPhone() {
   const error = byId("reports-error");
-  const seconds = (id, name) => byId(id).addEventListener("change", async ({ target }) => {
-    const isSet = await setting({ [name]: Number(target.value.replace(",", ".") || NaN) }, error, "Seconds, 0 or more");
-    target.setAttribute("aria-invalid", !isSet);
-  });
+  const seconds = (id, name) =>
+    byId(id).addEventListener("change", async ({ target }) => {
+      const isSet = await setting(
+        { [name]: Number(target.value.replace(",", ".") || NaN) },
+        error,
+        "Seconds, 0 or more",
+      );
+      target.setAttribute("aria-invalid", !isSet);
+    });
   seconds("sent-after", "sent_after");
   seconds("received-after", "received_after");
-  byId("delivers").addEventListener("change", ({ target }) => setting({ delivers: target.value === "yes" }, error).then(drawPhone));
+  byId("delivers").addEventListener("change", ({ target }) =>
+    setting({ delivers: target.value === "yes" }, error).then(drawPhone),
+  );
   byId("online").addEventListener("change", async ({ target }) => {
     await act(target.checked ? "come_back" : "go_offline").catch(() => {});
     drawPhone();

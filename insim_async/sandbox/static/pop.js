@@ -67,7 +67,18 @@ export function ask(place, question, word, done) {
     place.replaceChildren(...before);
     place.querySelector("button").focus();
   };
-  const yes = h("button", { class: "btn sm danger", type: "button", onclick: () => { back(); done(); } }, word);
+  const yes = h(
+    "button",
+    {
+      class: "btn sm danger",
+      type: "button",
+      onclick: () => {
+        back();
+        done();
+      },
+    },
+    word,
+  );
   const no = h("button", { class: "btn sm", type: "button", onclick: back }, "Cancel");
   place.replaceChildren(h("span", { class: "small" }, question), yes, no);
   yes.focus();

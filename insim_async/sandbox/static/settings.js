@@ -16,7 +16,10 @@ export async function setting(changes, error, words = "") {
     error.hidden = true;
     return true;
   } catch (problem) {
-    say(error, problem.message === LOST ? `Not set: the sandbox does not answer.` : words || problem.message);
+    say(
+      error,
+      problem.message === LOST ? `Not set: the sandbox does not answer.` : words || problem.message,
+    );
     error.hidden = false;
     return false;
   }

@@ -7,8 +7,14 @@ import { act, LOST } from "./server.js";
 import * as words from "./words.js";
 
 export function makeWebhook(webhook) {
-  const details = h("details", { class: "hook", ontoggle: () => details.open && drawInner(details, details.parentElement.webhook) },
-    h("summary", { class: "inset" }));
+  const details = h(
+    "details",
+    {
+      class: "hook",
+      ontoggle: () => details.open && drawInner(details, details.parentElement.webhook),
+    },
+    h("summary", { class: "inset" }),
+  );
   return h("li", {}, details);
 }
 
@@ -26,13 +32,25 @@ export function drawWebhook(row, webhook) {
 function drawSummary(summary, webhook, contact) {
   const { pill, look, beside, until } = words.webhookState(webhook);
   const at = webhook.tries.at(-1)?.at ?? webhook.made_at;
-  const again = webhook.by_hand ? icon("again", { label: "sent again by you", className: "twice" }) : null;
+  const again = webhook.by_hand
+    ? icon("again", { label: "sent again by you", className: "twice" })
+    : null;
+  const target = `${words.name(contact, webhook.phone_number)} → ${words.target(webhook.url)}`;
   summary.replaceChildren(
     h("span", { class: `pill ${look}` }, pill),
-    h("b", { class: "cut" }, words.webhookTitle(webhook), again),
-    h("time", { class: "r", datetime: at }, words.second(at)),
-    h("span", { class: "l2 cut" }, `${words.name(contact, webhook.phone_number)} → ${words.target(webhook.url)}`),
-    h("span", { class: `r ${look === "ok" ? "" : look}` }, beside, until ? againIn(until) : null),
+    h(
+      "span",
+      { class: "row" },
+      h("b", { class: "cut" }, words.webhookTitle(webhook)),
+      again,
+      h("time", { class: "r", datetime: at }, words.second(at)),
+    ),
+    h(
+      "span",
+      { class: "row" },
+      h("span", { class: "l2 cut" }, target),
+      h("span", { class: `r ${look === "ok" ? "" : look}` }, beside, until ? againIn(until) : null),
+    ),
   );
 }
 
@@ -43,30 +61,55 @@ function drawInner(details, webhook) {
   fault.hidden = !webhook.fault;
   say(fault, `Ordered: ${webhook.fault}`);
   inner.querySelector(".tries").hidden = !webhook.tries.length;
-  inner.querySelector(".tries").replaceChildren(...webhook.tries.map((attempt, place) =>
-    h("li", {},
-      h("span", {}, words.ordinal(place + 1)),
-      h("time", { datetime: attempt.at }, words.millisecond(attempt.at)),
-      h("span", {}, words.result(attempt)),
-      h("span", {}, words.took(attempt.seconds)))));
+  inner
+    .querySelector(".tries")
+    .replaceChildren(
+      ...webhook.tries.map((attempt, place) =>
+        h(
+          "li",
+          {},
+          h("span", {}, words.ordinal(place + 1)),
+          h("time", { datetime: attempt.at }, words.millisecond(attempt.at)),
+          h("span", {}, words.result(attempt)),
+          h("span", {}, words.took(attempt.seconds)),
+        ),
+      ),
+    );
   const isOnItsWay = ["ready", "under_way"].includes(webhook.state);
   const hasUrl = callbackFor(webhook.kind) !== "";
-  possible(inner.querySelector(".again"), model.lost ? LOST : isOnItsWay ? "It is on its way" : hasUrl ? "" : "No callback URL");
+  possible(
+    inner.querySelector(".again"),
+    model.lost ? LOST : isOnItsWay ? "It is on its way" : hasUrl ? "" : "No callback URL",
+  );
 }
 
 function makeInner(details, webhook) {
   const now = () => details.parentElement.webhook;
   const error = h("p", { class: "error small", role: "status", hidden: true });
-  const button = (label, onclick) => h("button", { class: "btn sm", type: "button", onclick }, label);
-  const again = h("button", { class: "btn sm again", type: "button", onclick: () => sendAgain(now(), error) }, icon("again"), "Send again");
+  const button = (label, onclick) =>
+    h("button", { class: "btn sm", type: "button", onclick }, label);
+  const again = h(
+    "button",
+    { class: "btn sm again", type: "button", onclick: () => sendAgain(now(), error) },
+    icon("again"),
+    "Send again",
+  );
   const json = button("Copy JSON", () => copy(json, now().payload));
   const curl = button("Copy as curl", () => copy(curl, asCurl(now())));
-  const made = h("div", { class: "in-hook" },
+  const made = h(
+    "div",
+    { class: "in-hook" },
     h("p", { class: "small muted cut request" }),
     h("p", { class: "small st warn fault" }),
-    h("div", { class: "code" }, h("pre", { tabindex: "0", role: "group", "aria-label": "Payload" }, highlighted(webhook))),
+    h(
+      "div",
+      { class: "code" },
+      h("pre", { tabindex: "0", role: "group", "aria-label": "Payload" }, highlighted(webhook)),
+    ),
     h("ol", { class: "tries", "aria-label": "Tries" }),
-    h("div", { class: "btns" }, again, json, curl), error);
+    h("div", { class: "btns" }, again, json, curl),
+    error,
+  );
   details.append(made);
   return made;
 }
@@ -81,9 +124,8 @@ async function sendAgain(webhook, error) {
   }
 }
 
-
-
-const requestLine = ({ url, query }) => `GET ${url || "(no callback URL)"}?${query.slice(0, query.indexOf("="))}=…`;
+const requestLine = ({ url, query }) =>
+  `GET ${url || "(no callback URL)"}?${query.slice(0, query.indexOf("="))}=…`;
 
 // For a shell: whatever stands in the query is quoted.
 const asCurl = ({ url, query }) => `curl --globoff '${`${url}?${query}`.replaceAll("'", "'\\''")}'`;

@@ -19,7 +19,11 @@ let newest = 0; // the key of the newest that the reader saw on top
 
 export function drawWebhooks() {
   const all = webhooksNewestFirst();
-  const sets = { all, failing: all.filter(isFailing), its: all.filter((webhook) => webhook.phone_number === here.number) };
+  const sets = {
+    all,
+    failing: all.filter(isFailing),
+    its: all.filter((webhook) => webhook.phone_number === here.number),
+  };
   if (which === "its" && !sets.its.length) which = "all";
   byId("no-webhooks").hidden = all.length > 0;
   byId("some-webhooks").hidden = all.length === 0;
@@ -32,7 +36,11 @@ export function drawWebhooks() {
 
 function drawSwitch({ all, failing, its }) {
   const name = firstName(model.contacts.get(here.number), here.number);
-  const labels = { all: `All ${all.length}`, failing: `Failing ${failing.length}`, its: `${name} ${its.length}` };
+  const labels = {
+    all: `All ${all.length}`,
+    failing: `Failing ${failing.length}`,
+    its: `${name} ${its.length}`,
+  };
   for (const [set, label] of Object.entries(labels)) {
     const button = byId(`which-${set}`);
     say(button, label);
@@ -40,7 +48,10 @@ function drawSwitch({ all, failing, its }) {
   }
   byId("which-its").hidden = !its.length;
   byId("its-webhooks").hidden = !its.length;
-  say(byId("its-webhooks").lastElementChild, `${its.length} ${its.length === 1 ? "webhook" : "webhooks"}`);
+  say(
+    byId("its-webhooks").lastElementChild,
+    `${its.length} ${its.length === 1 ? "webhook" : "webhooks"}`,
+  );
 }
 
 function drawList(webhooks) {
@@ -49,13 +60,20 @@ function drawList(webhooks) {
   const fresh = webhooks.filter((webhook) => webhook.key > newest).length;
   if (isOnTop) newest = webhooks[0]?.key ?? newest;
   const many = isOnTop ? shown : shown + fresh;
-  sync(list, webhooks.slice(0, many), (webhook) => webhook.key, makeWebhook, (row, webhook, place) => {
-    drawWebhook(row, webhook);
-    row.setAttribute("aria-setsize", webhooks.length);
-    row.setAttribute("aria-posinset", place + 1);
-  });
+  sync(
+    list,
+    webhooks.slice(0, many),
+    (webhook) => webhook.key,
+    makeWebhook,
+    (row, webhook, place) => {
+      drawWebhook(row, webhook);
+      row.setAttribute("aria-setsize", webhooks.length);
+      row.setAttribute("aria-posinset", place + 1);
+    },
+  );
   // What the reader looks at stays where it is, where the browser does not see to that.
-  if (!isOnTop && !CSS.supports("overflow-anchor", "auto")) panel.scrollTop += panel.scrollHeight - before;
+  if (!isOnTop && !CSS.supports("overflow-anchor", "auto"))
+    panel.scrollTop += panel.scrollHeight - before;
   jump.hidden = isOnTop || !fresh;
   say(jump, `${fresh} new ↑`);
 }
@@ -77,7 +95,9 @@ export function showWebhooks(about) {
 }
 
 const placeOf = (about) =>
-  webhooksNewestFirst((webhook) => webhook.phone_number === here.number).findLastIndex((webhook) => webhook.about === about);
+  webhooksNewestFirst((webhook) => webhook.phone_number === here.number).findLastIndex(
+    (webhook) => webhook.about === about,
+  );
 
 export function startWebhooks() {
   for (const set of ["all", "failing", "its"])
@@ -97,11 +117,15 @@ export function startWebhooks() {
     drawWebhooks();
     panel.focus();
   });
-  panel.addEventListener("scroll", () => {
-    if (panel.scrollTop < 40 && !jump.hidden) drawWebhooks();
-    if (panel.scrollHeight - panel.scrollTop - panel.clientHeight > 400) return;
-    if (list.childElementCount < shown) return;
-    shown += STEP;
-    drawWebhooks();
-  }, { passive: true });
+  panel.addEventListener(
+    "scroll",
+    () => {
+      if (panel.scrollTop < 40 && !jump.hidden) drawWebhooks();
+      if (panel.scrollHeight - panel.scrollTop - panel.clientHeight > 400) return;
+      if (list.childElementCount < shown) return;
+      shown += STEP;
+      drawWebhooks();
+    },
+    { passive: true },
+  );
 }

@@ -55,8 +55,7 @@ export function ordinal(number) {
 }
 
 // Country codes of one or two digits; all others have three (ITU-T E.164).
-const SHORT_CODES =
-  /^(1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58])/;
+const SHORT_CODES = /^(1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58])/;
 
 // A number in groups, whole: "+33 6 39 98 00 01". What is no number is left as it is.
 export function number(plain) {
@@ -81,7 +80,9 @@ export function firstName(contact, plain) {
 }
 
 export function initials(contact, plain) {
-  const letters = [contact?.first_name, contact?.last_name].filter(Boolean).map((part) => [...part][0]);
+  const letters = [contact?.first_name, contact?.last_name]
+    .filter(Boolean)
+    .map((part) => [...part][0]);
   return letters.join("").toUpperCase() || plain.slice(-2);
 }
 
@@ -95,7 +96,9 @@ export const SMS_STATES = {
 };
 
 export function cost(sms) {
-  const forcing = sms.non_gsm.length ? ` (${sms.non_gsm.slice(0, 3).join(" ")}${sms.non_gsm.length > 3 ? " …" : ""})` : "";
+  const forcing = sms.non_gsm.length
+    ? ` (${sms.non_gsm.slice(0, 3).join(" ")}${sms.non_gsm.length > 3 ? " …" : ""})`
+    : "";
   return `${count(sms.parts, "part")} · ${sms.encoding}${forcing}`;
 }
 
@@ -105,14 +108,28 @@ export function call(record) {
   const incoming = record.direction === "incoming";
   const spoken = `${begun} · ${duration(record.duration)}`;
   return {
-    ringing: { icon: "tel-out", look: "ok", words: "Click-to-call", last: "Click-to-call rings", sub: `${begun} · the phone rings` },
+    ringing: {
+      icon: "tel-out",
+      look: "ok",
+      words: "Click-to-call",
+      last: "Click-to-call rings",
+      sub: `${begun} · the phone rings`,
+    },
     answered: incoming
       ? { icon: "tel-in", look: "", words: "Incoming call", sub: spoken }
-      : { icon: "tel-out", look: "", words: "Click-to-call", last: "Click-to-call answered", sub: spoken },
+      : {
+          icon: "tel-out",
+          look: "",
+          words: "Click-to-call",
+          last: "Click-to-call answered",
+          sub: spoken,
+        },
     unanswered: { icon: "tel-out", look: "", words: "Click-to-call, not answered", sub: begun },
     missed: { icon: "tel-miss", look: "bad", words: "Missed call", sub: begun },
     failed: {
-      icon: "tel-out", look: "bad", words: "Click-to-call failed",
+      icon: "tel-out",
+      look: "bad",
+      words: "Click-to-call failed",
       last: `Click-to-call failed: ${record.errors[0] ?? "#002"}`,
       sub: `${begun} · ${record.errors[0] ?? "#002"}, the phone is offline`,
     },
@@ -163,9 +180,15 @@ export function target(url) {
 
 // The result of a try: its status, or why there was none.
 export const result = (attempt) =>
-  attempt.status === null ? attempt.problem.replace(/^(no answer).*/, "$1") : String(attempt.status);
+  attempt.status === null
+    ? attempt.problem.replace(/^(no answer).*/, "$1")
+    : String(attempt.status);
 
-const SHORT = { "connection refused": "refused", "no such host": "no host", "certificate not trusted": "no trust" };
+const SHORT = {
+  "connection refused": "refused",
+  "no such host": "no host",
+  "certificate not trusted": "no trust",
+};
 
 // How a webhook's state is shown: {pill, look} and what stands beside its time.
 export function webhookState(webhook) {
@@ -177,7 +200,12 @@ export function webhookState(webhook) {
     case "late":
       return { pill: "Late", look: "", beside: "sent in", until: webhook.again_at };
     case "waiting":
-      return { pill: SHORT[said] ?? said, look: "warn", beside: "again in", until: webhook.again_at };
+      return {
+        pill: SHORT[said] ?? said,
+        look: "warn",
+        beside: "again in",
+        until: webhook.again_at,
+      };
     case "gave_up":
       return { pill: "Gave up", look: "bad", beside: count(webhook.tries.length, "try", "tries") };
     case "delivered": {
@@ -200,7 +228,11 @@ export function heard(webhook) {
       return { words: `your app: ${problem}, gave up`, look };
     case "waiting":
     case "late":
-      return { words: `your app: ${problem}, ${webhook.state === "late" ? "sent" : "again"} in`, look, until };
+      return {
+        words: `your app: ${problem}, ${webhook.state === "late" ? "sent" : "again"} in`,
+        look,
+        until,
+      };
     case "delivered":
       return { words: `your app: ${pill}`, look: "" };
     default:
