@@ -137,7 +137,10 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def sandbox(session: nox.Session) -> None:
-    """Play inSIM on this machine, with its phone in the browser: ``nox -s sandbox -- [options]``."""
+    """Play inSIM on this machine, with the phone in the browser at the address that it says.
+
+    ``nox -s sandbox -- [options]``.
+    """
     install(session, ".[sandbox]")
     session.run("python", "-m", "insim_async.sandbox", *session.posargs)
 

@@ -26,7 +26,7 @@ LIGHT, DARK, NARROW, NARROW_DARK = LOOKS
 LOGIN = ("demo@example.com", "demo-key")
 NUMBER = "+33639980001"
 SECRET = "s3cr3t-that-is-long-enough-for-it"
-ATTACK = "<img src=x onerror=\"window.pwned=1\"><script>window.pwned=1</script>'\"&{{7*7}}"
+ATTACK = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>\'"&{{7*7}}'
 
 
 class Phone:
@@ -99,8 +99,7 @@ def rows(page: Page) -> Any:
 
 
 def barriers(page: Page) -> list[str]:
-    """Return what axe finds serious; it is let in by the debugger, for the page's policy bars it.
-    """
+    """Return what axe finds serious; it is let in by the debugger, for the page's policy bars it."""
     page.evaluate(AXE.read_text("utf-8"))
     found: dict[str, Any] = page.evaluate("axe.run({resultTypes: ['violations']})")
     return [
@@ -137,7 +136,9 @@ class TestLive:
     ) -> None:
         phone.send(Sms(NUMBER, "Répondez OUI"), contacts=(Contact(NUMBER, first_name="Hélène"),))
         page = opened(phone.url, LIGHT)
-        expect(page.get_by_text("You are Hélène here. Your app gets an incoming SMS.")).to_be_visible()
+        expect(page.locator("#goes")).to_have_text(
+            "You are Hélène here. Your app gets an incoming SMS."
+        )
         page.get_by_placeholder("Reply as Hélène…").fill("OUI, 100% sûre 🙂")
         page.keyboard.press("Enter")
         expect(bubbles(page).last).to_have_text("Your app: Bien reçu : OUI, 100% sûre 🙂")

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from insim_async.models import Contact, Priority
-from insim_async.sandbox import Fault, Sandbox, Try, Webhook, WebhookState, sandbox_app
+from insim_async.sandbox import Fault, Sandbox, Try, Webhook, sandbox_app
 from insim_async.sandbox.records import SentSms
 from insim_async.segments import count as segments
 from insim_async.timing import Retry
@@ -69,7 +69,7 @@ class Day:
         wall = NOW.replace(hour=hour, minute=minute, second=second)
         self.now = wall - timedelta(days=days)
 
-    def send(self, number: str, text: str, ends: str = "received", **facts: object) -> SentSms:
+    def send(self, number: str, text: str, ends: str = "received", **facts: Any) -> SentSms:
         """Let the app send an SMS, and the phone take it to its end; reports wait for answers."""
         link = f"https://arsms.co/{self.sandbox.token(6)}" if facts.get("url") else ""
         self.sandbox.journal.count_request()
@@ -100,9 +100,10 @@ class Day:
 
     def give_up_on(self, webhook: Webhook) -> None:
         """Let the app fail to answer a webhook until it is given up."""
-        self.sandbox.postbox.next_ready()
-        while self.sandbox.postbox.kept[webhook.key].state is not WebhookState.GAVE_UP:
-            self.sandbox.postbox.tried(webhook.key, Try(at=self.now, status=500, seconds=0.02))
+        postbox = self.sandbox.postbox
+        while postbox.next_ready() is not None:
+            postbox.tried(webhook.key, Try(at=self.now, status=500, seconds=0.02))
+            self.now = postbox.kept[webhook.key].again_at or self.now
 
 
 def workshop() -> Day:
@@ -133,8 +134,8 @@ def workshop() -> Day:
         url="https://example.com/d/77",
     )
     day.give_up_on(sandbox.webhooks[-1])
-    bill = {"url": "https://example.com/f/2871", "priority": Priority.HIGH}
-    day.send(HELENE, "Votre facture de 48 € : [link]", **bill)
+    bill = "https://example.com/f/2871"
+    day.send(HELENE, "Votre facture de 48 € : [link]", url=bill, priority=Priority.HIGH)
     day.answer()
     day.at(9, 11)
     sandbox.reply("+33639984107", "Bonjour, vous réparez aussi les vélos électriques ? 🙂")
@@ -198,8 +199,7 @@ def _yesterday(day: Day) -> None:
 def on_a_socket(
     sandbox: Sandbox, port: int = 0, *, calls_back: bool = True
 ) -> AbstractContextManager[str]:
-    """Serve a sandbox from a thread, and give its URL; it calls back if its time is the true one.
-    """
+    """Serve a sandbox from a thread, and give its URL; it calls back if its time is the true one."""
     return served_app(sandbox_app(sandbox), port, lives=calls_back)
 
 

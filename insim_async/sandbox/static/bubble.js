@@ -118,7 +118,8 @@ function drawIncoming(row, sms, webhook, does) {
 function drawCall(row, call, does) {
   const { icon: name, look, words: title, sub } = words.call(call);
   const rings = call.state === "ringing";
-  row.className = `call ${call.direction === "incoming" ? "in" : "out"} ${rings ? "ringing" : look}`;
+  const side = call.direction === "incoming" ? "in" : "out";
+  row.className = `call ${side} ${rings ? "ringing" : look}`;
   const button = (kind, label, onclick) =>
     h("button", { class: `btn sm ${kind}`, type: "button", onclick }, label);
   const note = call.note && h("p", { class: "note" }, unseen("Call note: "), call.note);

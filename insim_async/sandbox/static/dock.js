@@ -100,11 +100,10 @@ export function startDock() {
       if (Number.isNaN(seconds)) throw new Error("Minutes and seconds, such as 2:14");
       return act("call_in", { phone_number: here.number, seconds });
     },
-    () =>
-      say(
-        byId("call-in-words"),
-        `${words.firstName(model.contacts.get(here.number), here.number)} calls, and the phone answers for`,
-      ),
+    () => {
+      const first = words.firstName(model.contacts.get(here.number), here.number);
+      say(byId("call-in-words"), `${first} calls, and the phone answers for`);
+    },
   );
   popUp(
     byId("act-note"),
@@ -113,11 +112,10 @@ export function startDock() {
       await act("leave_note", { phone_number: here.number, text, source });
       byId("pop-note").reset();
     },
-    () =>
-      say(
-        byId("note-words"),
-        `Note on the call of ${words.minute(newest(here.number, isCall).at)}`,
-      ),
+    () => {
+      const { at } = newest(here.number, isCall);
+      say(byId("note-words"), `Note on the call of ${words.minute(at)}`);
+    },
   );
   rove(byId("acts"), "button");
   byId("composer").addEventListener("submit", (event) => {

@@ -55,7 +55,8 @@ export const ANSWERS = [
     params: [number("drop_receipts", "Rows", 1)],
     make: ({ drop_receipts }) => ({ drop_receipts }),
     says: ({ drop_receipts: rows }, one) =>
-      `${one("is", "are")} done; ${one("its answer lacks", "their answers lack")} the last ${rows === 1 ? "row" : `${rows} rows`}.`,
+      `${one("is", "are")} done; ${one("its answer lacks", "their answers lack")} ` +
+      `the last ${rows === 1 ? "row" : `${rows} rows`}.`,
   },
   {
     id: "permuted",
@@ -64,7 +65,8 @@ export const ANSWERS = [
     params: [],
     make: () => ({ permute: true }),
     says: (_, one) =>
-      `${one("is", "are")} done; the rows of ${one("its answer", "their answers")} come in reverse order.`,
+      `${one("is", "are")} done; the rows of ${one("its answer", "their answers")} ` +
+      "come in reverse order.",
   },
   {
     id: "login",
@@ -183,13 +185,12 @@ export function described(fault) {
   };
 }
 
+const retryAfter = (given) => (Number.isFinite(given) ? `${given} s` : given);
+
 const ofAnswer = (fault) =>
   [
-    fault.status &&
-      (fault.retry_after === null
-        ? String(fault.status)
-        : `${fault.status}, Retry-After ${fault.retry_after}${Number.isFinite(fault.retry_after) ? " s" : ""}`),
-    !fault.status && fault.retry_after !== null && `Retry-After ${fault.retry_after}`,
+    fault.status && String(fault.status),
+    fault.retry_after !== null && `Retry-After ${retryAfter(fault.retry_after)}`,
     fault.body !== null && "Another body",
     fault.delay > 0 && `Slow, ${fault.delay} s`,
     fault.lose_answer && "Lost answer",
