@@ -99,7 +99,7 @@ def rows(page: Page) -> Any:
 
 
 def barriers(page: Page) -> list[str]:
-    """Return what axe finds serious; it is let in by the debugger, for the page's policy bars it."""
+    """Return what axe finds serious; it comes in by the debugger, since the policy bars it."""
     page.evaluate(AXE.read_text("utf-8"))
     found: dict[str, Any] = page.evaluate("axe.run({resultTypes: ['violations']})")
     return [

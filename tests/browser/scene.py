@@ -100,10 +100,10 @@ class Day:
 
     def give_up_on(self, webhook: Webhook) -> None:
         """Let the app fail to answer a webhook until it is given up."""
-        postbox = self.sandbox.postbox
+        postbox, now = self.sandbox.postbox, self.now
         while postbox.next_ready() is not None:
             postbox.tried(webhook.key, Try(at=self.now, status=500, seconds=0.02))
-            self.now = postbox.kept[webhook.key].again_at or self.now
+            self.now = postbox.kept[webhook.key].again_at or now
 
 
 def workshop() -> Day:
@@ -199,7 +199,7 @@ def _yesterday(day: Day) -> None:
 def on_a_socket(
     sandbox: Sandbox, port: int = 0, *, calls_back: bool = True
 ) -> AbstractContextManager[str]:
-    """Serve a sandbox from a thread, and give its URL; it calls back if its time is the true one."""
+    """Serve a sandbox from a thread, and give its URL; it calls back if time is as it is."""
     return served_app(sandbox_app(sandbox), port, lives=calls_back)
 
 
