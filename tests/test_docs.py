@@ -438,14 +438,15 @@ def load(name: str) -> ModuleType:
     return module
 
 
+SCOPE = "asyncio_default_fixture_loop_scope = function"
 PLUGINS = {
     "anyio alone": (
         "",
         ["-p", "anyio", "-p", "insim_async.testing.plugin"],
         {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     ),
-    "pytest-asyncio, strict": ("asyncio_mode = strict", [], {}),
-    "pytest-asyncio, auto": ("asyncio_mode = auto", [], {}),
+    "pytest-asyncio, strict": (f"asyncio_mode = strict\n{SCOPE}", [], {}),
+    "pytest-asyncio, auto": (f"asyncio_mode = auto\n{SCOPE}", [], {}),
 }
 OF_PYTEST_ASYNCIO = {"test_fastapi_app.py"}
 

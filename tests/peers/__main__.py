@@ -27,7 +27,7 @@ HEADER = {"login": LOGIN[0], "accessKey": LOGIN[1]}
 NUMBER = "+33639980001"
 SMS = {"phone_number": NUMBER, "message": "Bonjour [Lien_Tracking]", "url": "https://example.com/"}
 SENDS = {"header": HEADER, "messages": [SMS]}
-ADDS = {
+ADDS: dict[str, Any] = {
     "header": HEADER,
     "contacts": [{"firstname": "Zoé", "lastname": "Roux", "phone_number": NUMBER}],
 }
@@ -77,7 +77,11 @@ def running_sandbox() -> Iterator[Sandbox]:
 
 def senders(url: str, modules: Path | None) -> Iterator[tuple[str, list[list[str]]]]:
     """Yield each client's name and the commands that send an SMS, add a contact and call."""
-    bodies = [("sendsms", SENDS), ("contact", ADDS), ("clicTocall", CALLS)]
+    bodies: list[tuple[str, dict[str, Any]]] = [
+        ("sendsms", SENDS),
+        ("contact", ADDS),
+        ("clicTocall", CALLS),
+    ]
     if shutil.which("curl"):
         kind = "Content-Type: application/json"
         curl = ["curl", "-sS", "-X", "POST", "-H", kind, "-d"]
@@ -98,7 +102,7 @@ def senders(url: str, modules: Path | None) -> Iterator[tuple[str, list[list[str
     texts = [json.dumps(body) for _, body in bodies]
     yield "requests", [[sys.executable, "-c", REQUESTS, url, *texts]]
     if modules is not None:
-        told = json.dumps([HEADER, SMS, ADDS["contacts"][0]])  # type: ignore[index]  # a list
+        told = json.dumps([HEADER, SMS, ADDS["contacts"][0]])
         package = str(modules / "insim-api")
         yield "npm insim-api", [["node", "-r", str(REDIRECT), "-e", NPM, package, told]]
 
@@ -221,7 +225,6 @@ def main() -> int:
         for name, command in receivers(port, modules):
             failed += _say(f"{name} gets seven webhooks", check_receiver(command, port, sandbox))
             seen.add(name)
-            port = _free_port()
     names = {"curl", "HTTPie", "requests", "npm insim-api", "Flask", "PHP", "Express"}
     for name in sorted(names - seen):
         print(f"missing  {name}")
