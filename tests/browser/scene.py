@@ -121,19 +121,16 @@ def workshop() -> Day:
     sandbox.call_in(HELENE, seconds=134)
     sandbox.leave_note("Passe plutôt samedi. La rappeler avant midi.", HELENE)
     day.answer(seconds=0.044)
+    day.at(8, 58)
+    quote = "Votre devis de 148 € est prêt : [link]"
+    day.send("+33639980104", quote, "undelivered", url="https://example.com/d/77")
+    day.give_up_on(sandbox.webhooks[-1])
     day.at(9, 2)
     sandbox.reply("+33639980106", "Parfait, à samedi !")
     day.answer()
     day.at(9, 10)
     day.send("+33639980105", "Votre facture : [link]", "sent", url="https://example.com/f/2870")
     day.answer()
-    day.send(
-        "+33639980104",
-        "Votre devis de 148 € est prêt : [link]",
-        "undelivered",
-        url="https://example.com/d/77",
-    )
-    day.give_up_on(sandbox.webhooks[-1])
     bill = "https://example.com/f/2871"
     day.send(HELENE, "Votre facture de 48 € : [link]", url=bill, priority=Priority.HIGH)
     day.answer()
@@ -246,7 +243,7 @@ def main(folder: Path) -> None:
     with sync_playwright() as playwright, on_a_socket(workshop().sandbox, calls_back=False) as url:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for scheme in ("light", "dark"):
-            page = shown(browser, url, Look(scheme, 1280))
+            page = shown(browser, url, Look(scheme, 1200, 740))
             page.get_by_text("Click-to-call rings").wait_for()
             page.screenshot(path=folder / f"phone-{scheme}.png")
         browser.close()
