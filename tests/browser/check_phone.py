@@ -17,12 +17,11 @@ from insim_async import AsyncInSim, Contact, Sms
 from insim_async.sandbox import Sandbox
 from insim_async.webhooks import IncomingSms, WebhookRouter
 from insim_async.webhooks.asgi import webhook_app
-from tests.browser.looking import AXE, LOOKS, Look, Opened, too_wide
+from tests.browser.looking import AXE, LIGHT, LOOKS, NARROW, Look, Opened, too_wide
 from tests.browser.looking import chromium as chromium
 from tests.browser.looking import opened as opened
 from tests.browser.scene import HELENE, on_a_socket, served_app, shown, workshop
 
-LIGHT, DARK, NARROW, NARROW_DARK = LOOKS
 LOGIN = ("demo@example.com", "demo-key")
 NUMBER = "+33639980001"
 SECRET = "s3cr3t-that-is-long-enough-for-it"
@@ -459,7 +458,7 @@ class TestMany:
             page.context.close()
 
 
-@pytest.mark.parametrize("look", LOOKS, ids=str)
+@pytest.mark.parametrize("look", [*LOOKS, Look("dark", 360)], ids=str)
 @pytest.mark.parametrize("place", ["", "webhooks", "faults", "phone"])
 def test_keeps_nobody_out(place: str, look: Look, chromium: Browser) -> None:
     with on_a_socket(workshop().sandbox, calls_back=False) as url:

@@ -16,25 +16,31 @@ const jump = byId("jump");
 export const FEW = 3; // things that a screen reader reads out; of more it says how many
 
 let open = null; // the number whose conversation is drawn
-let shown = STEP; // how many of its newest things are
-let news = 0; // how many came while the reader was further up
-let last = 0; // the key of the newest that is drawn
+let from = 0; // which of its things are drawn: from here,
+let to = 0; // to before there
+let known = 0; // how many things there were at the last drawing
+let follows = true; // whether the end stays in sight
 
 export function drawChat(does) {
-  const conversation = model.conversations.get(here.number);
+  const items = model.conversations.get(here.number)?.items ?? [];
   const isOther = open !== here.number;
-  if (isOther) [open, shown, news, last] = [here.number, STEP, 0, 0];
-  const wasAtEnd = isOther || isAtEnd();
-  const items = conversation?.items ?? [];
-  const fresh = countNewer(items, last);
-  if (!isOther && !wasAtEnd) shown += fresh; // what the reader looks at stays
+  const fresh = isOther ? 0 : items.length - known;
+  [open, known] = [here.number, items.length];
+  if (isOther || follows || to > known) goToEnd(items, does);
+  else drawItems(items, does);
+  drawNews();
+  beQuiet(fresh);
+}
+
+function goToEnd(items, does) {
+  [from, to, follows] = [Math.max(0, items.length - STEP), items.length, true];
   drawItems(items, does);
-  last = items.at(-1)?.record.key ?? 0;
-  if (wasAtEnd) scroller.scrollTop = scroller.scrollHeight;
-  news = wasAtEnd ? 0 : news + fresh;
-  jump.hidden = news === 0;
-  say(jump, `${news} new ↓`);
-  beQuiet(isOther ? 0 : fresh);
+  scroller.scrollTop = scroller.scrollHeight;
+}
+
+function drawNews() {
+  jump.hidden = to >= known;
+  say(jump, `${known - to} new ↓`);
 }
 
 // What the reader has before them is no longer new.
@@ -44,13 +50,14 @@ export function look() {
 }
 
 function drawItems(items, does) {
-  const from = Math.max(0, items.length - shown);
   const rows = [];
   let day = "";
-  items.slice(from).forEach((item, place) => {
+  items.slice(from, to).forEach((item, place) => {
     const at = item.record.at ?? item.record.sent_at;
-    if (words.dayOf(at) !== day)
-      rows.push({ day: words.day(at), key: `day ${(day = words.dayOf(at))}` });
+    if (words.dayOf(at) !== day) {
+      day = words.dayOf(at);
+      rows.push({ day: words.day(at), key: `before ${item.record.key}` });
+    }
     rows.push({ item, key: item.record.key, place: from + place + 1, many: items.length });
   });
   sync(
@@ -67,48 +74,37 @@ function drawItems(items, does) {
   );
 }
 
-function countNewer(items, key) {
-  let many = 0;
-  while (many < items.length && items[items.length - 1 - many].record.key > key) many += 1;
-  return many;
-}
-
 // A reader is told of what comes, but neither of many at once nor of what is not in sight.
 function beQuiet(fresh) {
-  scroller.setAttribute("aria-live", fresh > FEW || !isAtEnd() ? "off" : "polite");
+  scroller.setAttribute("aria-live", fresh > FEW || !follows ? "off" : "polite");
 }
 
-function isAtEnd() {
-  return scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR;
+// Draw more where the reader comes to an end of what is drawn, and keep their place.
+function readOn(does) {
+  if (talk.hidden || open !== here.number) return;
+  const { items } = model.conversations.get(here.number) ?? { items: [] };
+  const left = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
+  follows = left < NEAR && to >= known;
+  if (left < NEAR && to < known) {
+    to = Math.min(known, to + STEP);
+    drawItems(items, does);
+    drawNews();
+  } else if (scroller.scrollTop < 200 && from > 0) {
+    const below = scroller.scrollHeight - scroller.scrollTop;
+    from = Math.max(0, from - STEP);
+    drawItems(items, does);
+    scroller.scrollTop = scroller.scrollHeight - below;
+  }
 }
 
 export function startChat(does) {
-  scroller.addEventListener(
-    "scroll",
-    () => {
-      if (isAtEnd() && news) drawChat(does);
-      const many = model.conversations.get(here.number)?.items.length ?? 0;
-      if (scroller.scrollTop > 200 || shown >= many || talk.hidden) return;
-      const below = scroller.scrollHeight - scroller.scrollTop;
-      shown += STEP;
-      drawItems(model.conversations.get(here.number).items, does);
-      scroller.scrollTop = scroller.scrollHeight - below;
-    },
-    { passive: true },
-  );
+  scroller.addEventListener("scroll", () => readOn(does), { passive: true });
   // The keyboard of a phone, or a longer text in the composer, must not hide the end.
-  let wasHigh = scroller.clientHeight;
   new ResizeObserver(() => {
-    const grown = wasHigh - scroller.clientHeight;
-    wasHigh = scroller.clientHeight;
-    if (
-      scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight <
-      NEAR + Math.max(0, grown)
-    )
-      scroller.scrollTop = scroller.scrollHeight;
+    if (follows && !talk.hidden) scroller.scrollTop = scroller.scrollHeight;
   }).observe(scroller);
   jump.addEventListener("click", () => {
-    scroller.scrollTop = scroller.scrollHeight;
+    follows = true;
     drawChat(does);
     scroller.focus();
   });

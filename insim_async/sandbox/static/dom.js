@@ -38,6 +38,12 @@ export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// A number on a tab; nothing where there is nothing to count.
+export function badge(element, many) {
+  element.hidden = !many;
+  say(element, String(many));
+}
+
 // Show things as the children of a parent: each keeps its element, by key, and with it its focus.
 export function sync(parent, things, key, make, update = () => {}) {
   const rows = (parent.rows ??= new Map());

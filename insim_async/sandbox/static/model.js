@@ -38,14 +38,16 @@ export function take(view) {
     if (model.webhooks.size <= MOST_WEBHOOKS) break;
     model.webhooks.delete(key);
   }
-  for (const sms of [...view.messages, ...view.refused]) put("out", sms);
-  for (const sms of view.received) put("in", sms);
-  for (const call of view.calls) put("call", call);
-  for (const conversation of model.conversations.values()) settle(conversation);
+  const touched = new Set();
+  for (const sms of view.messages) touched.add(put("out", sms));
+  for (const sms of view.refused) touched.add(put("out", sms));
+  for (const sms of view.received) touched.add(put("in", sms));
+  for (const call of view.calls) touched.add(put("call", call));
+  for (const conversation of touched) settle(conversation);
   model.known = true;
 }
 
-// Keys grow with time over all kinds: what has the greatest is the newest.
+// Put a thing into its conversation. Keys grow with time over all kinds: what has the greatest is the newest.
 function put(type, record) {
   const number = record.phone_number;
   if (!model.conversations.has(number))
@@ -54,11 +56,12 @@ function put(type, record) {
   const place = conversation.places.get(record.key);
   if (place !== undefined) {
     conversation.items[place] = { type, record };
-    return;
+    return conversation;
   }
   conversation.unsorted ||= record.key < (conversation.items.at(-1)?.record.key ?? 0);
   conversation.places.set(record.key, conversation.items.length);
   conversation.items.push({ type, record });
+  return conversation;
 }
 
 function settle(conversation) {

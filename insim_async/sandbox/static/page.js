@@ -3,14 +3,14 @@
 import { addressOf, DETAILS, go, goTo, here, isNarrow, onMove, replace } from "./address.js";
 import { drawChat, FEW, look, startChat } from "./chat.js";
 import { actHere, drawDock, startDock } from "./dock.js";
-import { byId, copy, rove, say } from "./dom.js";
+import { badge, byId, copy, rove, say } from "./dom.js";
 import { drawFaults, startFaults } from "./faults.js";
 import { conversationsWith, model, take, unread } from "./model.js";
 import { drawPeople, startPeople } from "./people.js";
 import { drawPhone, startPhone } from "./phone.js";
 import { closeMenus, escaped } from "./pop.js";
 import { listen } from "./server.js";
-import { drawWebhooks, failing, showWebhooks, startWebhooks } from "./webhooks.js";
+import { drawWebhooks, showWebhooks, startWebhooks } from "./webhooks.js";
 import * as words from "./words.js";
 
 const GATHER = 100; // milliseconds in which events are gathered
@@ -20,8 +20,8 @@ const does = { act: actHere, showWebhooks };
 
 function draw() {
   if (!model.known) return;
-  const newest = conversationsWith("")[0];
-  if (!here.number && newest && !isNarrow()) return replace(newest.number, here.view);
+  if (!here.number && !isNarrow() && model.conversations.size)
+    return replace(conversationsWith("")[0].number, here.view);
   drawViews();
   if (isChatInSight()) look();
   drawTop();
@@ -75,8 +75,7 @@ function drawTop() {
   announce(counts);
   const many = unread();
   document.title = many ? `(${many}) ${TITLE}` : TITLE;
-  badge("n-failing", failing());
-  badge("n-faults", faults.length);
+  badge(byId("n-faults"), faults.length);
   say(byId("tab-webhooks").lastElementChild, String(model.webhooks.size));
   say(byId("tab-faults").lastElementChild, String(faults.length));
 }
@@ -89,11 +88,6 @@ function announce({ messages, received }) {
   const fresh = many - (said ?? many);
   said = many;
   if (fresh > FEW) say(byId("news"), `${fresh} new messages`);
-}
-
-function badge(id, many) {
-  byId(id).hidden = !many;
-  say(byId(id), String(many));
 }
 
 function drawLost() {

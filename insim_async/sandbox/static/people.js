@@ -27,7 +27,8 @@ export function drawPeople() {
   byId("nobody").hidden = found.length > 0;
   if (!found.length) drawNobody();
   say(byId("how-many"), words.count(found.length, "conversation"));
-  say(byId("how-unread"), unread() ? `${unread()} unread` : "");
+  const many = unread();
+  say(byId("how-unread"), many ? `${many} unread` : "");
 }
 
 function drawNobody() {

@@ -1,7 +1,7 @@
 // The webhooks, newest first: all, those that fail, or those about who is open.
 
 import { goTo, here } from "./address.js";
-import { byId, possible, say, sync } from "./dom.js";
+import { badge, byId, possible, say, sync } from "./dom.js";
 import { firstName, isFailing } from "./words.js";
 import { model, webhooksNewestFirst } from "./model.js";
 import { act, LOST } from "./server.js";
@@ -25,6 +25,7 @@ export function drawWebhooks() {
     its: all.filter((webhook) => webhook.phone_number === here.number),
   };
   if (which === "its" && !sets.its.length) which = "all";
+  badge(byId("n-failing"), sets.failing.length);
   byId("no-webhooks").hidden = all.length > 0;
   byId("some-webhooks").hidden = all.length === 0;
   drawSwitch(sets);
@@ -54,31 +55,25 @@ function drawSwitch({ all, failing, its }) {
   );
 }
 
+// Whoever has scrolled down reads on undisturbed: what is new is drawn when they are on top again.
 function drawList(webhooks) {
   const isOnTop = panel.scrollTop < 40;
-  const before = panel.scrollHeight;
-  const fresh = webhooks.filter((webhook) => webhook.key > newest).length;
   if (isOnTop) newest = webhooks[0]?.key ?? newest;
-  const many = isOnTop ? shown : shown + fresh;
+  const from = webhooks.findIndex((webhook) => webhook.key <= newest);
   sync(
     list,
-    webhooks.slice(0, many),
+    webhooks.slice(from, from + shown),
     (webhook) => webhook.key,
     makeWebhook,
     (row, webhook, place) => {
       drawWebhook(row, webhook);
       row.setAttribute("aria-setsize", webhooks.length);
-      row.setAttribute("aria-posinset", place + 1);
+      row.setAttribute("aria-posinset", from + place + 1);
     },
   );
-  // What the reader looks at stays where it is, where the browser does not see to that.
-  if (!isOnTop && !CSS.supports("overflow-anchor", "auto"))
-    panel.scrollTop += panel.scrollHeight - before;
-  jump.hidden = isOnTop || !fresh;
-  say(jump, `${fresh} new ↑`);
+  jump.hidden = from <= 0;
+  say(jump, `${from} new ↑`);
 }
-
-export const failing = () => webhooksNewestFirst(isFailing).length;
 
 // Show the webhooks about one thing of the conversation, opened.
 export function showWebhooks(about) {
