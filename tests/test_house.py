@@ -155,8 +155,8 @@ SANDBOX: dict[str, set[str]] = {
     "courier": {"records", "state"},
     "network": {"queries", "records"},
     "transport": {"faults", "state", "vendor"},
-    "app": {"acts", "admission", "courier", "faults", "journal", "network", "records", "state"}
-    | {"page", "vendor", "view"},
+    "app": {"acts", "admission", "courier", "faults", "journal", "page", "records", "state"}
+    | {"vendor", "view"},
     "__init__": {"app", "faults", "journal", "records", "settings", "state", "transport"},
     "__main__": {"__init__", "faults"},
 }

@@ -170,6 +170,13 @@ class TestTries:
         assert try_all(sandbox, time) == ["x"]
         assert len(sandbox.webhooks[0].tries) == 2
 
+    def test_what_was_forgotten_is_not_tried(self, time: TimeMachine) -> None:
+        sandbox = Sandbox(clock=time.now, callback=URL, keep=1)
+        sandbox.reply(NUMBER, "1")
+        sandbox.order(WebhookFault(delay=1))
+        sandbox.reply(NUMBER, "2")
+        assert sandbox.postbox.next_ready() is None
+
     def test_what_is_forgotten_meanwhile_is_nobody_s(self, time: TimeMachine) -> None:
         sandbox = Sandbox(clock=time.now, callback=URL, keep=1)
         sandbox.reply(NUMBER, "1")

@@ -313,11 +313,17 @@ class TestApps:
         assert (scope["path"], scope["raw_path"]) == ("/aé", b"/a%C3%A9")
         assert scope["query_string"].decode() == webhook.query
 
-    async def test_that_say_nothing_have_failed(self, insim_sandbox: InSimSandbox) -> None:
-        async def app(scope: Any, receive: Any, send: Any) -> None:
+    async def test_that_say_nothing_or_raise_have_failed(self, insim_sandbox: InSimSandbox) -> None:
+        async def silent(scope: Any, receive: Any, send: Any) -> None:
             pass
 
-        await insim_sandbox.reply(NUMBER, "x", to=app, status=500)
+        async def broken(scope: Any, receive: Any, send: Any) -> None:
+            raise LookupError("no such booking")
+
+        await insim_sandbox.reply(NUMBER, "x", to=silent, status=500)
+        with pytest.raises(AssertionError, match="the app answered 500") as caught:
+            await insim_sandbox.reply(NUMBER, "x", to=broken)
+        assert isinstance(caught.value.__cause__, LookupError)
 
     async def test_that_hang_are_left(
         self, insim_sandbox: InSimSandbox, monkeypatch: pytest.MonkeyPatch
@@ -475,8 +481,7 @@ class TestGuard:
     @pytest.mark.parametrize("base_url", ["https://www.insim.app", "https://insim.app:443/api/v1"])
     async def test_no_client_of_the_real_host_is_opened(self, base_url: str) -> None:
         with pytest.raises(ConfigurationError, match=self.REAL):
-            async with AsyncInSim("me@example.com", "key", base_url=base_url):
-                raise AssertionError
+            await AsyncInSim("me@example.com", "key", base_url=base_url).__aenter__()
 
     async def test_nor_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
         insim = AsyncInSim("me@example.com", "key", base_url="https://www.insim.app")

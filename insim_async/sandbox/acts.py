@@ -65,8 +65,4 @@ def act(sandbox: Sandbox, name: str, arguments: bytes) -> object:
         ValueError: It does not take these arguments; ``Impossible`` if it is not possible now.
     """
     method, decoder = ACTS[name]
-    try:
-        values = decoder.decode(arguments or b"{}")
-    except RecursionError:
-        raise ValueError("too deep") from None
-    return method(sandbox, **msgspec.structs.asdict(values))
+    return method(sandbox, **msgspec.structs.asdict(decoder.decode(arguments or b"{}")))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib import import_module
+from typing import Self, cast
 
 import anyio
 from msgspec import MsgspecError
@@ -32,7 +34,7 @@ from insim_async.sandbox.state import Sandbox
 from insim_async.sandbox.vendor import CALLS, reply_to
 from insim_async.sandbox.view import view
 
-__all__ = ["changes", "sandbox_app"]
+__all__ = ["Changes", "sandbox_app"]
 
 _STILL_THERE = 15.0
 """Seconds of silence after which a stream of changes says that it is still there."""
@@ -113,9 +115,9 @@ def sandbox_app(sandbox: Sandbox, *, hosts: Collection[str] = ()) -> Starlette:
 
 
 async def _call(webhook: Webhook) -> int:
-    from insim_async.sandbox.network import fetch  # slow to import, and not always needed
-
-    return await fetch(webhook)
+    # It is slow to import, and whoever sends SMS meanwhile need not wait for it.
+    network = await anyio.to_thread.run_sync(import_module, "insim_async.sandbox.network")
+    return cast(int, await network.fetch(webhook))
 
 
 class _HalfResponse(Response):
@@ -175,7 +177,7 @@ async def _stream(sandbox: Sandbox, request: Request) -> Response:
     # A browser that comes back names the last event that it saw.
     since = request.headers.get("last-event-id") or request.query_params.get("since")
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    body = changes(sandbox, _number(since))
+    body = Changes(sandbox, _number(since))
     return StreamingResponse(body, headers=headers, media_type="text/event-stream")
 
 
@@ -183,31 +185,45 @@ def _number(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() and len(text) < 20 else None
 
 
-async def changes(
-    sandbox: Sandbox, since: int | None, still_there: float = _STILL_THERE
-) -> AsyncGenerator[bytes, None]:
-    """Yield the state as a server-sent event, and again what changed whenever something did.
+class Changes:
+    """The state as a server-sent event, and again what changed whenever something did; no end.
 
     Args:
         sandbox: Whose.
         since: The ``number`` of the state that is known; None for all.
         still_there: Seconds of silence after which a comment is sent.
     """
-    feed = sandbox.journal.feed
-    while True:
-        changed = anyio.Event()
-        if since != feed.number:
-            shown, since = view(sandbox, since), feed.number
-            yield b"id: %d\ndata: %b\n\n" % (since, _encode(shown))
-            continue
-        feed.listeners.add(changed.set)
+
+    def __init__(
+        self, sandbox: Sandbox, since: int | None, still_there: float = _STILL_THERE
+    ) -> None:
+        self._sandbox = sandbox
+        self._since = since
+        self._still_there = still_there
+
+    def __aiter__(self) -> Self:
+        return self
+
+    # No generator, which would be left half-way where whoever looks has gone.
+    async def __anext__(self) -> bytes:
+        feed = self._sandbox.journal.feed
+        if self._since == feed.number:
+            await self._wait()
+        return b": still here\n\n" if self._since == feed.number else self._news()
+
+    def _news(self) -> bytes:
+        shown = view(self._sandbox, self._since)
+        self._since = self._sandbox.journal.feed.number
+        return b"id: %d\ndata: %b\n\n" % (self._since, _encode(shown))
+
+    async def _wait(self) -> None:
+        changed, listeners = anyio.Event(), self._sandbox.journal.feed.listeners
+        listeners.add(changed.set)
         try:
-            with anyio.move_on_after(still_there) as scope:
+            with anyio.move_on_after(self._still_there):
                 await changed.wait()
         finally:
-            feed.listeners.discard(changed.set)
-        if scope.cancelled_caught:
-            yield b": still here\n\n"
+            listeners.discard(changed.set)
 
 
 async def _act(sandbox: Sandbox, request: Request) -> Response:

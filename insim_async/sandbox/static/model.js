@@ -47,7 +47,8 @@ export function take(view) {
   model.known = true;
 }
 
-// Put a thing into its conversation. Keys grow with time over all kinds: what has the greatest is the newest.
+// Put a thing into its conversation. Keys grow with time over all kinds of things: what has the
+// greatest is the newest.
 function put(type, record) {
   const number = record.phone_number;
   if (!model.conversations.has(number))
