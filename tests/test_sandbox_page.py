@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
 
 from insim_async.sandbox import Fault, Sandbox, Try, WebhookFault, WebhookState, sandbox_app
 from insim_async.sandbox.acts import ACTS
