@@ -298,6 +298,20 @@ class TestActs:
         expect(page.locator("#urls .error")).to_be_hidden()
         assert phone.state()["settings"]["callback"] == ""
 
+    def test_each_kind_may_have_a_url_of_its_own(
+        self, phone: Phone, app: str, opened: Opened
+    ) -> None:
+        page = opened(f"{phone.url}/#//phone", LIGHT)
+        page.get_by_role("button", name="One for each kind").click()
+        page.get_by_role("textbox", name="Calls").fill(f"{app}/calls")
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Test").nth(1).click()
+        expect(page.locator("#urls")).to_contain_text(re.compile(r"40\d in \d+ ms, at"))
+        assert phone.state()["settings"]["callbacks"] == {"call": f"{app}/calls"}
+        page.get_by_role("button", name="One for all").click()
+        expect(page.get_by_role("textbox", name="Callback URL")).to_have_value(f"{app}/{SECRET}")
+        assert phone.state()["settings"]["callbacks"] == {}
+
     def test_all_is_forgotten_only_when_said_twice(self, phone: Phone, opened: Opened) -> None:
         phone.send(Sms(NUMBER, "Un"))
         page = opened(f"{phone.url}/#//phone", LIGHT)
