@@ -259,7 +259,7 @@ def _older_receipts(rows: list[_Row]) -> object:
 
 
 def _older_contacts(rows: list[_Row]) -> object:
-    names = dict(zip(_SUCCESS, _FAILURE, strict=True))
+    names: dict[str, str] = dict(zip(_SUCCESS, _FAILURE, strict=True))
     return {"data": [{names.get(name, name): row[name] for name in row} for row in rows]}
 
 
