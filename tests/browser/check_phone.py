@@ -214,6 +214,17 @@ class TestActs:
         page.get_by_role("button", name="Order this fault").click()
         expect(page.locator("#queue")).to_contain_text("Twicenext webhook of any kind")
 
+    def test_random_faults_stay_in_sight(self, phone: Phone, opened: Opened) -> None:
+        page = opened(f"{phone.url}/#//faults", LIGHT)
+        page.get_by_label("Seed").fill("7")
+        page.keyboard.press("Enter")
+        page.get_by_role("switch", name="Random faults").check()
+        expect(page.locator("#armed")).to_have_text("random faults")
+        settings = phone.state()["settings"]
+        assert (settings["fault_rate"], settings["seed"]) == (0.1, 7)
+        page.get_by_role("switch", name="Random faults").uncheck()
+        expect(page.locator("#armed")).to_be_hidden()
+
     def test_a_call_rings_and_is_answered(self, phone: Phone, opened: Opened) -> None:
         page = opened(phone.url, LIGHT)
         phone.ask("clicTocall", NUMBER)

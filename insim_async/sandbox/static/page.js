@@ -70,14 +70,22 @@ function drawTop() {
     say(number, String(counts[name]));
     say(number.previousElementSibling, counts[name] === 1 ? name.slice(0, -1) : name);
   }
-  byId("armed").hidden = !faults.length;
-  say(byId("armed").lastElementChild, `${words.count(faults.length, "fault")} ordered`);
+  const abnormal = whatIsAbnormal(faults, settings);
+  byId("armed").hidden = !abnormal;
+  say(byId("armed").lastElementChild, abnormal);
   announce(counts);
   const many = unread();
   document.title = many ? `(${many}) ${TITLE}` : TITLE;
   badge(byId("n-faults"), faults.length);
   say(byId("tab-webhooks").lastElementChild, String(model.webhooks.size));
   say(byId("tab-faults").lastElementChild, String(faults.length));
+}
+
+// What goes wrong on purpose stays in sight.
+function whatIsAbnormal(faults, { fault_rate: requests, webhook_fault_rate: webhooks }) {
+  const ordered = faults.length ? `${words.count(faults.length, "fault")} ordered` : "";
+  const random = requests || webhooks ? "random faults" : "";
+  return [ordered, random].filter(Boolean).join(" · ");
 }
 
 let said = null; // how many messages there were when it was last said
