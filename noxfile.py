@@ -162,6 +162,16 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def sandbox(session: nox.Session) -> None:
+    """Play inSIM on this machine, with the phone in the browser at the address that it says.
+
+    ``nox -s sandbox -- [options]``.
+    """
+    install(session, ".[sandbox]")
+    session.run("python", "-m", "insim_async.sandbox", *session.posargs)
+
+
+@nox.session
 def explore(session: nox.Session) -> None:
     """Look for what nobody thought of, at random: ``nox -s explore -- [messages] [seed]``.
 

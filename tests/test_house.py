@@ -153,15 +153,16 @@ SANDBOX: dict[str, set[str]] = {
     "view": {"faults", "records", "state"},
     "acts": {"state"},
     "admission": {"state"},
+    "page": {"state"},
     "courier": {"records", "state"},
     "network": {"queries", "records"},
     "transport": {"faults", "state", "vendor"},
-    "app": {"acts", "admission", "courier", "faults", "journal", "records", "state"}
+    "app": {"acts", "admission", "courier", "faults", "journal", "page", "records", "state"}
     | {"vendor", "view"},
     "__init__": {"app", "faults", "journal", "records", "settings", "state", "transport"},
     "__main__": {"__init__", "faults"},
 }
-"""The rooms of ``sandbox``: down to ``admission`` all is without I/O."""
+"""The rooms of ``sandbox``: down to ``page`` all is without I/O."""
 LAZY = {"insim_async._http.own.own_transport"}
 """What stays out of a face, since it is slow to import and not always needed."""
 ONLY_FOR = {

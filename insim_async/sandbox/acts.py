@@ -28,6 +28,8 @@ _ACTS: tuple[Callable[..., object], ...] = (
     Sandbox.go_offline,
     Sandbox.come_back,
     Sandbox.send_again,
+    Sandbox.try_callback,
+    Sandbox.clear_webhooks,
     Sandbox.take_back,
     Sandbox.clear_faults,
     Sandbox.forget_everything,

@@ -13,7 +13,13 @@ from msgspec import MsgspecError
 from msgspec.json import Decoder, Encoder
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import (
+    HTMLResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -22,6 +28,7 @@ from insim_async.sandbox.admission import refusal, refusal_of_call
 from insim_async.sandbox.courier import run_courier
 from insim_async.sandbox.faults import ApiCall, Fault, WebhookFault
 from insim_async.sandbox.journal import Impossible
+from insim_async.sandbox.page import FILES, HEADERS, page_of, text_of
 from insim_async.sandbox.records import Webhook
 from insim_async.sandbox.state import Sandbox
 from insim_async.sandbox.vendor import CALLS, reply_to
@@ -44,7 +51,8 @@ def sandbox_app(sandbox: Sandbox, *, hosts: Collection[str] = ()) -> Starlette:
 
     Webhooks leave while its lifespan lasts. Besides the calls under ``/api/v1``:
 
-    - ``GET /`` shows the phone as text, ``GET /_sandbox/state`` as JSON. With ``?since=`` and the
+    - ``GET /`` is the phone in the browser, or shows it as text to what takes no HTML;
+      ``GET /_sandbox/state`` shows it as JSON. With ``?since=`` and the
       ``number`` of an earlier answer only what changed; ``GET /_sandbox/changes`` streams that as
       server-sent events.
     - ``POST /_sandbox/acts/NAME`` does what the method of ``Sandbox`` does, with its arguments as
@@ -83,6 +91,7 @@ def sandbox_app(sandbox: Sandbox, *, hosts: Collection[str] = ()) -> Starlette:
     }
     gets = {
         "/": _phone,
+        "/_sandbox/static/{name}": _file,
         "/_sandbox/state": _state,
         "/_sandbox/changes": _stream,
         "/l/{code}": _follow,
@@ -145,11 +154,19 @@ def _json(value: object, status: int = 200) -> Response:
     return Response(_encode(value), status, media_type="application/json")
 
 
-async def _phone(sandbox: Sandbox, _request: Request) -> Response:
-    counts = "  ".join(f"{name} {count}" for name, count in sandbox.counts().items())
-    newest = sandbox.messages[:-11:-1]
-    last = (f"{sms.sent_at:%H:%M:%S}  {sms.phone_number}  {sms.message!r}" for sms in newest)
-    return PlainTextResponse("\n".join(["inSIM sandbox", counts, "", *last, ""]))
+async def _phone(sandbox: Sandbox, request: Request) -> Response:
+    if "text/html" not in request.headers.get("accept", ""):
+        return PlainTextResponse(text_of(sandbox))
+    base_url = f"{request.url.scheme}://{request.headers['host']}"
+    return HTMLResponse(page_of(sandbox, base_url), headers=HEADERS)
+
+
+async def _file(_sandbox: Sandbox, request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in FILES:
+        return PlainTextResponse("no such file\n", 404)
+    content, kind = FILES[name]
+    return Response(content, media_type=kind, headers=HEADERS)
 
 
 async def _state(sandbox: Sandbox, request: Request) -> Response:

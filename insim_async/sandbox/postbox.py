@@ -25,6 +25,7 @@ __all__ = ["Postbox"]
 
 _WAITS_FOR_NEXT = timedelta(minutes=1)
 _OK = 200
+_SETTLED = {WebhookState.HELD, WebhookState.DELIVERED, WebhookState.GAVE_UP}
 _QUEUED = {WebhookState.READY, WebhookState.UNDER_WAY}
 
 
@@ -64,6 +65,11 @@ class Postbox:
         self._later: list[tuple[datetime, int]] = []
         self._before_next: list[int] = []
         self._followers: dict[int, list[int]] = {}
+
+    def clear_settled(self) -> None:
+        """Take those away that are not on their way, and wait for nothing."""
+        for key in [webhook.key for webhook in self.kept if webhook.state in _SETTLED]:
+            del self.kept[key]
 
     @property
     def backlog(self) -> int:

@@ -54,6 +54,16 @@ class Reporter:
             status=sms.state.value,
         )
 
+    def of_nothing(self, now: datetime) -> DeliveryStatus:
+        """Report an SMS that never was, to a number that nobody has."""
+        return DeliveryStatus(
+            phone_number="+33639980000",
+            at=now,
+            account=self._account,
+            sms_id="sandbox-test",
+            status="sent",
+        )
+
     def of_click(self, sms: SentSms, now: datetime) -> LinkClick:
         """Report that a tracked link was followed; inSIM names no account here."""
         return LinkClick(

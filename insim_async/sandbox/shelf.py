@@ -81,6 +81,10 @@ class Shelf(Generic[K, V]):
         self._values[key] = value
         self._feed.note(self._kind, key)
 
+    def __delitem__(self, key: K) -> None:
+        del self._values[key]
+        self._feed.forget(self._kind, key)
+
     def __getitem__(self, key: K) -> V:
         return self._values[key]
 

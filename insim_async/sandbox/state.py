@@ -15,9 +15,9 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from insim_async.models import Contact
-from insim_async.sandbox.faults import ApiCall, Fault, WebhookFault
+from insim_async.sandbox.faults import ApiCall, Fault, Kind, WebhookFault
 from insim_async.sandbox.handset import Handset
-from insim_async.sandbox.journal import Journal, plain_number
+from insim_async.sandbox.journal import Impossible, Journal, plain_number
 from insim_async.sandbox.orders import Orders
 from insim_async.sandbox.postbox import Postbox
 from insim_async.sandbox.records import (
@@ -54,7 +54,7 @@ class Sandbox:
 
     Args:
         login: The account's e-mail.
-        access_key: Its key; never shown.
+        access_key: Its key, a made-up one.
         footer: What a free account appends to each text, for example ``Sent for free from PC``.
         timezone: Of dates without one; None for this machine's.
         keep: How many messages, contacts, calls and ids are kept; the oldest go first, and counts
@@ -151,6 +151,11 @@ class Sandbox:
     def requests(self) -> int:
         """How many API requests came, refused ones included."""
         return self.journal.requests
+
+    @property
+    def access_key(self) -> str:
+        """The account's key. It is made up, and the sandbox's page shows it."""
+        return self._access_key
 
     @property
     def phone_connected(self) -> bool:
@@ -357,6 +362,23 @@ class Sandbox:
         kept = self.postbox.kept
         url = self.settings.callback_for(kept[webhook].kind) if webhook in kept else ""
         return self.postbox.send_again(webhook, url)
+
+    def try_callback(self, kind: Kind = "delivery_status") -> Webhook:
+        """Send a delivery report about an SMS that never was to where webhooks of a kind go.
+
+        Raises:
+            Impossible: They go nowhere.
+        """
+        url = self.settings.callback_for(kind)
+        if not url:
+            raise Impossible("No callback URL")
+        event = self._reporter.of_nothing(self.journal.moment())
+        return self.postbox.put(event, about=0, url=url, fault=WebhookFault())
+
+    def clear_webhooks(self) -> None:
+        """Take away the webhooks that are not on their way."""
+        self.postbox.clear_settled()
+        self.journal.feed.start_over()
 
     # What time does -----------------------------------------------------------------------------
 
