@@ -58,6 +58,23 @@ class Kept(Generic[M]):
 
     # Looking ------------------------------------------------------------------------------------
 
+    async def status(self) -> CampaignStatus:
+        """Return how far it has come, and what it does now, whoever runs it.
+
+        Raises:
+            LedgerUnavailable: The file cannot be read.
+        """
+        known = self._ledger.known
+        return await self._ledger.do(
+            partial(
+                _standing.standing,
+                kind=known.kind,
+                name=known.name,
+                is_held=self._ledger.lock.holder() is not None,
+                now=self._ledger.now,
+            )
+        )
+
     async def messages(self, status: MessageStatus | str | None = None) -> AsyncIterator[M]:
         """Yield the messages, or those in a status, in the order in which they were added.
 

@@ -50,6 +50,8 @@ PROBES = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, *[600.0] * 5)
 SELDOM = 3600.0
 """Seconds between later probes, of a run without an end, where each may cost a message its fate."""
 NO_USE = "the server gives no answer of use"
+REFUSED = "login or access key were refused"
+UNSENDABLE = "nothing can be sent"
 _USELESS = OutcomeUnknown | NotSent | AuthenticationFailed | ConfigurationError
 
 logger: logging.Logger = logging.getLogger("insim_async")
@@ -295,15 +297,16 @@ class Run:
         if ending.batch.good and not self.is_probing:
             self._recover()
         self._progress.tell(CampaignState.RUNNING)
+        self._ledger.tell()
         self.wake()
 
     def learn(self, error: InSimError) -> None:
         """Stop for what every later request would end in as well; slow down if nothing leaves."""
         match error:
             case AuthenticationFailed():
-                self._refused(error, "login or access key were refused")
+                self._refused(error, REFUSED)
             case ConfigurationError():
-                self._refused(error, "nothing can be sent")
+                self._refused(error, UNSENDABLE)
             case NotSent():
                 self._useless = error
                 self._breaker.trip()
