@@ -159,7 +159,10 @@ def explore(session: nox.Session) -> None:
 
 @nox.session
 def chaos(session: nox.Session) -> None:
-    """Attack for long what must survive it: ``nox -s chaos -- webhooks [kills]``."""
+    """Attack for long what must survive it.
+
+    ``nox -s chaos -- webhooks [kills]``, ``nox -s chaos -- campaigns [campaigns]``.
+    """
     install(session, EXTRAS, *group("tests", "examples"))
     session.run("python", "-m", "tests.chaos", *(session.posargs or ["webhooks"]))
 

@@ -8,18 +8,30 @@ import os
 import secrets
 import sys
 
-from . import webhooks
+from tests.faults.campaign_process import FAULTS
+
+from . import campaigns, webhooks
+
+ATTACKS = {
+    "webhooks": (webhooks.attack, 300, ["", "acknowledges first", "forgets"]),
+    "campaigns": (campaigns.attack, 100, list(FAULTS)),
+}
+"""Each with how many kills, or campaigns of 400 messages, there are by default; and the mistakes that
+a program could have, to see that they are found."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
-    parser.add_argument("what", choices=["webhooks"])
-    parser.add_argument("kills", type=int, nargs="?", default=300, help="in all (300)")
+    parser.add_argument("what", choices=ATTACKS)
+    parser.add_argument("many", type=int, nargs="?", help="kills (300), or campaigns (100)")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
-    parser.add_argument("--fault", default="", choices=["", "acknowledges first", "forgets"])
+    parser.add_argument("--fault", default="")
     options = parser.parse_args()
+    attack, many, faults = ATTACKS[options.what]
+    if options.fault not in faults:
+        parser.error(f"--fault: expected one of {', '.join(map(repr, faults))}")
     print(f"the seed is {options.seed}; load {os.getloadavg()[0]:.1f}", flush=True)
-    return asyncio.run(webhooks.attack(options.kills, options.seed, options.fault))
+    return asyncio.run(attack(options.many or many, options.seed, options.fault))
 
 
 if __name__ == "__main__":

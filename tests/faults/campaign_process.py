@@ -1,0 +1,133 @@
+"""Run processes that send a campaign, and end of themselves or are killed.
+
+Whoever runs this gives a line of JSON for each life, and gets one with how it ended. What a life
+reported is in the lines that it wrote to its log.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import json
+import os
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+import msgspec
+
+from insim_async import AsyncInSim, Contact
+from insim_async.campaigns import Campaign, MessageStatus
+from insim_async.campaigns._states import MOVES, Move
+from tests.faults.inbox_process import Fate
+
+TEXT = "Bonjour, à demain !"
+FAULTS: dict[str, dict[Move, tuple[tuple[MessageStatus, ...], MessageStatus]]] = {
+    "": {},
+    "recovers to pending": {Move.LOSE: ((MessageStatus.IN_FLIGHT,), MessageStatus.PENDING)},
+    "marks nothing before it sends": {
+        Move.CLAIM: ((MessageStatus.PENDING,), MessageStatus.PENDING),
+        Move.ANSWER_SENT: ((MessageStatus.PENDING, MessageStatus.UNKNOWN), MessageStatus.SENT),
+    },
+}
+"""Mistakes that a ledger could have; each has to be found."""
+
+
+class Life(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process does, and when it dies.
+
+    Attributes:
+        path: The campaign.
+        log: Where it writes down how it ended.
+        url: The gateway.
+        people: How many there are.
+        slots: Requests at a time.
+        batch: Messages in each.
+        killed_at: A point, and the how-manieth time that it is reached; never by default.
+        killed_after: Seconds; never by default.
+        fault: Which mistake the program has.
+    """
+
+    path: str
+    log: str
+    url: str
+    people: int
+    slots: int = 4
+    batch: int = 10
+    killed_at: tuple[str, int] = ("never", 0)
+    killed_after: float | None = None
+    fault: str = ""
+
+
+async def send(life: Life, fate: Fate) -> None:
+    """Send what is left of a campaign."""
+
+    async def reached(point: str, _: Any) -> None:
+        fate.reached(point)
+
+    campaign = Campaign.open(life.path)
+    people = [Contact(f"+336{39980000 + place}") for place in range(life.people)]
+    await campaign.add(people, TEXT)
+    async with AsyncInSim(
+        "me", "key", base_url=life.url, batch_size=life.batch, max_concurrency=life.slots
+    ) as insim:
+        insim.http_client.event_hooks = {
+            "request": [functools.partial(reached, "before the request")],
+            "response": [functools.partial(reached, "before the answer is read")],
+        }
+        report = await campaign.run(insim)
+    campaign.close()
+    Path(life.log).write_text(str(report))  # noqa: ASYNC240 - the end
+
+
+def live(life: Life) -> None:
+    """Live, with a fate that watches every statement."""
+    cast(dict[Move, Any], MOVES).update(FAULTS[life.fault])
+    fate = Fate(life.killed_at)
+
+    class Watched(sqlite3.Connection):
+        def __init__(self, where: Any, *args: Any, **more: Any) -> None:
+            super().__init__(where, *args, **more)
+            # What measures the coverage writes to such files too.
+            ours = Path(life.path).name in str(where)
+            self.set_trace_callback((lambda statement: fate.reached("statement")) if ours else None)
+
+    sqlite3.connect = functools.partial(sqlite3.connect, factory=Watched)  # type: ignore[assignment]
+    anyio.run(send, life, fate)
+
+
+def warm_up(url: str) -> None:
+    """Import what each of them needs, which takes longer than a life."""
+    with tempfile.TemporaryDirectory() as folder:
+        life = Life(path=f"{folder}/warm.db", log=f"{folder}/report", url=url, people=1, slots=1)
+        anyio.run(send, life, Fate(life.killed_at))
+    gc.freeze()
+
+
+def main() -> None:
+    """Start lives, one after the other, and wait for each."""
+    order = msgspec.json.Decoder(Life)
+    is_warm = False
+    for line in sys.stdin.buffer:
+        life = order.decode(line)
+        if not is_warm:
+            warm_up(life.url)
+            is_warm = True
+        process = os.fork()
+        if not process:
+            live(life)
+            return
+        if life.killed_after is not None:
+            time.sleep(life.killed_after)
+            os.kill(process, signal.SIGKILL)
+        ending = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        print(json.dumps(ending), flush=True)
+
+
+if __name__ == "__main__":
+    main()
