@@ -1,11 +1,10 @@
 """What users hold of an outbox, and the theory of it: what happens to a message, and when.
 
-It is a campaign without a text of its own, without a list and without an end: the same rows, states,
-claims and lock, in the same file if need be. A message is keyed by the caller's id, so that whoever
-is asked twice to send it says so twice. It is ``pending`` until a claim takes it, which is on disk
-before the request may leave, and then what became of it is written down behind the answer. Of all
-processes that open a worker the one sends that has the lock; it is the kernel's, and gone with its
-process.
+It is a campaign without a text of its own, without a list and without an end: the same rows,
+states, claims and lock, in the same file if need be. A message is keyed by the caller's id, so that
+a repeat is known for one. It is ``pending`` until a claim takes it, which is on disk before the
+request may leave; what became of it is written down behind the answer. Of all processes that open a
+worker the one sends that has the lock; it is the kernel's, and gone with its process.
 """
 
 from __future__ import annotations
@@ -66,9 +65,7 @@ class Outbox(Kept[OutboxMessage]):
     once: any of them puts, one of them sends.
     """
 
-    def __init__(
-        self, ledger: Ledger, words: frozenset[str], rules: Rules, policy: Policy
-    ) -> None:
+    def __init__(self, ledger: Ledger, words: frozenset[str], rules: Rules, policy: Policy) -> None:
         super().__init__(ledger, words, OutboxMessage)
         self._rules = rules
         self._policy = policy

@@ -1,7 +1,7 @@
 """The life of a worker: it stands by, sends while it has the lock, and goes on until it is to stop.
 
-What it does is a run as of a campaign, without an end. A run that fails gives the lock back, so that
-another process may take over, and is begun anew.
+What it does is a run as of a campaign, without an end. A run that fails gives the lock back, so
+that another process may take over, and is begun anew.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["OutboxWorker", "Work", "working"]
 logger: logging.Logger = logging.getLogger("insim_async")
 
 LONGEST_PAUSE = 60.0
-"""Seconds before a run that failed is begun anew, at most; ``POLL`` at first, then twice as long."""
+"""Seconds before a run that failed begins anew, at most; ``POLL`` at first, then twice as long."""
 
 
 class Work(Struct, frozen=True, eq=False):
