@@ -445,7 +445,7 @@ PLUGINS = {
 
 @pytest.mark.parametrize("plugins", PLUGINS)
 @pytest.mark.parametrize(
-    "names", [["booking"], ["opening_hours", "sms_log"]], ids=lambda names: names[0]
+    "names", [["booking"], ["opening_hours", "sms_log"], ["reply_once"]], ids=lambda names: names[0]
 )
 def test_the_tests_of_the_how_to_pass_where_a_reader_saves_them(
     names: list[str], plugins: str, tmp_path: Path
