@@ -23,12 +23,22 @@ class Still:
     def __init__(self) -> None:
         self.time = NOW
         self._tick = anyio.Event()
+        self._until: list[float] = []
+
+    @property
+    def sleepers(self) -> int:
+        """How many sleep, and have not slept enough."""
+        return len([until for until in self._until if until > self.time])
 
     async def sleep(self, seconds: float) -> None:
         until = self.time + seconds
-        await anyio.lowlevel.checkpoint()
-        while self.time < until:
-            await self._tick.wait()
+        self._until.append(until)
+        try:
+            await anyio.lowlevel.checkpoint()
+            while self.time < until:
+                await self._tick.wait()
+        finally:
+            self._until.remove(until)
 
     def __iadd__(self, seconds: float) -> Self:
         self.time += seconds
@@ -99,10 +109,16 @@ async def said(outbox: Outbox, reason: str) -> None:
     await until(is_said)
 
 
-async def passing(still: Still, seconds: float, condition: Callable[[], Awaitable[bool]]) -> None:
-    """Let time pass, so many seconds at a time, until something is so."""
+async def passing(
+    still: Still, seconds: float, condition: Callable[[], Awaitable[bool]], sleepers: int = 1
+) -> None:
+    """Let time pass, so many seconds at a time, until something is so.
+
+    It passes only when as many sleep as there are to sleep: nobody is hurried past anything.
+    """
     while not await condition():
-        still += seconds
+        if still.sleepers >= sleepers:
+            still += seconds
         await anyio.lowlevel.checkpoint()
 
 

@@ -792,7 +792,7 @@ class TestBesideACampaign:
                     async def is_sent(place: int = place) -> bool:
                         return await status(outbox, str(place)) == "sent"
 
-                    await passing(still, 1.0, is_sent)
+                    await passing(still, 1.0, is_sent, sleepers=2)
                     assert still.time - began <= 21
                     assert ids(gateway)[seen] == str(place)
                 await campaign.cancel()
