@@ -24,15 +24,18 @@ class Still:
         self.time = NOW
         self._tick = anyio.Event()
         self._until: list[float] = []
+        self._lain_down = anyio.Event()
 
-    @property
-    def sleepers(self) -> int:
-        """How many sleep, and have not slept enough."""
-        return len([until for until in self._until if until > self.time])
+    async def asleep(self, sleepers: int) -> None:
+        """Wait until so many sleep, and have not slept enough."""
+        while len([until for until in self._until if until > self.time]) < sleepers:
+            await self._lain_down.wait()
 
     async def sleep(self, seconds: float) -> None:
         until = self.time + seconds
         self._until.append(until)
+        self._lain_down.set()
+        self._lain_down = anyio.Event()
         try:
             await anyio.lowlevel.checkpoint()
             while self.time < until:
@@ -117,9 +120,8 @@ async def passing(
     It passes only when as many sleep as there are to sleep: nobody is hurried past anything.
     """
     while not await condition():
-        if still.sleepers >= sleepers:
-            still += seconds
-        await anyio.lowlevel.checkpoint()
+        await still.asleep(sleepers)
+        still += seconds
 
 
 def ids(gateway: Any) -> list[str]:

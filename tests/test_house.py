@@ -69,7 +69,8 @@ CORE: dict[str, set[str]] = {
 MAP: dict[str, set[str]] = {
     **CORE,
     "__init__": {*CORE},
-    "campaigns": {*CORE},
+    "campaigns": {*CORE, "webhooks"},
+    "outbox": {*CORE, "campaigns", "webhooks"},
     "sandbox": {"_privacy", "models", "numbers", "segments"},
     "webhooks": {*GROUND, "models", "_sqlite"},
 }

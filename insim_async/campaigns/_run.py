@@ -265,7 +265,8 @@ class Run:
         self._progress.moved(Move.CLAIM, len(claim.rows))
         self._after, self._epoch = claim.last, claim.epoch
         self._ledger.lock.mark(claim.epoch)
-        self._say("", None)
+        if not self.is_probing:
+            self._say("", None)
         return claim
 
     def _cannot_write(self, error: LedgerUnavailable) -> Hold | Over:
@@ -337,9 +338,12 @@ class Run:
 
     def _recover(self) -> None:
         """Remember that something got through."""
-        if self._is_endless and self._trouble:
+        if not self._trouble:
+            return
+        if self._is_endless:
             logger.info("outbox: messages get through again")
         self._trouble, self._failing_since = "", None
+        self._say("", None)
 
     def put_back(self, claim: Claim) -> None:
         """Have back what is proven unsent."""

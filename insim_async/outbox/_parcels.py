@@ -250,8 +250,8 @@ def health(connection: Connection, campaign: int, *, is_held: bool, now: float) 
         not_sent=opened.get(MessageStatus.NOT_SENT, 0),
         unknown=opened.get(MessageStatus.UNKNOWN, 0),
         is_running=is_held,
-        reason=reason,
-        waiting_until=_date(until),
+        reason=reason if is_held else "",
+        waiting_until=_date(until) if is_held else None,
         failing_since=_date(failing_since),
         problem=_problem(reason, waited, is_held=is_held),
     )
