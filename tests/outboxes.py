@@ -103,15 +103,6 @@ async def becomes(outbox: Outbox, wanted: str, sms_id: str = "booking-1") -> Non
     await until(has_come)
 
 
-async def said(outbox: Outbox, reason: str) -> None:
-    """Wait until the outbox says why it waits."""
-
-    async def is_said() -> bool:
-        return (await outbox.health()).reason == reason
-
-    await until(is_said)
-
-
 async def passing(
     still: Still, seconds: float, condition: Callable[[], Awaitable[bool]], sleepers: int = 1
 ) -> None:
@@ -122,6 +113,15 @@ async def passing(
     while not await condition():
         await still.asleep(sleepers)
         still += seconds
+
+
+async def said(outbox: Outbox, still: Still, reason: str) -> None:
+    """Let time pass until the outbox says why it waits."""
+
+    async def is_said() -> bool:
+        return (await outbox.health()).reason == reason
+
+    await passing(still, 1.0, is_said)
 
 
 def ids(gateway: Any) -> list[str]:

@@ -47,6 +47,8 @@ GRACE = 5.0
 """Seconds that requests under way have when the run is cancelled."""
 PROBES = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, *[600.0] * 5)
 """Seconds before each probe of a server that gives no answer of use: an hour in all."""
+ATTEMPTS = 3
+"""As many for each slot as are put back in a row mean that nothing gets through."""
 SELDOM = 3600.0
 """Seconds between later probes, of a run without an end, where each may cost a message its fate."""
 NO_USE = "the server gives no answer of use"
@@ -106,6 +108,7 @@ class Run:
         self._after = 0
         self._epoch = begun.epoch
         self._failed_claims = 0
+        self._put_back = 0
         self._nap: anyio.CancelScope | None = None
         self._scope = anyio.CancelScope()
         self._workers: list[Worker] = []
@@ -291,6 +294,7 @@ class Run:
             self._release(claim, back)
         errors = ending.errors or ()
         if ending.batch.good:
+            self._put_back = 0
             useless = [isinstance(error, _USELESS) for error in errors]
             self._breaker.ended(unknown=bool(useless) and all(useless), probe=is_probe)
         for error in dict.fromkeys(filter(None, errors)):
@@ -346,8 +350,15 @@ class Run:
         self._say("", None)
 
     def put_back(self, claim: Claim) -> None:
-        """Have back what is proven unsent."""
+        """Have back what is proven unsent.
+
+        Where it is the only one, another worker takes it before its own tries again; so nobody
+        would see that no attempt gets through.
+        """
         self._release(claim, claim.rows)
+        self._put_back += 1
+        if self._put_back >= ATTEMPTS * self._slots:
+            self.learn(NotSent("no attempt gets through"))
         self.wake()
 
     def _release(self, claim: Claim, rows: Sequence[Claimed]) -> None:

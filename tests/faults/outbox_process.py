@@ -29,7 +29,7 @@ class Life(campaign_process.Life, frozen=True, kw_only=True):
         first: The number of the first of them; by default none that a story has.
     """
 
-    first: int = 1_000_000
+    first: int = -1000
 
 
 def note(path: str, sms_id: str) -> None:

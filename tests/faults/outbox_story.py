@@ -19,6 +19,9 @@ from .outbox_process import Life
 
 POINTS = ("statement", "behind a put", "before the request", "before the answer is read")
 
+_FIRSTS = count(0, 1000)
+"""The number of the first message of each life: none is put by two stories."""
+
 
 class Story:
     """An outbox in a folder of its own, at a gateway that counts.
@@ -38,7 +41,6 @@ class Story:
         self.kills = 0
         self._listener = listener
         self._more = more
-        self._firsts = count(0, people)
 
     def live(self, lives: Lives, **more: Any) -> bool:
         """Let a process live once; return whether it came to its end."""
@@ -46,7 +48,7 @@ class Story:
             path=str(self.path),
             log=str(self.log),
             url=self._listener.url,
-            **{"people": self.people, "first": next(self._firsts), **self._more, **more},
+            **{"people": self.people, "first": next(_FIRSTS), **self._more, **more},
         )
         ending = lives.live(life)
         self.kills += ending == -signal.SIGKILL
