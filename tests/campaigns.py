@@ -14,8 +14,6 @@ import pytest
 from insim_async import Contact
 from insim_async.campaigns import Campaign, CampaignMessage, MessageStatus
 
-from .conftest import Gateway, Hours, receipt
-
 TEXT = "Bonjour {first_name|cher client}, à demain !"
 
 
@@ -28,12 +26,7 @@ def people(count: int, first: int = 0) -> list[Contact]:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "spring.db"
-
-
-@pytest.fixture
-def open_campaign(path: Path, hours: Hours) -> Iterator[Callable[..., Campaign]]:
+def open_campaign(path: Path, hours: Any) -> Iterator[Callable[..., Campaign]]:
     """Open campaigns in one file and on one clock; they are closed behind the test."""
     with ExitStack() as opened:
         yield lambda **more: opened.enter_context(
@@ -67,11 +60,7 @@ def lost(messages: list[dict[str, Any]]) -> httpx.Response:
     return httpx.Response(200, text="<html>")
 
 
-def refused(messages: list[dict[str, Any]]) -> httpx.Response:
-    return httpx.Response(200, json=[receipt(message, sent=0) for message in messages])
-
-
-def processed(gateway: Gateway) -> int:
+def processed(gateway: Any) -> int:
     """How many messages were taken, each of them once."""
     assert set(gateway.processed.values()) <= {1}
     return len(gateway.processed)

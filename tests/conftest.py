@@ -17,6 +17,8 @@ import respx
 from hypothesis import settings
 
 from insim_async import AsyncInSim, Clock
+from tests.campaigns import campaign as campaign
+from tests.campaigns import open_campaign as open_campaign
 from tests.inboxes import open_inbox as open_inbox
 from tests.inboxes import path as path
 from tests.inboxes import short_waits as short_waits

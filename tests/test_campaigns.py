@@ -7,7 +7,6 @@ import json
 import logging
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,20 +32,8 @@ from insim_async.webhooks import (
     WebhookRouter,
 )
 
-from .campaigns import (  # noqa: F401 - fixtures
-    TEXT,
-    all_of,
-    campaign,
-    lost,
-    number,
-    open_campaign,
-    path,
-    people,
-    processed,
-    rows,
-    statuses,
-)
-from .conftest import NOON, Gateway, Hours
+from .campaigns import TEXT, all_of, lost, number, people, processed, statuses
+from .conftest import Gateway
 
 Open = Callable[..., Campaign]
 
@@ -70,7 +57,9 @@ class TestAdding:
         again = await campaign.add(people(6), TEXT)
         assert (again.new, again.known, again.refused) == (1, 5, ())
 
-    @pytest.mark.parametrize("kind", ["list", "generator", "async", "mappings", "rows", "recipients"])
+    @pytest.mark.parametrize(
+        "kind", ["list", "generator", "async", "mappings", "rows", "recipients"]
+    )
     async def test_people_come_in_any_shape(self, campaign: Campaign, kind: str) -> None:
         read = read_rows([{"phone_number": number(place)} for place in range(3)])
 
@@ -494,7 +483,7 @@ class TestForgetting:
         await campaign.suppress([number(5)])
         await campaign.run(insim)
         await campaign.forget()
-        content = path.read_bytes()
+        content = path.read_bytes()  # noqa: ASYNC240 - a small one
         assert b"Prenom" not in content
         for n in range(700):
             digits = 33639980000 + n

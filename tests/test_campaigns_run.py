@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -15,16 +16,13 @@ import pytest
 from insim_async import (
     AsyncInSim,
     AuthenticationFailed,
-    Clock,
     ConfigurationError,
     Contact,
-    InvalidMessage,
     NotSent,
     OutcomeUnknown,
 )
 from insim_async.campaigns import (
     Campaign,
-    CampaignBusy,
     CampaignStatus,
     CampaignStopped,
     Limits,
@@ -32,19 +30,7 @@ from insim_async.campaigns import (
 )
 from insim_async.campaigns._run import PROBES
 
-from .campaigns import (  # noqa: F401 - fixtures
-    TEXT,
-    all_of,
-    campaign,
-    lost,
-    number,
-    open_campaign,
-    path,
-    people,
-    processed,
-    refused,
-    statuses,
-)
+from .campaigns import TEXT, all_of, lost, number, people, processed, statuses
 from .conftest import BASE_URL, KEY, LOGIN, NOON, Gateway, Hours, receipt
 
 Open = Callable[..., Campaign]
@@ -251,7 +237,10 @@ class TestStopping:
             (httpx.Response(401, json={}), AuthenticationFailed),
             (httpx.Response(403, json={}), AuthenticationFailed),
             (httpx.Response(404), ConfigurationError),
-            (httpx.Response(302, headers={"Location": "https://elsewhere.test"}), ConfigurationError),
+            (
+                httpx.Response(302, headers={"Location": "https://elsewhere.test"}),
+                ConfigurationError,
+            ),
             (httpx.Response(200, json={"error": ["#001"]}), AuthenticationFailed),
         ],
     )
@@ -334,15 +323,17 @@ class TestSteering:
             assert await other.resume()
             assert not await other.resume()
 
-        async with client(hours, batch_size=10, max_concurrency=1) as insim:
-            async with anyio.create_task_group() as group:
+        async with (
+            client(hours, batch_size=10, max_concurrency=1) as insim,
+            anyio.create_task_group() as group,
+        ):
 
-                def first(messages: list[dict[str, Any]]) -> httpx.Response:
-                    group.start_soon(steer)
-                    return gateway.take(messages)
+            def first(messages: list[dict[str, Any]]) -> httpx.Response:
+                group.start_soon(steer)
+                return gateway.take(messages)
 
-                gateway.answers = [first]
-                report = await mine.run(insim, on_progress=lambda s: told.append(s.state.value))
+            gateway.answers = [first]
+            report = await mine.run(insim, on_progress=lambda s: told.append(s.state.value))
         assert (report.state, processed(gateway)) == ("finished", 30)
         assert "paused" in told
 
@@ -404,4 +395,273 @@ class TestSteering:
         self, campaign: Campaign, insim: AsyncInSim
     ) -> None:
         with pytest.raises(ConfigurationError, match="on_progress"):
-            await campaign.run(insim, on_progress=asyncio.sleep)
+            await campaign.run(insim, on_progress=asyncio.sleep)  # type: ignore[arg-type]
+
+
+LATE = datetime(2025, 10, 29, 13, 21)  # noqa: DTZ001 - naive, in the zone of the client
+PARIS = "Europe/Paris"  # the clock of the tests shows 13:16:40 there, on a Wednesday
+
+
+class TestWhen:
+    async def test_a_pace_spaces_what_goes(
+        self, campaign: Campaign, insim: AsyncInSim, gateway: Gateway, hours: Hours
+    ) -> None:
+        await campaign.add(people(5), TEXT)
+        began = hours.time
+        await campaign.run(insim, limits=Limits(per_minute=20))
+        assert gateway.batches == [1] * 5
+        assert 12 <= hours.time - began < 13
+
+    async def test_limits_are_stored_and_count_what_earlier_runs_and_others_sent(
+        self, open_campaign: Open, hours: Hours, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("insim_async.campaigns._run.POLL", 1e9)
+        first, second = open_campaign(), open_campaign(name="second")
+        await first.add(people(3), TEXT)
+        await second.add(people(3, 10), TEXT)
+        async with client(hours, timezone=PARIS) as insim:
+            await first.run(insim, limits=Limits(per_hour=4))
+            began = hours.time
+            told: list[CampaignStatus] = []
+            report = await second.run(insim, on_progress=told.append)
+        assert (report.sent, gateway.batches) == (3, [3, 1, 2])
+        assert 3600 <= hours.time - began <= 3662
+        waiting = next(status for status in told if status.state == "waiting")
+        assert waiting.reason == "per_hour=4 is reached"
+
+    async def test_a_limit_may_be_set_while_it_waits_for_it(
+        self, campaign: Campaign, hours: Hours, gateway: Gateway
+    ) -> None:
+        await campaign.add(people(3), TEXT)
+
+        async def raise_it() -> None:
+            while (await campaign.status()).state != "waiting":
+                await anyio.lowlevel.checkpoint()
+            await campaign.set_limits(Limits(per_day=3))
+
+        async with client(hours, timezone=PARIS) as insim, anyio.create_task_group() as group:
+            group.start_soon(raise_it)
+            report = await campaign.run(insim, limits=Limits(per_day=2))
+        assert (report.sent, gateway.batches) == (3, [2, 1])
+        with pytest.raises(ConfigurationError, match="limits"):
+            await campaign.set_limits(3)  # type: ignore[arg-type]
+
+    async def test_distinct_numbers_of_a_month_are_counted_from_before_too(
+        self, open_campaign: Open, hours: Hours, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("insim_async.campaigns._run.POLL", 1e9)
+        first, second = open_campaign(), open_campaign(name="second")
+        await first.add(people(2), TEXT)
+        await second.add([*people(1), *people(2, 10), *people(1, 1)], TEXT)
+        async with client(hours, timezone=PARIS) as insim:
+            await first.run(insim)
+            report = await second.run(insim, limits=Limits(distinct_per_month=3))
+        assert (report.sent, gateway.batches) == (4, [2, 2, 2])
+        assert hours.time > 2 * 86_400  # until November
+
+    async def test_it_waits_for_its_window_and_says_so(
+        self, campaign: Campaign, hours: Hours, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("insim_async.campaigns._run.POLL", 1e9)
+        await campaign.add(people(3), TEXT)
+        told: list[CampaignStatus] = []
+        async with client(hours, timezone=PARIS) as insim:
+            await campaign.run(insim, window=SendWindow("18:00", "20:00"), on_progress=told.append)
+        waiting = next(status for status in told if status.state == "waiting")
+        assert waiting.reason == "the window is closed"
+        assert waiting.waiting_until == datetime(2025, 10, 29, 17, tzinfo=UTC)
+        assert datetime.fromtimestamp(NOON + hours.time, UTC) >= waiting.waiting_until
+        assert processed(gateway) == 3
+
+    async def test_what_is_too_late_expires(
+        self, campaign: Campaign, hours: Hours, gateway: Gateway
+    ) -> None:
+        await campaign.add(people(30), TEXT)
+        async with client(hours, timezone=PARIS) as insim:
+            report = await campaign.run(
+                insim,
+                limits=Limits(per_minute=1),
+                until=LATE,
+            )
+        assert str(report) == "finished (too late): sent 5, expired 25"
+        assert (await campaign.status()).counts.expired == 25
+
+    async def test_what_was_put_back_behind_its_end_expires_too(
+        self, campaign: Campaign, hours: Hours, gateway: Gateway
+    ) -> None:
+        def too_late(messages: list[dict[str, Any]]) -> httpx.Response:
+            hours.time += 3600
+            return httpx.Response(429)
+
+        await campaign.add(people(3), TEXT)
+        gateway.answers = [too_late]
+        async with client(hours, timezone=PARIS, max_concurrency=1) as insim:
+            report = await campaign.run(insim, until=LATE)
+        assert (report.state, report.expired) == ("finished", 3)
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"limits": Limits(per_day=5)},
+            {"window": SendWindow("08:00", "20:00")},
+            {"until": LATE},
+            {"limits": 5},
+        ],
+    )
+    async def test_without_a_zone_nothing_is_guessed(
+        self, campaign: Campaign, insim: AsyncInSim, more: dict[str, Any]
+    ) -> None:
+        with pytest.raises(ConfigurationError):
+            await campaign.run(insim, **more)
+
+    async def test_a_message_that_no_limit_would_ever_let_go_is_said_at_once(
+        self, campaign: Campaign, insim: AsyncInSim
+    ) -> None:
+        await campaign.add([Contact(number(1), first_name="x" * 200)], TEXT)
+        with pytest.raises(ConfigurationError, match="for ever"):
+            await campaign.run(insim, limits=Limits(per_hour=1))
+
+    async def test_limits_that_become_impossible_stop_it(
+        self, open_campaign: Open, insim: AsyncInSim, gateway: Gateway
+    ) -> None:
+        campaign = open_campaign()
+        await campaign.add(people(3), TEXT)
+        await campaign.pause()
+
+        async def spoil() -> None:
+            while not (await campaign.status()).reason:
+                await anyio.lowlevel.checkpoint()
+            await campaign.set_limits(Limits(per_day=5))
+            await campaign.resume()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(spoil)
+            with pytest.raises(CampaignStopped, match="per_day"):
+                await campaign.run(insim)
+        assert gateway.requests == []
+
+    async def test_whoever_looks_is_told_when_it_will_end(
+        self, open_campaign: Open, hours: Hours, gateway: Gateway
+    ) -> None:
+        mine, other = open_campaign(), open_campaign()
+        await mine.add(people(30), TEXT)
+        seen: list[CampaignStatus] = []
+
+        async def look() -> None:
+            while not seen or not seen[-1].counts.sent:
+                seen.append(await other.status())
+            await other.cancel()
+
+        async with client(hours, timezone=PARIS) as insim, anyio.create_task_group() as group:
+            group.start_soon(look)
+            await mine.run(insim, limits=Limits(per_minute=1), window=SendWindow("08:00", "20:00"))
+        end = seen[-1].expected_end
+        assert end is not None, seen
+        assert datetime(2025, 10, 29, 12, 40, tzinfo=UTC) < end
+        assert end < datetime(2025, 10, 29, 13, tzinfo=UTC)
+
+
+async def cancelled_at(campaign: Campaign, insim: AsyncInSim, at: int, when: str) -> bool:
+    """Cancel a run at its n-th write; return whether it came so far."""
+    begin, count = campaign._ledger.begin, 0
+    watching: list[asyncio.Future[None]] = []
+
+    async def cancel_behind(operation: Any) -> None:
+        await operation.settled.wait()
+        running.cancel()
+
+    def counted(action: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == at and when == "before":
+            running.cancel()
+        operation = begin(action)
+        if count == at and when == "after":
+            watching.append(asyncio.ensure_future(cancel_behind(operation)))
+        return operation
+
+    campaign._ledger.begin = counted  # type: ignore[method-assign]
+    running = asyncio.ensure_future(campaign.run(insim))
+    await asyncio.wait([running])
+    await asyncio.gather(*watching)
+    campaign._ledger.begin = begin  # type: ignore[method-assign]
+    return running.cancelled()
+
+
+class TestCancelling:
+    async def test_requests_under_way_may_end_and_the_rest_stays_pending(
+        self, campaign: Campaign, hours: Hours, gateway: Gateway
+    ) -> None:
+        await campaign.add(people(30), TEXT)
+        async with client(hours, batch_size=10, max_concurrency=1) as insim:
+            running: list[asyncio.Task[Any]] = []
+
+            def cancel(messages: list[dict[str, Any]]) -> httpx.Response:
+                running[0].cancel()
+                return gateway.take(messages)
+
+            gateway.answers = [cancel]
+            running.append(asyncio.ensure_future(campaign.run(insim)))
+            with pytest.raises(asyncio.CancelledError):
+                await running[0]
+            status = await campaign.status()
+            assert (status.state, status.reason) == ("open", "its run was cancelled")
+            assert status.counts.sent == processed(gateway) < 30
+            assert status.counts.sent + status.counts.pending == 30
+            assert (await campaign.run(insim)).sent == processed(gateway) == 30
+
+    @pytest.mark.parametrize("when", ["before", "after"])
+    async def test_cancelled_at_any_write_nobody_is_doubled_or_lost(
+        self, hours: Hours, gateway: Gateway, tmp_path: Path, when: str
+    ) -> None:
+        """Natively, when it begins to write something for the n-th time, or is done with it."""
+        at, ended = 0, False
+        while not ended:
+            at += 1
+            gateway.processed.clear()
+            with closing(Campaign.open(tmp_path / f"{at}.db", clock=hours.clock)) as campaign:
+                await campaign.add(people(6), TEXT)
+                async with client(hours, batch_size=2, max_concurrency=2) as insim:
+                    ended = not await cancelled_at(campaign, insim, at, when)
+                    report = await campaign.run(insim)
+            assert report.sent + report.unknown == 6
+            assert report.sent <= processed(gateway) <= 6
+        assert at > 5
+
+    async def test_cancelled_twice_it_waits_for_nothing(
+        self, campaign: Campaign, hours: Hours, gateway: Gateway
+    ) -> None:
+        await campaign.add(people(3), TEXT)
+        arrived = asyncio.Event()
+
+        class Hung(httpx.AsyncBaseTransport):
+            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+                arrived.set()
+                await asyncio.sleep(3600)
+                raise AssertionError
+
+        async with (
+            httpx.AsyncClient(transport=Hung()) as http,
+            client(hours, http_client=http) as insim,
+        ):
+            running = asyncio.ensure_future(campaign.run(insim))
+            await arrived.wait()
+            running.cancel()
+            for _ in range(3):
+                await asyncio.sleep(0)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+        assert await statuses(campaign) == ["unknown"] * 3
+
+
+@pytest.mark.parametrize("backend", ["trio"])
+def test_it_runs_on_trio(open_campaign: Open, gateway: Gateway, hours: Hours, backend: str) -> None:
+    async def main() -> None:
+        campaign = open_campaign()
+        await campaign.add(people(30), TEXT)
+        async with client(hours, batch_size=10) as insim:
+            assert (await campaign.run(insim)).sent == 30
+
+    anyio.run(main, backend=backend)
+    assert processed(gateway) == 30

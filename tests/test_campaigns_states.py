@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import anyio
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -23,7 +22,14 @@ from hypothesis.stateful import (
 
 from insim_async import Clock
 from insim_async._sqlite import Connection
-from insim_async.campaigns import Delivery, Limits, MessageStatus, _claims, _rows, _spending
+from insim_async.campaigns import (
+    CampaignMessage,
+    Delivery,
+    MessageStatus,
+    _claims,
+    _rows,
+    _spending,
+)
 from insim_async.campaigns._claims import Ask, Claim, Hold, Over, Result
 from insim_async.campaigns._ledger import Ledger
 from insim_async.campaigns._plan import Plan
@@ -54,7 +60,7 @@ class TestTable:
         assert after(S, Move.CLAIM) is S
 
     def test_only_two_states_are_not_final(self) -> None:
-        assert FINAL == set(MessageStatus) - {P, F}
+        assert set(MessageStatus) - {P, F} == FINAL
 
     def test_deliveries_only_rise(self) -> None:
         assert higher(Delivery.RECEIVED, Delivery.SENT) is Delivery.RECEIVED
@@ -84,9 +90,7 @@ class Ledgers(RuleBasedStateMachine):
         self.campaign_state = "open"
 
     def opened(self) -> Ledger:
-        return Ledger.open(
-            self.path, kind="campaign", name="", clock=self.clock, restored=False
-        )
+        return Ledger.open(self.path, kind="campaign", name="", clock=self.clock, restored=False)
 
     def do(self, action: Any, **more: Any) -> Any:
         [result] = self.ledger.file.transact([partial(action, **more)])
@@ -175,9 +179,7 @@ class Ledgers(RuleBasedStateMachine):
     @precondition(lambda self: self.claims)
     @rule(
         data=st.data(),
-        move=st.sampled_from(
-            [Move.ANSWER_SENT, Move.ANSWER_REFUSED, Move.LOSE, Move.UNFIT]
-        ),
+        move=st.sampled_from([Move.ANSWER_SENT, Move.ANSWER_REFUSED, Move.LOSE, Move.UNFIT]),
     )
     def answer(self, data: st.DataObject, move: Move) -> None:
         rows = [row.row for row in self.taken(data).rows]
@@ -285,7 +287,7 @@ class Ledgers(RuleBasedStateMachine):
             status=None,
             after=0,
             limit=99,
-            kind=_rows.CampaignMessage,
+            kind=CampaignMessage,
         )
         assert [message.delivery for message in found] == list(self.delivery.values())
 
@@ -299,6 +301,6 @@ class Ledgers(RuleBasedStateMachine):
 
 
 def test_a_real_ledger_does_what_the_table_says() -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Ledgers, settings=settings(max_examples=25, stateful_step_count=30, deadline=None)
     )

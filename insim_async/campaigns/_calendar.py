@@ -42,7 +42,8 @@ class Spent(NamedTuple):
     """What was claimed so far, in parts, without what is proven not to have gone.
 
     Attributes:
-        last_at: When the last claim was made, by whoever in this file.
+        last_at: When the last claim was made, by whoever in this file. One that lies ahead holds
+            nothing back.
         last_parts: How many parts it had.
         hour: When within the last hour, and how many, the oldest first. Several may stand together
             at the time of the latest.
@@ -211,6 +212,8 @@ class _Question(NamedTuple):
         return Wait(hours.next_open(at), "the window is closed")
 
     def _pace(self, at: float) -> Wait | None:
+        if self.spent.last_at > self.now:  # the clock was put back, perhaps by hours
+            return None
         until = self.spent.last_at + gap(self.limits, self.spent.last_parts, self.chance)
         return Wait(until, "the pace", is_pace=True) if until > at else None
 

@@ -12,16 +12,18 @@ import errno
 import io
 import os
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import msgspec
-from anyio import CancelScope, to_thread
+from anyio import to_thread
 from msgspec import Struct
 
 from insim_async._sqlite import drafted
+from insim_async._tasks import to_its_end
 from insim_async.errors import ConfigurationError
 
 __all__ = ["export", "guarded", "unguarded"]
@@ -46,14 +48,6 @@ def guarded(text: str) -> str:
 def unguarded(text: str) -> str:
     """Return what was given to ``guarded``."""
     return _unguard(lambda found: found[0][:-1], text)
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[BinaryIO]:
-    if os.path.lexists(path):  # said before all the rows are read
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-    with drafted(path) as draft, draft.open("wb") as file:
-        yield file
 
 
 class _Csv:
@@ -85,7 +79,8 @@ class _Ndjson:
         self._file.write(msgspec.json.Encoder().encode_lines(objects))
 
 
-_FORMS: dict[str, type[_Csv | _Ndjson]] = {".csv": _Csv, ".jsonl": _Ndjson, ".ndjson": _Ndjson}
+_Form = _Csv | _Ndjson
+_FORMS: dict[str, type[_Form]] = {".csv": _Csv, ".jsonl": _Ndjson, ".ndjson": _Ndjson}
 
 
 async def export(path: Path, rows: AsyncIterable[Struct], fields: Sequence[str]) -> int:
@@ -110,26 +105,43 @@ async def export(path: Path, rows: AsyncIterable[Struct], fields: Sequence[str])
             f"export: the file's name must end in {', '.join(_FORMS)}, not in {path.suffix!r}"
         )
     count = 0
-    async with _threaded(_new_file(path)) as file:
-        writer = await to_thread.run_sync(form, file, fields)
+    async with _threaded(_new_file(path, form, fields)) as writer:
         async for some in _gathered(rows):
-            await to_thread.run_sync(writer.write, some)
+            await _in_thread(partial(writer.write, some))
             count += len(some)
     return count
 
 
+@contextmanager
+def _new_file(path: Path, form: type[_Form], fields: Sequence[str]) -> Iterator[_Form]:
+    if os.path.lexists(path):  # said before all the rows are read
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    with drafted(path) as draft, draft.open("wb") as file:
+        yield form(file, fields)
+
+
 @asynccontextmanager
 async def _threaded(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
-    """Enter and leave in a thread; leaving is not cut short by a cancellation."""
-    value = await to_thread.run_sync(manager.__enter__)
+    """Enter and leave in a thread."""
+    stack = ExitStack()
     try:
-        yield value
+        yield await _in_thread(partial(stack.enter_context, manager))
     except BaseException as error:
-        with CancelScope(shield=True):
-            await to_thread.run_sync(manager.__exit__, type(error), error, error.__traceback__)
+        left = partial(stack.__exit__, type(error), error, error.__traceback__)
+        await _in_thread(left)
         raise
-    with CancelScope(shield=True):
-        await to_thread.run_sync(manager.__exit__, None, None, None)
+    await _in_thread(stack.close)
+
+
+async def _in_thread(act: Callable[[], T]) -> T:
+    """Do something in a thread, to its end even if this is cancelled meanwhile."""
+    results: list[T] = []
+
+    async def do() -> None:
+        results.append(await to_thread.run_sync(act))
+
+    await to_its_end(do)
+    return results[0]
 
 
 async def _gathered(rows: AsyncIterable[Struct]) -> AsyncIterator[list[Struct]]:

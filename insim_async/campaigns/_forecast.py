@@ -60,7 +60,7 @@ def expected_end(
     day = _day(now, spent, limits, zone)
     month = _month(now, spent, limits, zone, parts / numbers if numbers else 0.0)
     end = _end(now, parts, hour, day, month, plan.hours)
-    return end if end is not None and end < now + _FARTHEST else None
+    return end if end < now + _FARTHEST else None
 
 
 class _Hour(NamedTuple):
@@ -84,22 +84,27 @@ class _Hour(NamedTuple):
 
     def after(self, at: float, parts: float) -> float:
         """Return when so many parts will have gone, from an instant on."""
+        hour = self.having(at, parts)
+        if hour.began == self.began:
+            return at + parts / self.rate
+        return hour.began + hour.used / self.rate
+
+    def having(self, at: float, parts: float) -> _Hour:
+        """Return the hour in which the last of so many parts goes, from an instant on."""
         behind = parts - self._left()
         if behind <= 0:
-            return at + parts / self.rate
+            return self._replace(used=self.used + parts)
         full = math.ceil(behind / self.most) - 1
-        return self._next(at) + full * HOUR + (behind - full * self.most) / self.rate
+        return self._replace(began=self._next(at) + full * HOUR, used=behind - full * self.most)
 
-    def within(self, at: float, end: float) -> tuple[float, _Hour]:
-        """Return how many parts go between two instants, and the hour as it is at the second."""
+    def between(self, at: float, end: float) -> float:
+        """Return how many parts go between two instants."""
         following = self._next(at)
         if end <= following:
-            parts = min(self._left(), self.rate * (end - at))
-            return parts, self._replace(used=self.used + parts)
+            return min(self._left(), self.rate * (end - at))
         full = (end - following) // HOUR
-        began = following + full * HOUR
-        last = min(self.most, self.rate * (end - began)) if end > began else 0.0
-        return self._left() + full * self.most + last, self._replace(began=began, used=last)
+        rest = end - following - full * HOUR
+        return self._left() + full * self.most + (min(self.most, self.rate * rest) if rest else 0)
 
     def _left(self) -> float:
         return max(0.0, self.most - self.used)
@@ -135,7 +140,7 @@ class _Cap(NamedTuple):
 
 def _end(
     now: float, parts: float, hour: _Hour, day: _Cap, month: _Cap, hours: Hours | None
-) -> float | None:
+) -> float:
     """Go from window to window, from day to day, until all have gone."""
     at, left = now, parts
     while at < now + _FORESEEN:
@@ -148,12 +153,11 @@ def _end(
             return reached
         if reached <= stop:
             stop = month.ends if month.left <= day.left else day.ends
-            _, hour = hour.within(at, reached)
         else:
-            done, hour = hour.within(at, stop)
-        day, month = day.at(stop, done), month.at(stop, done)
+            done = hour.between(at, stop)
+        hour, day, month = hour.having(at, done), day.at(stop, done), month.at(stop, done)
         at, left = stop, left - done
-    return now + (at - now) * parts / (parts - left) if left < parts else None
+    return now + (at - now) * parts / (parts - left)  # some have gone: no limit is nought
 
 
 def _hour(now: float, rate: float, spent: Spent, limits: Limits) -> _Hour:

@@ -46,7 +46,7 @@ class Hours(NamedTuple):
         return reach(at, self.zone, self._opening)
 
     def end(self, at: float) -> float:
-        """Return when the hours that are open at an instant are over; the next may follow at once."""
+        """Return when the hours that are open at an instant end; others may follow at once."""
         now = shown(at, self.zone)
         closing = _midnight(now) + timedelta(seconds=self.closes)
         if closing <= now:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
@@ -75,7 +76,7 @@ class Kept(Generic[M]):
             )
         )
 
-    async def messages(self, status: MessageStatus | str | None = None) -> AsyncIterator[M]:
+    async def messages(self, status: MessageStatus | str | None = None) -> AsyncGenerator[M, None]:
         """Yield the messages, or those in a status, in the order in which they were added.
 
         The file is read in pages, and may change between two of them.
@@ -121,7 +122,8 @@ class Kept(Generic[M]):
             OSError: It cannot be written.
             LedgerUnavailable: The ledger cannot be read.
         """
-        return await export(Path(path), self.messages(status), _EXPORTED)
+        async with aclosing(self.messages(status)) as rows:
+            return await export(Path(path), rows, _EXPORTED)
 
     # What becomes of it -------------------------------------------------------------------------
 

@@ -131,7 +131,7 @@ class Ledger:
         is_ours = False  # and no other task's of this process
         try:
             with anyio.move_on_after(BUSY_FOR):
-                while not (is_ours := self.lock.acquire(self.now)):
+                while not (is_ours := self.lock.acquire(self.now)):  # noqa: ASYNC110 - the kernel tells nobody
                     await anyio.sleep(0.02)
         except OSError as error:
             raise ConfigurationError(f"{self.lock.path}: {error.strerror}") from error

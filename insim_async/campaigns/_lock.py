@@ -142,7 +142,7 @@ class RunLock:
         except OSError:
             return b""
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         """Close what came through a fork: the lock stays the parent's alone."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
@@ -159,7 +159,7 @@ def _locked(descriptor: int, kind: int) -> bool:
 
 def _forget_all() -> None:
     for lock in list(_held):
-        lock._forget()
+        lock.forget()
     _held.clear()
 
 

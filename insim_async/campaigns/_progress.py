@@ -31,15 +31,26 @@ class Progress:
         self.expected_end: float | None = None
         self._counts = Counter(counts)
         self._now = clock.now
-        self._began = clock.now()
+        self._since = clock.now()
+        self._seconds = 0.0
+        self._is_waiting = False
         self._ended = 0
         self._listener = listener
 
     @property
     def rate(self) -> float:
-        """Messages a second since the run began."""
-        seconds = self._now() - self._began
+        """Messages a second while the run was sending, without the time in which it waited."""
+        seconds = self._seconds
+        if not self._is_waiting:
+            seconds += self._now() - self._since
         return self._ended / seconds if seconds > 0 else 0.0
+
+    def waits(self, *, waiting: bool) -> None:
+        """Stop or start the watch: it waits for something, or goes on."""
+        if waiting is not self._is_waiting:
+            now = self._now()
+            self._seconds += 0.0 if self._is_waiting else now - self._since
+            self._since, self._is_waiting = now, waiting
 
     def moved(self, move: Move, count: int) -> None:
         """Count messages that changed their status."""

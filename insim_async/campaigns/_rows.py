@@ -37,11 +37,11 @@ __all__ = [
     "gather",
     "give_up",
     "keep_unread_stop",
+    "left",
     "longest",
     "move_all",
     "move_rows",
     "page",
-    "parts_left",
     "report",
     "resend",
     "restore",
@@ -299,10 +299,10 @@ def counts(connection: Connection, campaign: int) -> dict[str, int]:
     return counted
 
 
-def parts_left(connection: Connection, campaign: int) -> int:
-    """Count the SMS parts that are pending."""
-    (parts,) = connection.execute(sql.PARTS_LEFT, {"campaign": campaign}).fetchone()
-    return int(parts)
+def left(connection: Connection, campaign: int) -> tuple[int, int]:
+    """Count what is pending: SMS parts, and messages."""
+    parts, messages = connection.execute(sql.LEFT, {"campaign": campaign}).fetchone()
+    return int(parts), int(messages)
 
 
 def page(
@@ -323,7 +323,6 @@ def page(
         "state": None if status is None else code_of(status),
     }
     (found,) = connection.execute(sql.PAGE, values).fetchone()
-    rows = _page.decode(found)
     return [
         kind(
             row=row,
@@ -343,7 +342,7 @@ def page(
 
 
 def sms_id(prefix: str, row: int, attempt: int) -> str:
-    """Return the id under which a row goes out: another one each time that it is sent on purpose."""
+    """Return the id under which a row goes out: another one when it is sent again on purpose."""
     return f"{prefix}.{row}.{attempt}" if attempt else f"{prefix}.{row}"
 
 

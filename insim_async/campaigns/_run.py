@@ -411,6 +411,7 @@ class Run:
         if (reason, until, failing_since) == self._said:
             return
         self._said = reason, until, failing_since
+        self._progress.waits(waiting=bool(reason))
         say = partial(_rows.say, reason=reason, until=until, failing_since=failing_since)
         self._writer.write(partial(say, campaign=self._begun.campaign))
         if reason:

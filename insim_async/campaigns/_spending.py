@@ -19,12 +19,12 @@ from insim_async.campaigns._calendar import (
     BOUNDLESS,
     Expired,
     Go,
-    Plan,
     Spent,
     Wait,
     decide,
     periods,
 )
+from insim_async.campaigns._plan import Plan
 from insim_async.campaigns._states import MessageStatus, code_of
 from insim_async.campaigns.pacing import Limits
 
@@ -83,15 +83,16 @@ class Pace:
         Raises:
             ConfigurationError: The limits cannot be kept.
         """
-        limits, spent, chance = spent_of(connection, now, self.plan)
+        limits, *_ = limits_of(connection)
         month = self._month(connection, now, limits)
+        limits, spent, chance = spent_of(connection, now, self.plan)
         is_new = month is None or not _is_reached(connection, month, phone)
         return decide(now, spent, limits, self.plan, parts=parts, is_new=is_new, chance=chance)
 
     def among(
         self, connection: Connection, rows: Sequence[Claimed], numbers: int, now: float
     ) -> Sequence[Claimed]:
-        """Return the first rows that have no more than so many new numbers, and write those down."""
+        """Return the first rows, with no more than so many new numbers, and write those down."""
         limits, *_ = limits_of(connection)
         month = self._month(connection, now, limits)
         if month is None:
@@ -147,7 +148,7 @@ def spent_of(connection: Connection, now: float, plan: Plan) -> tuple[Limits, Sp
     if limits.distinct_per_month is not None:
         (numbers,) = connection.execute(sql.NUMBERS, {"month": int(since.month)}).fetchone()
     spent = Spent(
-        last_at=min(last_at, now) if last_parts else -math.inf,  # a clock may be set back
+        last_at=last_at if last_parts else -math.inf,
         last_parts=last_parts,
         hour=_lately(connection, since.hour) if limits.per_hour is not None else (),
         day=_since(connection, since.day) if limits.per_day is not None else 0,

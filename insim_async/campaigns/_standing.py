@@ -92,7 +92,8 @@ def foreseen(
     connection: Connection, campaign: int, rate: float, plan: Plan, now: float
 ) -> float | None:
     """Return when the rest will have been sent; None where nobody can say."""
-    parts = _rows.parts_left(connection, campaign)
+    parts, messages = _rows.left(connection, campaign)
+    rate *= parts / messages if messages else 1.0  # in parts
     try:
         limits, spent, _ = _spending.spent_of(connection, now, plan)
         return expected_end(now, parts, rate, spent, limits, plan)

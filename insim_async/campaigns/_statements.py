@@ -88,7 +88,7 @@ LAYOUT: Final = Layout(
         ) WITHOUT ROWID;
     """,
 )
-"""``ledger`` is what the file knows as a whole: whose account, how fast, and when the last claim was,
+"""``ledger`` is what the file knows as a whole: whose account, how fast, when the last claim was,
 of how many parts, with which share of chance in the rest after it. ``spent`` is the parts that were
 claimed, minute by minute; ``reached`` who was written to in a month, where that is limited.
 ``campaign.run`` is the number of the last run, which fences off an earlier one; ``epoch`` counts
@@ -134,14 +134,14 @@ PENDING = f"""
         WHERE f.row > :after AND f.campaign = :campaign AND f.state = 0
         ORDER BY f.row LIMIT :limit
     )
-"""
+"""  # noqa: S608 - constants
 
 UNDER_WAY = f"""
     SELECT EXISTS (
         SELECT 1 FROM fate
         WHERE campaign = :campaign AND state = {code_of(MessageStatus.IN_FLIGHT)}
     )
-"""
+"""  # noqa: S608 - constants
 
 GATHERING = """
     CREATE TEMP TABLE {table} (
@@ -187,8 +187,8 @@ COUNTS = """
         GROUP BY state, delivery
     )
 """
-PARTS_LEFT = """
-    SELECT coalesce(sum(m.parts), 0) FROM fate f JOIN message m ON m.row = f.row
+LEFT = """
+    SELECT coalesce(sum(m.parts), 0), count(*) FROM fate f JOIN message m ON m.row = f.row
     WHERE f.campaign = :campaign AND f.state = 0
 """
 PAGE = """
@@ -230,7 +230,7 @@ def _set(move: Move) -> str:
     more = ", attempt = attempt + 1" if move is Move.RESEND else ""
     if move in _AGAIN:
         more += ", due = max(due, :now)"
-    return f"UPDATE fate SET state = {code_of(MOVES[move][1])}, {_AT}{more}"
+    return f"UPDATE fate SET state = {code_of(MOVES[move][1])}, {_AT}{more}"  # noqa: S608 - constants
 
 
 def moved_all(move: Move) -> str:
@@ -238,7 +238,8 @@ def moved_all(move: Move) -> str:
     more = " AND delivery = 0" if move is Move.RETRY else ""
     if move in _AGAIN:
         more += " AND EXISTS (SELECT 1 FROM message m WHERE m.row = fate.row AND m.phone != 0)"
-    return f"{_set(move)} WHERE campaign = :campaign AND state IN ({_sources(move)}){more}"
+    where = f"WHERE campaign = :campaign AND state IN ({_sources(move)}){more}"
+    return f"{_set(move)} {where}"
 
 
 def moved_range(move: Move) -> str:

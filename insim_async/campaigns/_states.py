@@ -7,7 +7,7 @@
     pending ──claimed──▶ in_flight ──answered──▶ sent | refused    │
       │ ▲  ▲                │  │                                   │
       │ │  └────────────────┴──┼───────────────────────────────────┘
-      │ │                      └─no answer, or a crash─▶ unknown ──a report, an answer, a person─▶ sent
+      │ │                      └─no answer, or a crash─▶ unknown ──a report, a person─▶ sent
       │ └──────── retried: not_sent;  resent under a new id: unknown
       └─▶ suppressed | expired | cancelled | not_sent     not_sent: it cannot go as it is
 

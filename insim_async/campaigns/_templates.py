@@ -13,8 +13,7 @@ from insim_async.errors import InvalidMessage
 
 __all__ = ["Template"]
 
-_TEXT = r"(?:[^{}]|\{\{|\}\})"
-_piece = re.compile(rf"({_TEXT}+)|\{{([^{{}}|]*)(?:\|({_TEXT}*))?\}}").match
+_piece = re.compile(r"((?:[^{}]|\{\{|\}\})+)|\{([^{}|]*)(?:\|([^{}]*))?\}").match
 _brace = re.compile(r"[{}]").search
 
 
@@ -29,8 +28,8 @@ class Template:
     """A text that is filled in for each person.
 
     ``{field}`` stands for a field of the contact or a column of the list, ``{field|text}`` for that
-    text where the field is empty (it may be left empty too). ``{{`` and ``}}`` are braces. Spaces
-    at the ends of a name or of such a text do not count.
+    text where the field is empty (it may be left empty too, and holds no braces). ``{{`` and ``}}``
+    are braces. Spaces at the ends of a name or of such a text do not count.
 
     A name is the field that is called exactly so, or else the only one that differs from it in
     nothing but capitals, spaces at its ends and how accents are stored.
@@ -134,7 +133,7 @@ def _pieces(text: str, part: str) -> Iterator[str | _Place]:
         if plain is None and not name.strip():
             raise InvalidMessage(part, f"the braces at position {at + 1} name no field")
         if plain is None:
-            yield _Place(name.strip(), None if default is None else _unescaped(default).strip())
+            yield _Place(name.strip(), None if default is None else default.strip())
         else:
             yield _unescaped(plain)
         at = found.end()

@@ -66,7 +66,15 @@ class Texts:
             )
 
     async def slices(self, given: Given) -> AsyncIterator[str]:
-        """Yield the messages of a list in slices, as JSON: line, number, text, link and parts."""
+        """Yield the messages of a list in slices, as JSON: line, number, text, link and parts.
+
+        Raises:
+            InvalidMessage: A template names a field that the list has not.
+        """
+        if isinstance(given, Recipients) and given.rows:
+            known = [*_FIELDS, *given.rows[0].cells]
+            self._text.check(known)
+            self._url.check([*known, "sms_id"])
         some: list[tuple[int, int, str, str, int]] = []
         async for line, contact, cells in _rows(given):
             try:

@@ -135,7 +135,7 @@ class CampaignStatus(Struct, frozen=True, kw_only=True):
         reason: Why it waits or has stopped, in words.
         waiting_until: When it goes on, where that is known; aware.
         counts: How many messages are in each status.
-        rate: Messages a second, since its run began; 0 where nobody runs it.
+        rate: Messages a second while its run was sending; 0 where nobody runs it.
         expected_end: When the rest will have been sent, with limits and window taken into account;
             aware. None where nobody can say.
         ignored_reports: Delivery reports and clicks that were about no message of it.

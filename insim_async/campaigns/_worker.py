@@ -150,9 +150,8 @@ def sorted_out(
 
     The refusal of an account, and what never left, are no row's fate.
     """
-    if ending.errors is None or not any(ending.errors):
-        if len(ending.batch.good) == len(claim.rows):
-            return [_sent(list(zip(claim.rows, ending.told, strict=True)))], []
+    if ending.errors is None and len(ending.batch.good) == len(claim.rows):
+        return [_sent(list(zip(claim.rows, ending.told, strict=True)))], []
     back: list[Claimed] = []
     sent: list[tuple[Claimed, Outcome]] = []
     others: dict[tuple[Move, str], list[int]] = {}

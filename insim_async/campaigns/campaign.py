@@ -12,7 +12,7 @@ from typing import Literal
 
 from insim_async._sending import Listener, check_on_progress
 from insim_async._tasks import current_loop
-from insim_async.campaigns import _rows, _spending, _standing, _stop
+from insim_async.campaigns import _rows, _spending, _stop
 from insim_async.campaigns._beginning import begin, seam_of
 from insim_async.campaigns._kept import Kept
 from insim_async.campaigns._ledger import Ledger
@@ -62,8 +62,8 @@ class Campaign(Kept[CampaignMessage]):
     ) -> Campaign:
         """Make the file, or check the one that is there.
 
-        It needs no event loop and no client, and keeps nothing open. What a process that crashed had
-        under way becomes unknown.
+        It needs no event loop and no client, and keeps nothing open. What a process that crashed
+        had under way becomes unknown.
 
         Args:
             path: On a local disk. The file is made so that only its owner can read it; a lock file
@@ -71,13 +71,13 @@ class Campaign(Kept[CampaignMessage]):
             name: Of this campaign, where a file holds several: they share limits and opt-outs.
             stop_words: What opts out if it is the whole message, by default ``STOP``, ``ARRET`` and
                 the like. Case and accents do not matter.
-            restored: Say so where a copy was put back: all that has no end becomes unknown, since it
-                may have been sent after the copy was made.
+            restored: Say so where a copy was put back: all that has no end becomes unknown, since
+                it may have been sent after the copy was made.
             clock: Time and chance, for tests.
 
         Raises:
-            ConfigurationError: The file cannot be used, or is an older copy: it says why and what to
-                do, and nothing was changed. Or an argument makes no sense.
+            ConfigurationError: The file cannot be used, or is an older copy: it says why and what
+                to do, and nothing was changed. Or an argument makes no sense.
             LedgerUnavailable: Another process holds the file.
         """
         words = STOP_WORDS if stop_words is None else _stop.stop_words(stop_words)
@@ -96,11 +96,11 @@ class Campaign(Kept[CampaignMessage]):
         priority: Priority = Priority.NORMAL,
         known: Literal["refuse", "keep"] = "refuse",
     ) -> Added:
-        """Add a message for each person who has none yet; adding the same list again adds nothing.
+        """Add a message for each person who has none yet; the same list again adds nothing.
 
         ``{first_name}`` and the like stand for fields of the contact and columns of the list,
-        ``{first_name|cher client}`` for a text where that is empty. Braces are doubled. The finished
-        texts are stored.
+        ``{first_name|cher client}`` for a text where that is empty. Braces are doubled. The
+        finished texts are stored.
 
         Killed, cancelled or failing in the middle it adds nothing.
 
@@ -108,8 +108,8 @@ class Campaign(Kept[CampaignMessage]):
             recipients: From ``read_csv`` and the like; or any iterable or async iterable of
                 contacts, or of mappings with a ``phone_number``, in E.164.
             text: The template of the text; the same for all of a campaign.
-            url: The template of the link to track. ``{sms_id}`` in it says which message it was; the
-                number may not stand in it.
+            url: The template of the link to track. ``{sms_id}`` in it says which message it was;
+                the number may not stand in it.
             priority: How urgently the phone takes them.
             known: What to do where another text would come out for somebody who has one:
                 ``"refuse"`` all, or ``"keep"`` what is there (a name was corrected).
@@ -193,9 +193,9 @@ class Campaign(Kept[CampaignMessage]):
     ) -> CampaignReport:
         """Send all that has not been sent, however often it was begun, and say how it ended.
 
-        Each message is marked on disk before its request may leave, and is handed over at most once,
-        unless it is proven that nothing was sent. It waits while it is paused, outside the window
-        and past a limit. What cannot go because the network is down is tried again, for an hour.
+        Each message is marked on disk before its request may leave, and is handed over at most
+        once, unless it is proven that nothing was sent. It waits while it is paused, outside the
+        window and past a limit. While the network is down it tries again, for an hour.
 
         Cancelled (Ctrl-C under ``asyncio.run`` does that), it claims nothing more; requests under
         way have five seconds to end, or until it is cancelled once more, and are unknown then. The
@@ -205,8 +205,8 @@ class Campaign(Kept[CampaignMessage]):
             insim: The client; the first that runs it binds the file to its account.
             limits: How fast, for all that sends from this file; stored. None leaves what is stored.
             window: The hours in which something may be sent; by default always.
-            until: When the rest is too late, and expires. Naive: in the zone of the window or of the
-                client.
+            until: When the rest is too late, and expires. Naive: in the zone of the window or of
+                the client.
             on_progress: Called with the status when something has changed; a plain function. If it
                 raises, that is logged, and it is not called again.
 
@@ -216,8 +216,8 @@ class Campaign(Kept[CampaignMessage]):
         Raises:
             CampaignBusy: Another process or task runs it.
             CampaignStopped: It cannot go on; ``cause`` says why.
-            ConfigurationError: The client cannot be used here, is a dry run or another account's; no
-                zone is known for window or limits; the file is an older copy, or was forgotten.
+            ConfigurationError: The client cannot be used here, is a dry run or another account's;
+                no zone is known for window or limits; the file is an older copy, or was forgotten.
             LedgerUnavailable: The file cannot be written.
         """
         check_on_progress(on_progress)
@@ -236,7 +236,7 @@ class Campaign(Kept[CampaignMessage]):
             self._ledger.lock.release()
 
     async def pause(self) -> bool:
-        """Let nothing more go until ``resume``, whoever runs it and whenever; what is under way ends.
+        """Let nothing more go until ``resume``, whoever runs it; what is under way ends.
 
         Returns:
             Whether it is paused now.
@@ -300,8 +300,8 @@ def _told_of(added: _rows.Added | _rows.Differs | str, texts: Texts, given: Give
     if isinstance(added, _rows.Differs):
         if added.template:
             raise CampaignChanged(
-                "the text, url or priority is another one than the campaign has; nothing was added: "
-                "take another name or file for another text",
+                "the text, url or priority is another one than the campaign has, and nothing was "
+                "added: take another name or file for another text",
                 template=True,
             )
         raise CampaignChanged(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, date, time, tzinfo
 from types import UnionType
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import force_setattr
@@ -93,10 +94,11 @@ class SendWindow(_Times, frozen=True, kw_only=True):
         hours_of(self.start, self.end, self.days, dates, zone_of(self.timezone) or UTC)
 
 
-def _check(name: str, value: object, kind: type | UnionType, expected: str, least: float) -> None:
+def _check(name: str, value: Any, kind: type | UnionType, expected: str, least: float) -> None:
     if value is None:
         return
-    if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= _MOST:
+    is_number = isinstance(value, kind) and not isinstance(value, bool)
+    if not (is_number and least <= value <= _MOST):
         raise ConfigurationError(
             f"{name}: expected {expected}, or None for no limit, got {value!r}"
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import gc
 import json
+import logging
 import os
 import signal
 import sqlite3
@@ -91,6 +92,7 @@ async def send(life: Life, fate: Fate) -> None:
 
 def live(life: L, act: Callable[[L, Fate], Awaitable[None]]) -> None:
     """Live, with a fate that watches every statement."""
+    logging.disable()  # what is unknown is known to the story
     cast(dict[Move, Any], MOVES).update(FAULTS[life.fault])
     fate = Fate(life.killed_at)
 

@@ -131,4 +131,4 @@ class Story:
 
 def may_be(status: str, times: int) -> bool:
     """Say whether a status is true of a message that was sent so often."""
-    return status == "unknown" or times == (1 if status == "sent" else 0) and status != "pending"
+    return status == "unknown" or (status != "pending" and times == (status == "sent"))
