@@ -17,6 +17,7 @@ import pytest
 
 from insim_async import AsyncInSim, ConfigurationError, InvalidMessage, Priority, Sms
 from insim_async.campaigns import Campaign
+from insim_async.campaigns._beginning import begin
 from insim_async.outbox import Limits, Outbox, OutboxConflict, SendWindow
 from insim_async.webhooks import DeliveryStatus, IncomingSms, LinkClick, WebhookRouter
 
@@ -510,16 +511,14 @@ class TestTrouble:
     async def test_a_fault_of_ours_ends_nothing_for_good(
         self, outbox: Outbox, insim: AsyncInSim, still: Still, caplog: pytest.LogCaptureFixture
     ) -> None:
-        from insim_async.outbox import _worker
-
-        begin, faults = _worker.begin, [ZeroDivisionError("secret")]
+        faults = [ZeroDivisionError("secret")]
 
         async def fail(*arguments: Any) -> Any:
             if faults:
                 raise faults.pop()
             return await begin(*arguments)
 
-        with patch.object(_worker, "begin", fail):
+        with patch("insim_async.outbox._worker.begin", fail):
             async with outbox.worker(insim):
                 await outbox.put(sms())
 
