@@ -21,7 +21,7 @@ from insim_async.campaigns._beginning import begin
 from insim_async.outbox import Limits, Outbox, OutboxConflict, SendWindow
 from insim_async.webhooks import DeliveryStatus, IncomingSms, LinkClick, WebhookRouter
 
-from .campaigns import lost, people, refused
+from .campaigns import lost, people
 from .conftest import BASE_URL, KEY, LOGIN, Gateway, Hours, receipt
 from .outboxes import NOW, TEXT, Still, becomes, ids, number, passing, said, sms, status
 
@@ -41,8 +41,21 @@ def rows(path: Path, statement: str) -> list[Any]:
         return connection.execute(statement).fetchall()
 
 
+def refused(messages: list[dict[str, Any]]) -> httpx.Response:
+    return httpx.Response(200, json=[receipt(message, sent=0) for message in messages])
+
+
 def _move(path: Path, to: Path) -> None:
     path.rename(to)
+
+
+def _replace_by_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _begin_another_run(connection: sqlite3.Connection, campaign: int) -> None:
+    connection.execute("UPDATE campaign SET run = run + 1 WHERE campaign = ?", (campaign,))
 
 
 def _read(path: Path) -> bytes:
@@ -245,16 +258,14 @@ class TestSending:
     ) -> None:
         async with outbox.worker(insim):
             with pytest.raises(ConfigurationError, match="worker in this process already"):
-                async with outbox.worker(insim):
-                    pass
+                await outbox.worker(insim).__aenter__()
 
     async def test_a_client_that_cannot_be_used_is_refused_on_entering(
         self, outbox: Outbox, hours: Hours, gateway: Gateway
     ) -> None:
         async with client(hours, dry_run=True) as rehearsing:
             with pytest.raises(ConfigurationError, match="dry_run"):
-                async with outbox.worker(rehearsing):
-                    pass
+                await outbox.worker(rehearsing).__aenter__()
         with pytest.raises(ConfigurationError, match="insim"):
             async with outbox.worker("client"):  # type: ignore[arg-type]  # it is the point
                 pass
@@ -262,11 +273,9 @@ class TestSending:
             outbox.worker(rehearsing, limits=5)  # type: ignore[arg-type]  # it is the point
         async with client(hours) as insim:
             with pytest.raises(ConfigurationError, match="per_day"):
-                async with outbox.worker(insim, limits=Limits(per_day=1)):
-                    pass
+                await outbox.worker(insim, limits=Limits(per_day=1)).__aenter__()
             with pytest.raises(ConfigurationError, match="window"):
-                async with outbox.worker(insim, window=SendWindow("08:00", "20:00")):
-                    pass
+                await outbox.worker(insim, window=SendWindow("08:00", "20:00")).__aenter__()
 
     async def test_a_file_belongs_to_one_account(
         self, outbox: Outbox, insim: AsyncInSim, hours: Hours, gateway: Gateway
@@ -276,8 +285,7 @@ class TestSending:
             await becomes(outbox, "sent")
         async with AsyncInSim("other@example.com", KEY, base_url=BASE_URL) as other:
             with pytest.raises(ConfigurationError, match="another account"):
-                async with outbox.worker(other):
-                    pass
+                await outbox.worker(other).__aenter__()
 
     async def test_a_client_that_is_closed_ends_the_worker(
         self,
@@ -508,6 +516,47 @@ class TestTrouble:
             await passing(still, 10.0, is_sent)
         assert "the worker cannot send, and goes on trying" in caplog.text
 
+    async def test_a_lock_that_cannot_be_had_is_tried_again(
+        self,
+        outbox: Outbox,
+        insim: AsyncInSim,
+        still: Still,
+        path: Path,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        lock = path.with_name("outbox.db.outbox.lock".replace("outbox.db", path.name))
+        _replace_by_a_folder(lock)
+        async with outbox.worker(insim):
+            await outbox.put(sms())
+            await still.asleep(1)
+            lock.rmdir()
+
+            async def is_sent() -> bool:
+                return await status(outbox) == "sent"
+
+            await passing(still, 1.0, is_sent)
+        assert f"goes on trying: {lock}: Is a directory" in caplog.text
+
+    async def test_a_run_whose_place_was_taken_sends_nothing_more(
+        self,
+        outbox: Outbox,
+        insim: AsyncInSim,
+        still: Still,
+        path: Path,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        async with outbox.worker(insim):
+            await outbox.put(sms())
+            await becomes(outbox, "sent")
+            await outbox._do(_begin_another_run)
+            await outbox.put(sms("2", 2))
+
+            async def is_sent() -> bool:
+                return await status(outbox, "2") == "sent"
+
+            await passing(still, 1.0, is_sent)
+        assert "another run, or an older copy, has taken its place" in caplog.text
+
     async def test_a_fault_of_ours_ends_nothing_for_good(
         self, outbox: Outbox, insim: AsyncInSim, still: Still, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -610,6 +659,15 @@ class TestOptingOut:
         assert ids(gateway) == ["2"]
         assert await outbox.suppressed() == ["639980001"]
 
+    async def test_where_all_have_opted_out_nothing_goes(
+        self, outbox: Outbox, insim: AsyncInSim, gateway: Gateway
+    ) -> None:
+        await outbox.suppress([number()])
+        await outbox.put(sms())
+        async with outbox.worker(insim):
+            await becomes(outbox, "suppressed")
+        assert gateway.requests == []
+
     async def test_what_somebody_asked_for_is_sent_all_the_same(
         self, open_outbox: Open, insim: AsyncInSim, gateway: Gateway
     ) -> None:
@@ -650,6 +708,28 @@ class TestKeeping:
         assert await outbox.record(LinkClick(sms_id="old", phone_number=number()))
         texts = rows(path, "SELECT count(*) FROM message WHERE text != ''")
         assert texts == [(1,)]
+
+    async def test_much_is_blanked_in_slices(
+        self,
+        open_outbox: Open,
+        insim: AsyncInSim,
+        still: Still,
+        monkeypatch: pytest.MonkeyPatch,
+        gateway: Gateway,
+    ) -> None:
+        monkeypatch.setattr("insim_async.outbox._parcels.SLICE", 2)
+        outbox = open_outbox(keep=timedelta(days=1))
+        async with outbox.worker(insim):
+            for place in range(7):
+                await outbox.put(sms(str(place), place))
+                await becomes(outbox, "sent", str(place))
+            still += 86_401.0
+
+            async def is_blank() -> bool:
+                return {message.text async for message in outbox.messages()} == {""}
+
+            await passing(still, 1.0, is_blank)
+        assert still.time - NOW < 86_401 + 3700
 
     async def test_nothing_is_blanked_where_all_is_to_be_kept(
         self, open_outbox: Open, insim: AsyncInSim, gateway: Gateway, still: Still

@@ -111,7 +111,7 @@ class OutboxWorker:
                 if self._work.seam.misuse() is not None:
                     logger.error("outbox: the client was closed, and so its worker has ended")
                     self._stopping = True
-                elif not self._stopping:
+                else:
                     await self._ledger.clock.sleep(self._pause() if failed else POLL)
 
     async def _turn(self) -> bool:
