@@ -28,6 +28,7 @@ import httpx
 import pytest
 
 import insim_async
+from insim_async.campaigns import Campaign
 from insim_async.webhooks import IncomingSms, build_webhook
 from insim_async.webhooks.inbox import Inbox
 
@@ -193,7 +194,7 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
                 run_block(runner, block, page_name(page), names)
             printed = capsys.readouterr().out
             assert not block.output or same(block.output, printed), printed
-    for left in [value for value in names.values() if isinstance(value, Inbox)]:
+    for left in [value for value in names.values() if isinstance(value, Inbox | Campaign)]:
         left.close()  # as the end of a console would
 
 
@@ -207,7 +208,9 @@ def readme() -> Iterator[tuple[str, Fenced]]:
             yield pasted, block
 
 
-@pytest.mark.parametrize(("pasted", "block"), [*readme()], ids=["send", "bulk", "list", "hooks"])
+@pytest.mark.parametrize(
+    ("pasted", "block"), [*readme()], ids=["send", "bulk", "campaign", "hooks"]
+)
 def test_each_block_of_the_readme_is_a_program(
     pasted: str, block: Fenced, sandbox: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,12 +23,13 @@ pytestmark = [pytest.mark.extra("aiohttp"), pytest.mark.extra("sandbox")]
 
 sandbox = test_docs.sandbox
 UVICORN = ("-m", "uvicorn", "--app-dir", str(EXAMPLES), "outbox_fastapi:app", "--workers", "2")
-AIOHTTP = (
-    "-c",
-    "from aiohttp import web; from outbox_aiohttp import create_app; import socket, os;"
-    "web.run_app(create_app(), sock=socket.socket(fileno=int(os.environ['FD'])),"
-    "access_log=None, print=None)",
-)
+AIOHTTP = """
+import os, socket
+from aiohttp import web
+from outbox_aiohttp import create_app
+listener = socket.socket(fileno=int(os.environ["FD"]))
+web.run_app(create_app(), sock=listener, access_log=None, print=None)
+"""
 
 
 @pytest.fixture(params=["fastapi", "aiohttp"])
@@ -46,7 +47,7 @@ async def app(
     with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as running:
         number = str(listener.fileno())
         monkeypatch.setenv("FD", number)
-        commands: Sequence[tuple[str, ...]] = [AIOHTTP, AIOHTTP]
+        commands: Sequence[tuple[str, ...]] = [("-c", AIOHTTP)] * 2
         if request.param == "fastapi":
             commands = [(*UVICORN, "--fd", number, "--log-level", "warning")]
         for command in commands:

@@ -249,7 +249,7 @@ def moved_range(move: Move) -> str:
 
 def moved(move: Move) -> str:
     """Return the statement that moves the rows of a campaign that a JSON list names."""
-    return f"{moved_all(move)} AND row IN (SELECT value FROM json_each(:rows))"
+    return f"{moved_all(move)} AND row IN (SELECT value FROM json_each(:rows))"  # noqa: S608 - constants
 
 
 SUPPRESS = "INSERT INTO suppressed VALUES (:number, :now) ON CONFLICT (number) DO NOTHING"

@@ -48,10 +48,9 @@ class Writer:
         for wait in (0.0, *AGAIN_AFTER):
             await self._ledger.clock.sleep(wait)
             self.again()
-            writes = list(self._writes)
-            for write in writes:
+            for write in list(self._writes):
                 await write.settled.wait()
-            if all(write.is_done for write in writes):
+            if all(write.is_done for write in self._writes):
                 return
-        for write in writes:
+        for write in self._writes:
             write.result()

@@ -11,7 +11,19 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import beside, bulk, calls, codec, inbox, lists, outbox, startup, together, webhooks
+from . import (
+    beside,
+    bulk,
+    calls,
+    campaigns,
+    codec,
+    inbox,
+    lists,
+    outbox,
+    startup,
+    together,
+    webhooks,
+)
 from .calls import Bench
 from .npm import Npm
 from .server import running
@@ -48,6 +60,9 @@ SUBJECTS: dict[str, Subject] = {
     "G20B": together.g20b,
     "G20C": beside.g20c,
     "G20D": together.g20d,
+    "G21": campaigns.g21,
+    "G22": campaigns.g22,
+    "G23": campaigns.g23,
     "G24": beside.g24,
     "G25": lists.g25,
     "W1": inbox.w1,
