@@ -339,12 +339,13 @@ class Outbox(Kept[OutboxMessage]):
             return None
         try:
             at = self._instant("send_at", moment)
-            words = "" if at > self._ledger.now - A_DAY else "it is more than a day in the past"
         except ConfigurationError as error:
             words = str(error).removeprefix("send_at: ")
-        if words:
-            raise InvalidMessage("send_at", words)
-        return at
+        else:
+            if at > self._ledger.now - A_DAY:
+                return at
+            words = "it is more than a day in the past: leave send_at out to send at once"
+        raise InvalidMessage("send_at", words)
 
     async def _work(
         self, insim: AsyncInSim, limits: Limits | None, window: SendWindow | None
