@@ -24,4 +24,7 @@ autodoc_preserve_defaults = True
 autodoc_inherit_docstrings = False
 
 # Names of other projects are not looked up: the documentation builds without a network.
-nitpick_ignore_regex = [("py:.*", r"(?!insim_async\b).*")]
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!insim_async\b).*"),
+    ("py:.*", r"insim_async\.campaigns\._kept\.M"),  # a type variable
+]

@@ -208,9 +208,7 @@ def readme() -> Iterator[tuple[str, Fenced]]:
             yield pasted, block
 
 
-@pytest.mark.parametrize(
-    ("pasted", "block"), [*readme()], ids=["send", "bulk", "campaign", "hooks"]
-)
+@pytest.mark.parametrize(("pasted", "block"), [*readme()], ids=["send", "campaign", "hooks"])
 def test_each_block_of_the_readme_is_a_program(
     pasted: str, block: Fenced, sandbox: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -219,6 +219,10 @@ class Run:
             self._after = 0  # something may have come back, or been added behind
             found = await self._asked(room, 0)
         match found:
+            case Claim() if found.rows and (self.is_over or (self.is_probing and not is_probe)):
+                # Meanwhile it was learnt that nothing passes.
+                self._progress.moved(Move.CLAIM, len(found.rows))
+                self._release(found, found.rows)
             case Claim():
                 return self._claimed(found)
             case Hold():
@@ -266,8 +270,8 @@ class Run:
                 self._end(Over(CampaignState.FINISHED))
             return None
         self._progress.moved(Move.CLAIM, len(claim.rows))
-        self._after, self._epoch = claim.last, claim.epoch
-        self._ledger.lock.mark(claim.epoch)
+        self._after, self._epoch = claim.last, max(self._epoch, claim.epoch)
+        self._ledger.lock.mark(self._epoch)
         if not self.is_probing:
             self._say("", None)
         return claim
