@@ -18,6 +18,8 @@ import pytest
 from insim_async import AsyncInSim, ConfigurationError, InvalidMessage, Priority, Sms
 from insim_async.campaigns import Campaign
 from insim_async.campaigns._beginning import begin
+from insim_async.campaigns._claims import Claim, Claimed
+from insim_async.campaigns._run import ATTEMPTS, NO_USE
 from insim_async.outbox import Limits, Outbox, OutboxConflict, SendWindow
 from insim_async.webhooks import DeliveryStatus, IncomingSms, LinkClick, WebhookRouter
 
@@ -243,6 +245,8 @@ class TestSending:
             await outbox.put(sms("1"))
             await becomes(outbox, "sent", "1")
             async with other.worker(insim) as second:
+                await still.asleep(2)  # one waits for work, the other for the lock
+                assert (first.is_sending, second.is_sending) == (True, False)
                 await first.stop()
                 await other.put(sms("2", 2))
 
@@ -267,8 +271,7 @@ class TestSending:
             with pytest.raises(ConfigurationError, match="dry_run"):
                 await outbox.worker(rehearsing).__aenter__()
         with pytest.raises(ConfigurationError, match="insim"):
-            async with outbox.worker("client"):  # type: ignore[arg-type]  # it is the point
-                pass
+            await outbox.worker("client").__aenter__()  # type: ignore[arg-type]  # it is the point
         with pytest.raises(ConfigurationError, match="limits"):
             outbox.worker(rehearsing, limits=5)  # type: ignore[arg-type]  # it is the point
         async with client(hours) as insim:
@@ -474,6 +477,21 @@ class TestTrouble:
             await becomes(outbox, "sent", "early")
             await becomes(outbox, "sent", "late")
 
+    async def test_attempts_that_are_put_back_again_and_again_mean_the_same(
+        self, outbox: Outbox, insim: AsyncInSim, still: Still
+    ) -> None:
+        """Of a lone message each worker may have the first attempt, and none the last."""
+        none = Claim([Claimed(1, 33639980001, TEXT, "", 1, 1, 0)], 0, 1, 0, 1)
+        async with outbox.worker(insim):
+            await still.asleep(1)
+            assert outbox._running is not None
+            run = outbox._running[0]
+            for _ in range(ATTEMPTS * 8):
+                assert not run.is_probing
+                run.put_back(none)
+            assert run.is_probing
+            await said(outbox, still, NO_USE)
+
     async def test_a_captive_portal_costs_a_few_messages(
         self, outbox: Outbox, hours: Hours, gateway: Gateway, still: Still
     ) -> None:
@@ -528,14 +546,16 @@ class TestTrouble:
         _replace_by_a_folder(lock)
         async with outbox.worker(insim):
             await outbox.put(sms())
-            await still.asleep(1)
+            for _ in range(3):
+                await still.asleep(1)
+                still += 1.0
             lock.rmdir()
 
             async def is_sent() -> bool:
                 return await status(outbox) == "sent"
 
             await passing(still, 1.0, is_sent)
-        assert f"goes on trying: {lock}: Is a directory" in caplog.text
+        assert caplog.text.count(f"goes on trying: {lock}: Is a directory") == 1
 
     async def test_a_run_whose_place_was_taken_sends_nothing_more(
         self,

@@ -107,35 +107,33 @@ class OutboxWorker:
     async def _keep(self) -> None:
         with anyio.CancelScope() as self._scope:
             while not self._stopping:
-                failed = not await self._turn()
+                pause = await self._turn()
                 if self._work.seam.misuse() is not None:
                     logger.error("outbox: the client was closed, and so its worker has ended")
                     self._stopping = True
                 else:
-                    await self._ledger.clock.sleep(self._pause() if failed else POLL)
+                    await self._ledger.clock.sleep(pause)
 
-    async def _turn(self) -> bool:
-        """Send for as long as that goes, if it is our turn; return False if something failed."""
+    async def _turn(self) -> float:
+        """Send for as long as that goes, if it is our turn; return the seconds until the next."""
         try:
             await self._ledger.acquire()
+            try:
+                await self._send()
+            finally:
+                self._is_sending = False
+                self._has_run(None)
+                self._ledger.lock.release()
         except CampaignBusy:
-            return True
-        except InSimError as error:
-            return self._failed(error)
-        try:
-            await self._send()
+            return POLL
         except CampaignStopped as error:
-            return self._failed(error.cause)
+            self._complain(error.cause)
         # A clock that raises, or a fault of ours: messages must go on.
         except BaseException as error:
             if _tasks.is_to_be_passed_on(error):
                 raise
-            return self._failed(error)
-        finally:
-            self._is_sending = False
-            self._has_run(None)
-            self._ledger.lock.release()
-        return True
+            self._complain(error)
+        return self._pause()
 
     async def _send(self) -> None:
         ledger, work = self._ledger, self._work
@@ -153,13 +151,12 @@ class OutboxWorker:
         self._is_sending, self._failures, self._complaint = True, 0, ""
         await run.go()
 
-    def _failed(self, error: BaseException) -> bool:
-        """Say what failed, unless that was said already; return False."""
+    def _complain(self, error: BaseException) -> None:
+        """Say what failed, unless that was said already."""
         words = str(error) if isinstance(error, InSimError) else type(error).__name__
         if words != self._complaint:
             logger.error("outbox: the worker cannot send, and goes on trying: %s", words)
         self._complaint = words
-        return False
 
     def _pause(self) -> float:
         """Return how long to wait before it begins anew: longer each time in a row."""
