@@ -14,18 +14,22 @@ from unittest.mock import patch
 import anyio
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from insim_async import AsyncInSim, ConfigurationError, InvalidMessage, Priority, Sms
 from insim_async.campaigns import Campaign
 from insim_async.campaigns._beginning import begin
-from insim_async.campaigns._claims import Claim, Claimed
+from insim_async.campaigns._claims import Ask, Claim, Claimed, Hold, claim
+from insim_async.campaigns._plan import Plan
 from insim_async.campaigns._run import ATTEMPTS, NO_USE
+from insim_async.campaigns._spending import Pace
 from insim_async.outbox import Limits, Outbox, OutboxConflict, SendWindow
+from insim_async.outbox._parcels import Claims, put
 from insim_async.webhooks import DeliveryStatus, IncomingSms, LinkClick, WebhookRouter
 
 from .campaigns import lost, people
 from .conftest import BASE_URL, KEY, LOGIN, Gateway, Hours, receipt
-from .outboxes import NOW, TEXT, Still, becomes, ids, number, passing, said, sms, status
+from .outboxes import NOW, TEXT, Still, becomes, ids, number, passing, said, sms, status, until
 
 Open = Callable[..., Outbox]
 
@@ -215,6 +219,23 @@ class TestSending:
                 await outbox.put(sms(str(place), place))
                 await becomes(outbox, "sent", str(place))
         assert still.time == NOW
+
+    async def test_what_is_put_while_a_worker_looks_is_not_overlooked(
+        self, outbox: Outbox, insim: AsyncInSim, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The news comes behind what was read, and before the worker has lain down."""
+        loop, real, late = asyncio.get_running_loop(), Claims._taken, [outbox._parcel(sms(), None)]
+
+        def taken(claims: Claims, connection: sqlite3.Connection, ask: Ask) -> Any:
+            found = real(claims, connection, ask)
+            if late:
+                put(connection, ask.campaign, late.pop())
+                loop.call_soon_threadsafe(outbox._wake)
+            return found
+
+        monkeypatch.setattr(Claims, "_taken", taken)
+        async with outbox.worker(insim):
+            await becomes(outbox, "sent")
 
     async def test_what_waits_travels_together(
         self, outbox: Outbox, insim: AsyncInSim, gateway: Gateway
@@ -898,6 +919,40 @@ class TestBesideACampaign:
                     assert ids(gateway)[seen] == str(place)
                 await campaign.cancel()
                 still += 1.0
+
+    async def test_the_next_turn_is_kept_for_a_booking(
+        self, outbox: Outbox, path: Path, insim: AsyncInSim, still: Still
+    ) -> None:
+        with closing(Campaign.open(path, clock=still.clock)) as campaign:
+            await campaign.add(people(1), "Bonjour !")
+            asked = {"run": 0, "epoch": 0, "after": 0, "limit": 9, "parts": 9.0, "rate": 0.0}
+            ask = Ask(
+                campaign=campaign._ledger.known.campaign,
+                now=NOW + 20,
+                pace=Pace(Plan(), lambda: 0.0),
+                **asked,  # type: ignore[arg-type]  # numbers all
+            )
+            async with outbox.worker(insim, limits=Limits(per_minute=3)):
+                await outbox.put(sms("1"))
+                await becomes(outbox, "sent", "1")
+                await outbox.put(sms("2"))
+
+                async def is_reserved() -> bool:
+                    await outbox.health()  # others have their turn
+                    return rows(path, "SELECT reserved_until FROM ledger") == [(NOW + 22,)]
+
+                await until(is_reserved)
+                found = await campaign._ledger.do(lambda connection: claim(connection, ask))
+                assert isinstance(found, Hold)
+                assert (found.reason, found.until) == (
+                    "a message of an outbox goes first",
+                    NOW + 22,
+                )
+                still += 20.0
+                await becomes(outbox, "sent", "2")
+            later = replace(ask, now=NOW + 40)
+            found = await campaign._ledger.do(lambda connection: claim(connection, later))
+            assert isinstance(found, Claim)
 
     async def test_both_share_those_who_opted_out(
         self, outbox: Outbox, path: Path, insim: AsyncInSim, gateway: Gateway, still: Still
