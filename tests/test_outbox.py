@@ -525,7 +525,7 @@ class TestTrouble:
             return still.time - NOW > 4 * 3600
 
         async with small as insim, outbox.worker(insim):
-            await passing(still, 300.0, has_seen_enough)
+            await passing(still, 900.0, has_seen_enough)
         unknown = (await outbox.health()).unknown
         assert unknown <= (3 + 2 - 1) * 5 + 12 + 4
 

@@ -39,7 +39,6 @@ from insim_async.outbox._parcels import Parcel, Policy
 from insim_async.outbox._values import OutboxHealth, OutboxMessage
 from insim_async.outbox._worker import OutboxWorker, Work, working
 from insim_async.timing import Clock
-from insim_async.webhooks import Event
 
 __all__ = ["Outbox"]
 
@@ -263,23 +262,6 @@ class Outbox(Kept[OutboxMessage]):
         """
         is_held = self._ledger.lock.holder() is not None
         return await self._do(partial(_parcels.health, is_held=is_held, now=self._ledger.now))
-
-    async def record(self, event: Event) -> bool:
-        """Learn from a webhook: a delivery report, a click, or an SMS that opts out.
-
-        Reports come in any order, twice, and before the answer: a message only ever becomes more
-        certain. Register it with a router, ``router.on(DeliveryStatus, LinkClick,
-        IncomingSms)(outbox.record)``, in whichever process has the webhooks.
-
-        Returns:
-            Whether it was about a message of this outbox, or an opt-out.
-
-        Raises:
-            LedgerUnavailable: The file cannot be written; let the webhook come again.
-        """
-        known = await super().record(event)
-        self._ledger.tell()
-        return known
 
     # Within -------------------------------------------------------------------------------------
 
