@@ -1000,3 +1000,26 @@ async def test_a_worker_that_is_cancelled_from_outside_begins_anew(
         await becomes(outbox, "sent", "2")
     later[0]()
     assert not worker.alive
+
+
+@pytest.mark.extra("sandbox")
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_it_works_on_either_event_loop(path: Path, backend: str) -> None:
+    from insim_async.sandbox import Sandbox, sandbox_app
+
+    sandbox = Sandbox(LOGIN, KEY)
+
+    async def main() -> None:
+        transport = httpx.ASGITransport(app=sandbox_app(sandbox))
+        with closing(Outbox.open(path)) as outbox:
+            async with (
+                httpx.AsyncClient(transport=transport) as http_client,
+                AsyncInSim(LOGIN, KEY, base_url="http://localhost", http_client=http_client) as it,
+                outbox.worker(it),
+            ):
+                await outbox.put(sms())
+                message = await outbox.wait("booking-1", timeout=30)
+        assert message.status == "sent"
+
+    anyio.run(main, backend=backend)
+    assert len(sandbox.messages) == 1
