@@ -53,6 +53,7 @@ async def test_nothing_is_doubled_or_lost_where_two_are_killed_again_and_again(
     story.live_through_beside(both, random.Random(seed), 16)
     assert story.live(both[0], people=0)
     assert await story.faults() == []
+    assert (await story.counts())["sent"] > 0
     assert story.kills > 5
 
 
