@@ -197,7 +197,7 @@ def explore(session: nox.Session) -> None:
 def chaos(session: nox.Session) -> None:
     """Attack for long what must survive it.
 
-    ``nox -s chaos -- webhooks [kills]``, ``nox -s chaos -- campaigns [campaigns]``.
+    ``nox -s chaos -- webhooks [kills]``, ``-- campaigns [campaigns]``, ``-- outbox [kills]``.
     """
     install(session, EXTRAS, *group("tests", "examples"))
     session.run("python", "-m", "tests.chaos", *(session.posargs or ["webhooks"]))

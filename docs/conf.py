@@ -101,4 +101,7 @@ python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
 
 # Names of other projects are not looked up: the documentation builds without a network.
-nitpick_ignore_regex = [("py:.*", r"(?!insim_async\b).*")]
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!insim_async\b).*"),
+    ("py:.*", r"insim_async\.campaigns\._kept\.M"),  # a type variable
+]

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 from msgspec import Struct
 
-__all__ = ["Private", "Unshown", "excerpt", "is_code", "repr_of"]
+__all__ = ["Private", "Unshown", "excerpt", "is_code", "plain", "repr_of"]
 
 T = TypeVar("T")
 
@@ -117,6 +117,13 @@ def _guarded(look: Callable[[Any], T], value: object) -> T | _Masked:
         raise
     except BaseException:  # noqa: BLE001 - it is the caller's, and may raise anything
         return _masked_type(value)
+
+
+def plain(text: str) -> str:
+    """Return a text in which nothing moves the cursor of a terminal."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def excerpt(text: bytes, request: bytes) -> str:

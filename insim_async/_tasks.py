@@ -21,6 +21,7 @@ __all__ = [
     "current_loop",
     "ends_the_program",
     "is_to_be_passed_on",
+    "later",
     "start",
     "to_its_end",
     "wait_whatever_comes",
@@ -60,6 +61,17 @@ def start(
     task.add_done_callback(_running.discard)
     # Not by ``run``: a task that is cancelled early enough runs no line of its function.
     task.add_done_callback(lambda _: ended())
+
+
+def later(seconds: float, function: Callable[[], object]) -> None:
+    """Call a function later, if the event loop is there then.
+
+    In trio nobody can cancel a background task but its end, and nothing is called.
+    """
+    if not _in_trio():
+        import asyncio
+
+        asyncio.get_running_loop().call_later(seconds, function)
 
 
 async def wait_whatever_comes(event: anyio.Event) -> None:

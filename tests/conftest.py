@@ -23,6 +23,9 @@ from tests.inboxes import open_inbox as open_inbox
 from tests.inboxes import path as path
 from tests.inboxes import short_waits as short_waits
 from tests.inboxes import wall as wall
+from tests.outboxes import open_outbox as open_outbox
+from tests.outboxes import outbox as outbox
+from tests.outboxes import still as still
 
 # The same examples on every run, however long each takes; ``--hypothesis-profile=explore`` goes on
 # looking.

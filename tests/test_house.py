@@ -71,6 +71,7 @@ MAP: dict[str, set[str]] = {
     **CORE,
     "__init__": {*CORE},
     "campaigns": {*CORE, "webhooks"},
+    "outbox": {*CORE, "campaigns", "webhooks"},
     "sandbox": {"_privacy", "models", "segments", "timing", "webhooks"},
     "testing": {
         "_http",

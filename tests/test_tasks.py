@@ -88,3 +88,15 @@ def test_a_turn_of_the_loop_is_seen_where_it_can_be(backend: str) -> None:
         assert turn.has_passed
 
     anyio.run(main, backend=backend)
+
+
+def test_nothing_is_called_later_where_it_could_not_be_undone() -> None:
+    """In trio."""
+    called = [True]
+
+    async def main() -> None:
+        _tasks.later(0.0, called.clear)
+        await anyio.lowlevel.checkpoint()
+
+    anyio.run(main, backend="trio")
+    assert called == [True]

@@ -281,7 +281,7 @@ class TestAWorker:
         self, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         later: list[Callable[[], None]] = []
-        monkeypatch.setattr(_worker, "_later", lambda pause, start: later.append(start))
+        monkeypatch.setattr("insim_async._tasks.later", lambda pause, start: later.append(start))
         async with inbox.worker(Shop().router) as worker:
             for task in list(_tasks._running):
                 task.cancel()

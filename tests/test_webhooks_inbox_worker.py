@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import anyio
-import anyio.lowlevel
 import pytest
 
 from insim_async.webhooks.inbox._places import MOST_AHEAD, QUICK, Places
 from insim_async.webhooks.inbox._rows import Claim, Quota
 from insim_async.webhooks.inbox._sight import Sight
-from insim_async.webhooks.inbox._worker import _later
 
 
 def claim(key: str, attempts: int = 1, *, suspect: bool = False) -> Claim:
@@ -171,15 +168,3 @@ class TestPlaces:
         places.leave(0.0)
         assert places.begin() is None
         assert places.keys == ["new", "newer"]
-
-
-def test_nothing_is_called_later_where_it_could_not_be_undone() -> None:
-    """In trio."""
-    called = [True]
-
-    async def main() -> None:
-        _later(0.0, called.clear)
-        await anyio.lowlevel.checkpoint()
-
-    anyio.run(main, backend="trio")
-    assert called == [True]

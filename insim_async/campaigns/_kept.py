@@ -268,7 +268,7 @@ class Kept(Generic[M]):
 
     async def _report(self, event: DeliveryStatus | LinkClick, delivery: Delivery) -> bool:
         key = number_key(event.phone_number)
-        return await self._ledger.do(
+        known = await self._ledger.do(
             partial(
                 _rows.report,
                 known=self._ledger.known,
@@ -278,6 +278,8 @@ class Kept(Generic[M]):
                 now=self._ledger.now,
             )
         )
+        self._ledger.tell()
+        return known
 
     async def _stop(self, phone_number: str) -> None:
         key = number_key(phone_number)

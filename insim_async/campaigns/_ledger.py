@@ -108,6 +108,14 @@ class Ledger:
         """Have an action done in the next transaction, and wait for nothing."""
         return self._desks.here().begin(action)
 
+    def news(self) -> anyio.Event:
+        """Return an event that is set when something has changed, by this event loop."""
+        return self._desks.here().news()
+
+    def tell(self) -> None:
+        """Tell whoever waits in this event loop that something has changed."""
+        self._desks.here().wake()
+
     async def look(self) -> Enrolled:
         """Return the campaign as it is now."""
         known = self.known

@@ -47,9 +47,13 @@ GRACE = 5.0
 """Seconds that requests under way have when the run is cancelled."""
 PROBES = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, *[600.0] * 5)
 """Seconds before each probe of a server that gives no answer of use: an hour in all."""
+ATTEMPTS = 3
+"""As many for each slot as are put back in a row mean that nothing gets through."""
 SELDOM = 3600.0
 """Seconds between later probes, of a run without an end, where each may cost a message its fate."""
 NO_USE = "the server gives no answer of use"
+REFUSED = "login or access key were refused"
+UNSENDABLE = "nothing can be sent"
 _USELESS = OutcomeUnknown | NotSent | AuthenticationFailed | ConfigurationError
 
 logger: logging.Logger = logging.getLogger("insim_async")
@@ -104,6 +108,7 @@ class Run:
         self._after = 0
         self._epoch = begun.epoch
         self._failed_claims = 0
+        self._put_back = 0
         self._nap: anyio.CancelScope | None = None
         self._scope = anyio.CancelScope()
         self._workers: list[Worker] = []
@@ -267,7 +272,8 @@ class Run:
         self._progress.moved(Move.CLAIM, len(claim.rows))
         self._after, self._epoch = claim.last, max(self._epoch, claim.epoch)
         self._ledger.lock.mark(self._epoch)
-        self._say("", None)
+        if not self.is_probing:
+            self._say("", None)
         return claim
 
     def _cannot_write(self, error: LedgerUnavailable) -> Hold | Over:
@@ -292,6 +298,7 @@ class Run:
             self._release(claim, back)
         errors = ending.errors or ()
         if ending.batch.good:
+            self._put_back = 0
             useless = [isinstance(error, _USELESS) for error in errors]
             self._breaker.ended(unknown=bool(useless) and all(useless), probe=is_probe)
         for error in dict.fromkeys(filter(None, errors)):
@@ -299,15 +306,16 @@ class Run:
         if ending.batch.good and not self.is_probing:
             self._recover()
         self._progress.tell(CampaignState.RUNNING)
+        self._ledger.tell()
         self.wake()
 
     def learn(self, error: InSimError) -> None:
         """Stop for what every later request would end in as well; slow down if nothing leaves."""
         match error:
             case AuthenticationFailed():
-                self._refused(error, "login or access key were refused")
+                self._refused(error, REFUSED)
             case ConfigurationError():
-                self._refused(error, "nothing can be sent")
+                self._refused(error, UNSENDABLE)
             case NotSent():
                 self._useless = error
                 self._breaker.trip()
@@ -338,13 +346,23 @@ class Run:
 
     def _recover(self) -> None:
         """Remember that something got through."""
-        if self._is_endless and self._trouble:
+        if not self._trouble:
+            return
+        if self._is_endless:
             logger.info("outbox: messages get through again")
         self._trouble, self._failing_since = "", None
+        self._say("", None)
 
     def put_back(self, claim: Claim) -> None:
-        """Have back what is proven unsent."""
+        """Have back what is proven unsent.
+
+        Where it is the only one, another worker takes it before its own tries again; so nobody
+        would see that no attempt gets through.
+        """
         self._release(claim, claim.rows)
+        self._put_back += 1
+        if self._put_back >= ATTEMPTS * self._slots:
+            self.learn(NotSent("no attempt gets through"))
         self.wake()
 
     def _release(self, claim: Claim, rows: Sequence[Claimed]) -> None:

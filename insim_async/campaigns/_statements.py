@@ -77,7 +77,8 @@ LAYOUT: Final = Layout(
         CREATE INDEX fate_receipt ON fate (receipt) WHERE receipt IS NOT NULL;
         CREATE INDEX fate_due ON fate (campaign, due) WHERE state = 0 AND due IS NOT NULL;
         CREATE INDEX fate_late ON fate (campaign, until) WHERE state = 0 AND until IS NOT NULL;
-        CREATE INDEX fate_open ON fate (campaign, state) WHERE state IN (4, 5) AND due IS NOT NULL;
+        CREATE INDEX fate_open ON fate (campaign, state)
+            WHERE (state = 1 OR state = 4 OR state = 5) AND due IS NOT NULL;
 
         CREATE TABLE suppressed (number INTEGER PRIMARY KEY, at REAL NOT NULL);
         CREATE TABLE unread_stop (phone TEXT PRIMARY KEY, at REAL NOT NULL);

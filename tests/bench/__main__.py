@@ -11,7 +11,19 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import beside, bulk, calls, campaigns, codec, inbox, lists, startup, together, webhooks
+from . import (
+    beside,
+    bulk,
+    calls,
+    campaigns,
+    codec,
+    inbox,
+    lists,
+    outbox,
+    startup,
+    together,
+    webhooks,
+)
 from .calls import Bench
 from .npm import Npm
 from .server import running
@@ -56,6 +68,9 @@ SUBJECTS: dict[str, Subject] = {
     "W1": inbox.w1,
     "W2": inbox.w2,
     "W3": inbox.w3,
+    "O1": outbox.o1,
+    "O2": outbox.o2,
+    "O3": outbox.o3,
 }
 
 

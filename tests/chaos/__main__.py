@@ -10,11 +10,12 @@ import sys
 
 from tests.faults.campaign_process import FAULTS
 
-from . import campaigns, webhooks
+from . import campaigns, outbox, webhooks
 
 ATTACKS = {
     "webhooks": (webhooks.attack, 300, ["", "acknowledges first", "forgets"]),
     "campaigns": (campaigns.attack, 100, list(FAULTS)),
+    "outbox": (outbox.attack, 100, list(FAULTS)),
 }
 """Each with how many kills, or campaigns of 400 messages, there are by default; and the mistakes
 that a program could have, to see that they are found."""
@@ -23,7 +24,7 @@ that a program could have, to see that they are found."""
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
     parser.add_argument("what", choices=ATTACKS)
-    parser.add_argument("many", type=int, nargs="?", help="kills (300), or campaigns (100)")
+    parser.add_argument("many", type=int, nargs="?", help="kills, or campaigns")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
     parser.add_argument("--fault", default="")
     options = parser.parse_args()

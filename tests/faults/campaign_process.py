@@ -16,8 +16,9 @@ import sqlite3
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import anyio
 import msgspec
@@ -65,6 +66,9 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     fault: str = ""
 
 
+L = TypeVar("L", bound=Life)
+
+
 async def send(life: Life, fate: Fate) -> None:
     """Send what is left of a campaign."""
 
@@ -86,7 +90,7 @@ async def send(life: Life, fate: Fate) -> None:
     Path(life.log).write_text(str(report))  # noqa: ASYNC240 - the end
 
 
-def live(life: Life) -> None:
+def live(life: L, act: Callable[[L, Fate], Awaitable[None]]) -> None:
     """Live, with a fate that watches every statement."""
     logging.disable()  # what is unknown is known to the story
     cast(dict[Move, Any], MOVES).update(FAULTS[life.fault])
@@ -100,29 +104,29 @@ def live(life: Life) -> None:
             self.set_trace_callback((lambda statement: fate.reached("statement")) if ours else None)
 
     sqlite3.connect = functools.partial(sqlite3.connect, factory=Watched)  # type: ignore[assignment]
-    anyio.run(send, life, fate)
+    anyio.run(act, life, fate)
 
 
-def warm_up(url: str) -> None:
+def warm_up(url: str, kind: type[L], act: Callable[[L, Fate], Awaitable[None]]) -> None:
     """Import what each of them needs, which takes longer than a life."""
     with tempfile.TemporaryDirectory() as folder:
-        life = Life(path=f"{folder}/warm.db", log=f"{folder}/report", url=url, people=1, slots=1)
-        anyio.run(send, life, Fate(life.killed_at))
+        life = kind(path=f"{folder}/warm.db", log=f"{folder}/report", url=url, people=1, slots=1)
+        anyio.run(act, life, Fate(life.killed_at))
     gc.freeze()
 
 
-def main() -> None:
+def main(kind: type[L], act: Callable[[L, Fate], Awaitable[None]]) -> None:
     """Start lives, one after the other, and wait for each."""
-    order = msgspec.json.Decoder(Life)
+    order = msgspec.json.Decoder(kind)
     is_warm = False
     for line in sys.stdin.buffer:
         life = order.decode(line)
         if not is_warm:
-            warm_up(life.url)
+            warm_up(life.url, kind, act)
             is_warm = True
         process = os.fork()
         if not process:
-            live(life)
+            live(life, act)
             return
         if life.killed_after is not None:
             time.sleep(life.killed_after)
@@ -132,4 +136,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(Life, send)

@@ -29,8 +29,8 @@ LATE: Script = [HEAD, BODY, ["wait", 0.01], PROCESS, RECEIPTS]
 class Lives:
     """The process that starts the others."""
 
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "tests.faults.campaign_process"]
+    def __init__(self, module: str = "campaign_process") -> None:
+        command = [sys.executable, "-m", f"tests.faults.{module}"]
         self.process = subprocess.Popen(
             command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -121,7 +121,7 @@ class Story:
                 f"{message.sms_id} is {message.status} and was sent {times} times"
                 for message in messages
                 for times in [processed.get(message.sms_id, 0)]
-                if not _may_be(message.status.value, times)
+                if not may_be(message.status.value, times)
             ),
             *([f"{len(messages)} of {self.people}"] if len(messages) != self.people else []),
             *([f"{statuses['unknown']} are unknown"] if statuses["unknown"] > most else []),
@@ -129,6 +129,6 @@ class Story:
         ]
 
 
-def _may_be(status: str, times: int) -> bool:
+def may_be(status: str, times: int) -> bool:
     """Say whether a status is true of a message that was sent so often."""
     return status == "unknown" or (status != "pending" and times == (status == "sent"))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import sys
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import anyio
 
@@ -14,9 +13,6 @@ from insim_async.webhooks._attempt import class_names
 from insim_async.webhooks.inbox import _run
 from insim_async.webhooks.inbox._run import Reach, Run, Task
 from insim_async.webhooks.inbox._schema import Policy
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["GRACE", "InboxWorker"]
 
@@ -80,7 +76,7 @@ class InboxWorker:
             logger.warning(
                 "inbox: the worker was cancelled from outside; it begins anew in %.0f s", pause
             )
-            _later(pause, self._start_again)
+            _tasks.later(pause, self._start_again)
 
     def _start_again(self) -> None:
         if not self._stopping:
@@ -112,15 +108,3 @@ class InboxWorker:
         lived_long = self._policy.clock.now() - self._began_at > LONGEST_PAUSE
         self._failures = 1 if lived_long else self._failures + 1
         return min(LONGEST_PAUSE, _run.POLL * 2.0 ** min(self._failures - 1, 16))
-
-
-def _later(seconds: float, function: Callable[[], None]) -> None:
-    """Call a function later, if the event loop is there then.
-
-    In trio nobody can cancel a background task but its end.
-    """
-    trio = sys.modules.get("trio")
-    if trio is None or not trio.lowlevel.in_trio_task():
-        import asyncio
-
-        asyncio.get_running_loop().call_later(seconds, function)

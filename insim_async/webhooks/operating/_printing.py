@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from insim_async._privacy import plain
 from insim_async.errors import InvalidWebhook
 from insim_async.webhooks.inbox import Entry, InboxStatus
 from insim_async.webhooks.parsing import parse_webhook
@@ -90,13 +91,6 @@ def _content(entry: Entry) -> str:
         return plain(parse_webhook(entry.query).raw_json.decode())
     except (InvalidWebhook, UnicodeDecodeError):
         return plain(entry.query.decode("utf-8", "backslashreplace"))
-
-
-def plain(text: str) -> str:
-    """Return a text in which nothing moves the cursor of a terminal."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
 
 
 def _span(seconds: float) -> str:

@@ -1,0 +1,51 @@
+"""A FastAPI app that confirms bookings in the background: on disk before it answers."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, HTTPException
+from pydantic import BaseModel
+
+from insim_async import AsyncInSim, InvalidMessage, Sms
+from insim_async.outbox import Outbox
+from insim_async.webhooks import DeliveryStatus, IncomingSms, LinkClick, WebhookRouter
+from insim_async.webhooks.asgi import webhook_app
+
+# Whoever books wants the confirmation, even after a STOP to last year's campaign.
+outbox = Outbox.open(os.environ.get("OUTBOX", "outbox.db"), honour_stop=False)
+router = WebhookRouter()
+router.on(DeliveryStatus, LinkClick, IncomingSms)(outbox.record)
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async with AsyncInSim() as insim, outbox.worker(insim):
+        yield
+
+
+app = FastAPI(lifespan=lifespan)
+app.mount("/insim", webhook_app(router, secret=os.environ.get("INSIM_WEBHOOK_SECRET", "")))
+
+
+class Booking(BaseModel):
+    reference: str
+    phone_number: str
+
+
+@app.post("/bookings", status_code=202)
+async def book(booking: Booking) -> dict[str, bool]:
+    text = f"Réservation {booking.reference} confirmée."
+    sms = Sms(booking.phone_number, text, sms_id=f"booking-{booking.reference}")
+    try:
+        return {"new": await outbox.put(sms)}
+    except InvalidMessage as error:
+        raise HTTPException(422, error.reason) from error
+
+
+@app.get("/bookings/{reference}")
+async def look(reference: str) -> dict[str, str]:
+    message = await outbox.get(f"booking-{reference}")
+    if message is None:
+        raise HTTPException(404)
+    return {"sms": message.status, "delivery": message.delivery}
