@@ -156,7 +156,7 @@ def installed_by_apt(session: nox.Session, package: str) -> str:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Send to a contact list through a local sandbox: no account needed."""
+    """Run a campaign on a local sandbox, killed half-way: no account needed."""
     install(session, EXTRAS, "rich")
     session.run("python", "docs/examples/demo.py", *session.posargs)
 

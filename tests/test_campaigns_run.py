@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -524,7 +524,7 @@ class TestWhen:
     async def test_limits_that_become_impossible_stop_it(
         self, open_campaign: Open, insim: AsyncInSim, gateway: Gateway
     ) -> None:
-        campaign = open_campaign()
+        campaign, told = open_campaign(), list[CampaignStatus]()
         await campaign.add(people(3), TEXT)
         await campaign.pause()
 
@@ -537,8 +537,9 @@ class TestWhen:
         async with anyio.create_task_group() as group:
             group.start_soon(spoil)
             with pytest.raises(CampaignStopped, match="per_day"):
-                await campaign.run(insim)
+                await campaign.run(insim, on_progress=told.append)
         assert gateway.requests == []
+        assert told[-1].expected_end is None
 
     async def test_whoever_looks_is_told_when_it_will_end(
         self, open_campaign: Open, hours: Hours, gateway: Gateway
@@ -559,6 +560,44 @@ class TestWhen:
         assert end is not None, seen
         assert datetime(2025, 10, 29, 12, 40, tzinfo=UTC) < end
         assert end < datetime(2025, 10, 29, 13, tzinfo=UTC)
+
+    async def test_whoever_listens_is_told_when_it_will_end(
+        self, campaign: Campaign, hours: Hours, gateway: Gateway
+    ) -> None:
+        """Five parts at one a minute, from 12:16:40 on."""
+        await campaign.add(people(5), TEXT)
+        told: list[CampaignStatus] = []
+        async with client(hours, timezone=PARIS) as insim:
+            await campaign.run(insim, limits=Limits(per_minute=1), on_progress=told.append)
+        *running, ended = [status.expected_end for status in told]
+        assert ended is None
+        assert len(running) >= 5
+        for end in running:
+            assert end is not None
+            assert abs(end - datetime(2025, 10, 29, 12, 21, tzinfo=UTC)) < timedelta(minutes=2)
+
+    async def test_one_that_waits_says_when_it_will_end_and_not_only_until_when(
+        self, campaign: Campaign, hours: Hours, gateway: Gateway
+    ) -> None:
+        await campaign.add(people(3), TEXT)
+        told: list[CampaignStatus] = []
+        async with client(hours, timezone="UTC") as insim:
+            await campaign.run(
+                insim,
+                limits=Limits(per_minute=1),
+                window=SendWindow("12:20", "20:00"),
+                on_progress=told.append,
+            )
+        assert told[0].waiting_until == datetime(2025, 10, 29, 12, 20, tzinfo=UTC)
+        assert told[0].expected_end == datetime(2025, 10, 29, 12, 23, tzinfo=UTC)
+
+    async def test_without_a_limit_nobody_can_say_before_anything_was_sent(
+        self, campaign: Campaign, insim: AsyncInSim, gateway: Gateway
+    ) -> None:
+        await campaign.add(people(3), TEXT)
+        told: list[CampaignStatus] = []
+        await campaign.run(insim, on_progress=told.append)
+        assert [status.expected_end for status in told] == [None] * len(told)
 
 
 async def cancelled_at(campaign: Campaign, insim: AsyncInSim, at: int, when: str) -> bool:

@@ -28,7 +28,7 @@ class Progress:
     def __init__(
         self, counts: Mapping[str, int], clock: Clock, listener: Listener[CampaignStatus]
     ) -> None:
-        self.expected_end: float | None = None
+        self.expected_end: float | None = None  # as of the last claim
         self._counts = Counter(counts)
         self._now = clock.now
         self._since = clock.now()
@@ -36,6 +36,16 @@ class Progress:
         self._is_waiting = False
         self._ended = 0
         self._listener = listener
+
+    @property
+    def is_told(self) -> bool:
+        """Whether anybody listens."""
+        return self._listener.is_there
+
+    @property
+    def pending(self) -> int:
+        """How many messages are left."""
+        return max(0, self._counts["pending"])
 
     @property
     def rate(self) -> float:

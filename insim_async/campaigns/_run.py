@@ -15,7 +15,7 @@ from functools import partial
 import anyio
 
 from insim_async._sending import Breaker, Ending, Room, Seam
-from insim_async._sqlite import Connection
+from insim_async._sqlite import Action, Connection
 from insim_async._tasks import start, wait_whatever_comes
 from insim_async._wire import Message
 from insim_async.campaigns import _claims, _rows
@@ -24,6 +24,7 @@ from insim_async.campaigns._ledger import Ledger
 from insim_async.campaigns._progress import Progress
 from insim_async.campaigns._rows import Enrolled
 from insim_async.campaigns._spending import Claimed, Pace
+from insim_async.campaigns._standing import Outlook
 from insim_async.campaigns._states import CampaignState, Move
 from insim_async.campaigns._values import CampaignReport
 from insim_async.campaigns._worker import Worker, sorted_out
@@ -92,6 +93,7 @@ class Run:
         self._begun = begun
         self._pace = pace
         self._progress = progress
+        self._outlook = Outlook(begun.campaign, pace.plan)
         self._writer = Writer(ledger)
         self._breaker = Breaker(PROBES)
         self._over: Over | None = None
@@ -183,6 +185,7 @@ class Run:
             self._cause = self._cause or error
             state, reason = CampaignState.STOPPED, reason or "the ledger cannot be written"
         self._report = self._progress.report(state, reason)
+        self._progress.expected_end = None
         self._progress.tell(state, reason)
 
     # What may go --------------------------------------------------------------------------------
@@ -245,7 +248,7 @@ class Run:
             failing_since=self._failing_since,
         )
         self._seen = self._news
-        operation = self._ledger.begin(lambda connection: self._take(connection, ask))
+        operation = self._ledger.begin(self._claiming(ask))
         try:
             await wait_whatever_comes(operation.settled)
         except BaseException:
@@ -259,6 +262,21 @@ class Run:
             return self._cannot_write(error)
         self._failed_claims = 0
         return found
+
+    def _claiming(self, ask: Ask) -> Action[Claim | Hold | Over]:
+        """Return the transaction; where somebody is told, it looks when all will have ended."""
+        progress, pending = self._progress, self._progress.pending
+
+        def action(connection: Connection) -> Claim | Hold | Over:
+            found = self._take(connection, ask)
+            if progress.is_told:
+                waits = isinstance(found, Hold) and not found.is_pace
+                progress.expected_end = self._outlook.look(
+                    connection, pending, ask.rate, ask.now, anyway=waits
+                )
+            return found
+
+        return action
 
     def _claimed(self, claim: Claim) -> Claim | None:
         self._progress.moved(Move.SUPPRESS, claim.suppressed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -18,7 +19,7 @@ from insim_async.campaigns._states import CampaignState
 from insim_async.campaigns._values import CampaignStatus, MessageCounts
 from insim_async.errors import ConfigurationError
 
-__all__ = ["foreseen", "plan_from", "plan_to_json", "standing"]
+__all__ = ["Outlook", "foreseen", "plan_from", "plan_to_json", "standing"]
 
 
 class _Told(Struct):
@@ -94,6 +95,52 @@ def foreseen(
     """Return when the rest will have been sent; None where nobody can say."""
     parts, messages = _rows.left(connection, campaign)
     rate *= parts / messages if messages else 1.0  # in parts
+    return _foreseen(connection, parts, rate, plan, now)
+
+
+class Outlook:
+    """When the rest of a run will have been sent, looked at within its claims.
+
+    It is not looked at more than once a second, and how many parts a message has on average is
+    asked only once, since that takes a look at each message.
+
+    Args:
+        campaign: Which.
+        plan: When the run may send.
+    """
+
+    def __init__(self, campaign: int, plan: Plan) -> None:
+        self._campaign = campaign
+        self._plan = plan
+        self._parts_each: float | None = None
+        self._looked_at = -math.inf
+        self._end: float | None = None
+
+    def look(
+        self, connection: Connection, pending: int, rate: float, now: float, *, anyway: bool
+    ) -> float | None:
+        """Return when it will end; None where nobody can say.
+
+        Args:
+            connection: Within a transaction.
+            pending: Messages that are left.
+            rate: Messages a second.
+            now: Seconds since 1970.
+            anyway: Whether to look though that was done just now.
+        """
+        if anyway or not 0 <= now - self._looked_at < 1:
+            self._looked_at = now
+            if self._parts_each is None:
+                parts, messages = _rows.left(connection, self._campaign)
+                self._parts_each = parts / messages if messages else 1.0
+            each = self._parts_each
+            self._end = _foreseen(connection, pending * each, rate * each, self._plan, now)
+        return self._end
+
+
+def _foreseen(
+    connection: Connection, parts: float, rate: float, plan: Plan, now: float
+) -> float | None:
     try:
         limits, spent, _ = _spending.spent_of(connection, now, plan)
         return expected_end(now, parts, rate, spent, limits, plan)
