@@ -381,24 +381,28 @@ for name in ("fork", "geteuid", "getuid", "register_at_fork", "O_CLOEXEC", "O_NO
 import insim_async.recipients, insim_async.segments, insim_async.numbers
 import insim_async.webhooks.asgi, insim_async.webhooks.selftest, insim_async.webhooks.operating
 from insim_async import AsyncInSim, ConfigurationError
+from insim_async.campaigns import Campaign
+from insim_async.outbox import Outbox
 from insim_async.webhooks.inbox import Inbox
 
 client = AsyncInSim("me", "key", base_url="http://127.0.0.1:1")
-try:
-    Inbox.open(sys.argv[1])
-except ConfigurationError as error:
-    print(error)
+for kept in (Inbox, Campaign, Outbox):
+    try:
+        kept.open(sys.argv[1])
+    except ConfigurationError as error:
+        print(error)
 """
 
 
-def test_all_but_an_inbox_opens_where_there_is_no_posix(tmp_path: Path) -> None:
-    """As on Windows; the inbox says so."""
-    path = tmp_path / "inbox.db"
+def test_all_but_what_is_kept_in_files_opens_where_there_is_no_posix(tmp_path: Path) -> None:
+    """As on Windows; inboxes, campaigns and outboxes say so."""
+    path = tmp_path / "kept.db"
     run = subprocess.run(
         [sys.executable, "-c", ON_WINDOWS, str(path)], capture_output=True, text=True
     )
-    assert run.stdout.startswith(f"{path}: cannot be kept on Windows"), run.stderr
-    assert run.stderr == ""
+    said = run.stdout.splitlines()
+    assert [line.partition(",")[0] for line in said] == [f"{path}: cannot be kept on Windows"] * 3
+    assert (run.stderr, list(tmp_path.iterdir())) == ("", [])
 
 
 class TestMetadata:

@@ -6,8 +6,9 @@ import asyncio
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -300,17 +301,34 @@ class Recorder:
 
 
 @asynccontextmanager
-async def listening(serve: Recorder, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+async def listening(serve: Recorder) -> AsyncIterator[str]:
     served: list[asyncio.Task[None]] = []
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         served.append(asyncio.ensure_future(serve(reader, writer)))
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
     async with server:
-        scheme = "https" if context else "http"
-        yield f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         await asyncio.gather(*served)
+
+
+@contextmanager
+def shaking_hands() -> Iterator[str]:
+    """A server that nobody trusts, for one connection; asyncio would leave that open."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+
+    def accept() -> None:
+        connection, _ = listener.accept()
+        with pytest.raises(ssl.SSLError), connection:
+            context.wrap_socket(connection, server_side=True)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
 
 
 class TestOverTheNetwork:
@@ -349,20 +367,18 @@ class TestOverTheNetwork:
     async def test_says_why_there_was_no_answer(self, sandbox: Sandbox) -> None:
         with socket.create_server(("127.0.0.1", 0)) as nobody:
             port = nobody.getsockname()[1]
-        certificate = trustme.CA().issue_cert("127.0.0.1")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        certificate.configure_cert(context)
         recorder = Recorder()
         recorder.answer = b"220 mail.test ESMTP\r\n\r\n"
-        async with listening(recorder) as talker, listening(recorder, context) as other:
-            for url, why in [
-                (f"http://127.0.0.1:{port}", "connection refused"),
-                (other, "certificate not trusted"),
-                (talker, "no answer: RemoteProtocolError"),
-            ]:
-                sandbox.change(callback=url)
-                with pytest.raises(OSError, match=rf"^{why}$"):
-                    await fetch(sandbox.reply(NUMBER, "x"))
+        with shaking_hands() as other:
+            async with listening(recorder) as talker:
+                for url, why in [
+                    (f"http://127.0.0.1:{port}", "connection refused"),
+                    (other, "certificate not trusted"),
+                    (talker, "no answer: RemoteProtocolError"),
+                ]:
+                    sandbox.change(callback=url)
+                    with pytest.raises(OSError, match=rf"^{why}$"):
+                        await fetch(sandbox.reply(NUMBER, "x"))
 
     async def test_a_host_that_does_not_exist_is_said(
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch

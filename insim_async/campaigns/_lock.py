@@ -7,7 +7,6 @@ that knows of fewer claims is an older copy, and would send again what was sent 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 from collections.abc import Iterator
@@ -63,7 +62,7 @@ class RunLock:
             OSError: The file cannot be made or written.
         """
         descriptor = self._open(os.O_CREAT)
-        if not _locked(descriptor, fcntl.LOCK_EX) or not self._is_there(descriptor):
+        if not _locked(descriptor) or not self._is_there(descriptor):
             os.close(descriptor)
             return False
         self._descriptor = descriptor
@@ -106,7 +105,7 @@ class RunLock:
                 return None
             try:
                 # Shared: two that look do not disturb each other.
-                if _locked(descriptor, fcntl.LOCK_SH):
+                if _locked(descriptor, shared=True):
                     return None
             finally:
                 os.close(descriptor)
@@ -149,7 +148,10 @@ class RunLock:
             os.close(descriptor)
 
 
-def _locked(descriptor: int, kind: int) -> bool:
+def _locked(descriptor: int, *, shared: bool = False) -> bool:
+    import fcntl  # not on Windows, which can import this module all the same
+
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -163,4 +165,5 @@ def _forget_all() -> None:
     _held.clear()
 
 
-os.register_at_fork(after_in_child=_forget_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

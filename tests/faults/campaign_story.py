@@ -30,9 +30,14 @@ class Lives:
     """The process that starts the others."""
 
     def __init__(self, module: str = "campaign_process") -> None:
-        command = [sys.executable, "-m", f"tests.faults.{module}"]
+        # Behind all others, so that the package is the installed one.
+        path = f"import runpy, sys; sys.path.append({str(PROJECT)!r})"
+        run = f"runpy.run_module('tests.faults.{module}', run_name='__main__', alter_sys=True)"
         self.process = subprocess.Popen(
-            command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-c", f"{path}; {run}"],
+            cwd=PROJECT.parent,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
 
     def live(self, life: Life) -> int:

@@ -61,8 +61,11 @@ async def test_nobody_is_doubled_or_lost_however_often_it_is_killed(
 async def test_a_ledger_that_breaks_its_promise_is_found_out(
     lives: Lives, listener: Listener, tmp_path: Path, fault: str, seed: int
 ) -> None:
-    """So we know that the tests above can fail; where nothing kills it, nobody would notice."""
-    alive = Story(tmp_path / "alive", listener, 40, fault=fault)
+    """So we know that the tests above can fail.
+
+    Where nothing kills it, and one request goes at a time, nobody would notice.
+    """
+    alive = Story(tmp_path / "alive", listener, 40, slots=1, fault=fault)
     assert alive.live(lives)
     assert await alive.faults() == []
     broken: list[str] = []
