@@ -20,7 +20,7 @@ from insim_async import (
     OutcomeUnknown,
 )
 from insim_async.sandbox import Sandbox, SandboxTransport, WebhookState
-from insim_async.testing import InSimSandbox, TimeMachine, _targets
+from insim_async.testing import InSimSandbox, TimeMachine, _targets, plugin
 from insim_async.webhooks import (
     DeliveryStatus,
     Event,
@@ -478,7 +478,16 @@ class TestTransport:
 class TestGuard:
     REAL = "this is the real inSIM, and a test is running: use the fixture insim_client"
 
-    @pytest.mark.parametrize("base_url", ["https://www.insim.app", "https://insim.app:443/api/v1"])
+    @pytest.mark.parametrize(
+        "base_url",
+        [
+            "https://www.insim.app",
+            "https://insim.app:443/api/v1",
+            "https://WWW.inSIM.app./",
+            "https://www.insim\u3002app",
+            "https://www.insim\uff0eapp\uff61",
+        ],
+    )
     async def test_no_client_of_the_real_host_is_opened(self, base_url: str) -> None:
         with pytest.raises(ConfigurationError, match=self.REAL):
             await AsyncInSim("me@example.com", "key", base_url=base_url).__aenter__()
@@ -492,6 +501,19 @@ class TestGuard:
     async def test_but_where_a_test_is_marked(self) -> None:
         async with AsyncInSim("me@example.com", "key", base_url="https://www.insim.app"):
             pass
+
+    async def test_outlasts_a_test_run_within_this_one(self, pytestconfig: pytest.Config) -> None:
+        plugin.pytest_configure(pytestconfig)
+        plugin.pytest_unconfigure()
+        with pytest.raises(ConfigurationError, match=self.REAL):
+            await AsyncInSim("me@example.com", "key").__aenter__()
+        plugin.pytest_unconfigure()
+        try:
+            plugin.pytest_unconfigure()
+            async with AsyncInSim("me@example.com", "key"):
+                pass
+        finally:
+            plugin.pytest_configure(pytestconfig)
 
     async def test_other_hosts_are_free(self) -> None:
         for host in ("myinsim.app", "insim.app.test"):

@@ -34,7 +34,7 @@ def pytest_unconfigure() -> None:
     """Lift the bar."""
     from insim_async._http import unbar
 
-    unbar(_REAL)
+    unbar(_REAL, _REASON)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -44,7 +44,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
     if item.get_closest_marker("insim_live") is None:
         return (yield)
-    unbar(_REAL)
+    unbar(_REAL, _REASON)
     try:
         return (yield)
     finally:
