@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from insim_async.sandbox import (
+    Fault,
     Impossible,
     PhoneCallState,
     Sandbox,
     SentSms,
     SmsState,
     Webhook,
+    WebhookFault,
     WebhookState,
 )
 from insim_async.sandbox.schedule import Schedule
@@ -183,6 +185,38 @@ def test_what_is_not_possible_says_why(
     with pytest.raises(Impossible, match=words):
         act(sandbox)
     assert sandbox.webhooks == []
+
+
+class TestDuration:
+    @pytest.mark.parametrize("seconds", [-1, 360_000, 10**30])
+    def test_is_one_that_can_be_reported(self, sandbox: Sandbox, seconds: int) -> None:
+        sandbox.ring(NUMBER)
+        for act in (sandbox.call_in, sandbox.answer):
+            with pytest.raises(Impossible, match=r"^A call takes from 0 to 359999 seconds$"):
+                act(NUMBER, seconds=seconds)
+        assert [call.state for call in sandbox.calls] == [PhoneCallState.RINGING]
+        assert "99:59:59" in sandbox.call_in(NUMBER, seconds=359_999).payload
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            Fault(times=0),
+            Fault(delay=-1),
+            Fault(delay=1e300),
+            Fault(status=99),
+            WebhookFault(delay=1e12),
+            WebhookFault(delay=float("nan")),
+            WebhookFault(kind="sms"),  # type: ignore[arg-type]
+        ],
+    )
+    def test_that_cannot_be_are_not_ordered(
+        self, sandbox: Sandbox, fault: Fault | WebhookFault
+    ) -> None:
+        with pytest.raises(ValueError, match="Expected|Invalid"):
+            sandbox.order(fault)
+        assert sandbox.faults == {}
 
 
 class TestWhomItIsAbout:
