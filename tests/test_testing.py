@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import anyio
 import httpx
@@ -18,6 +19,7 @@ from insim_async import (
     InSimError,
     NotSent,
     OutcomeUnknown,
+    testing,
 )
 from insim_async.sandbox import Sandbox, SandboxTransport, WebhookState
 from insim_async.testing import InSimSandbox, TimeMachine, _targets, plugin
@@ -389,6 +391,28 @@ class TestTime:
         await insim_sandbox.advance(3600)
         assert insim_sandbox.messages[0].state == "pending"
 
+    async def test_lets_others_have_their_turn(self) -> None:
+        time, turns = TimeMachine(), []
+
+        async def other() -> None:
+            turns.append(time.seconds())
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(other)
+            while not turns:
+                await time.sleep(1)
+                assert time.seconds() < 10
+
+    def test_begins_at_an_aware_time(self) -> None:
+        with pytest.raises(ConfigurationError, match=r"^start: expected an aware time"):
+            TimeMachine(datetime(2025, 10, 29, 12))  # noqa: DTZ001 - on purpose
+
+    def test_goes_on_over_the_change_of_clocks(self) -> None:
+        zone = ZoneInfo("Europe/Paris")
+        time = TimeMachine(datetime(2025, 10, 26, 1, tzinfo=zone))
+        time.go_to(datetime(2025, 10, 26, 4, tzinfo=zone))
+        assert time.seconds() == 4 * 3600
+
     def test_never_goes_back(self) -> None:
         start = datetime(2025, 10, 29, 12, tzinfo=UTC)
         time = TimeMachine(start)
@@ -465,6 +489,11 @@ class TestAssertions:
             await insim_client.send_sms(NUMBER, f"{number}")
         with pytest.raises(AssertionError, match=r"'19'\n  and 5 more$"):
             insim_sandbox.assert_sent(NUMBER)
+
+
+def test_the_room_has_no_other_names() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Sandbox'"):
+        testing.__getattr__("Sandbox")
 
 
 class TestTransport:
