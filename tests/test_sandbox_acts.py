@@ -215,7 +215,7 @@ class TestFaults:
     def test_that_cannot_be_are_not_ordered(
         self, sandbox: Sandbox, fault: Fault | WebhookFault
     ) -> None:
-        with pytest.raises(ValueError, match="Expected|Invalid"):
+        with pytest.raises(ValueError, match=r"Expected|Invalid"):
             sandbox.order(fault)
         assert sandbox.faults == {}
 

@@ -285,9 +285,7 @@ class Sandbox:
             Impossible: A call cannot take so long.
         """
         number, duration = plain_number(phone_number), plain_duration(seconds)
-        call = self.journal.add_call(
-            number, "incoming", PhoneCallState.ANSWERED, duration=duration
-        )
+        call = self.journal.add_call(number, "incoming", PhoneCallState.ANSWERED, duration=duration)
         return self._report_call(call)
 
     def miss_call(self, phone_number: str) -> Webhook:
