@@ -91,7 +91,8 @@ class Postbox:
         self._queue(webhook, fault)
         if fault.twice:
             self._queue(replace(webhook, key=self._new_key()), WebhookFault())
-        if max(map(len, (self._later, self._before_next, self._followers))) > self._most_waiting:
+        waiting = len(self._later), len(self._before_next), len(self._followers)
+        if max(waiting) > self._most_waiting:
             self._forget()
         return self.kept[webhook.key]
 
