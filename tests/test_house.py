@@ -333,6 +333,17 @@ def test_the_front_door_opens_where_no_extra_can_be_imported() -> None:
     assert (run.stdout, run.stderr) == ("AsyncInSim\n", "")
 
 
+def test_the_plugin_holds_up_no_test_run_beside_which_it_is_installed() -> None:
+    """Neither by what is slow to import, nor by an extra that is not there."""
+    barred = dict.fromkeys(["aiohttp", "httpx", "insim_async.sandbox", "starlette", "uvicorn"])
+    program = (
+        f"import sys; sys.modules |= {barred}; "
+        "from insim_async.testing import plugin; plugin.pytest_unconfigure(); print(plugin._REAL)"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (run.stdout, run.stderr) == ("insim.app\n", "")
+
+
 PUBLIC = [
     "insim_async",
     "insim_async.recipients",

@@ -48,7 +48,7 @@ from insim_async.sandbox import (
     sandbox_app,
 )
 from insim_async.sandbox.__main__ import _listen, main
-from insim_async.sandbox.vendor import _Header, answer
+from insim_async.sandbox.vendor import _Header, answer, reply_to
 from insim_async.testing import InSimSandbox
 
 pytestmark = pytest.mark.extra("sandbox")
@@ -516,6 +516,12 @@ class TestFaults:
         response = await api.post("/api/v1/sendsms", json=sends(sms()))
         assert len(response.content) == int(response.headers["content-length"]) // 2
         assert len(sandbox.messages) == processed
+
+    @pytest.mark.parametrize(("body", "length"), [(None, "1"), ("", "1"), ("busy", "4")])
+    def test_an_answer_without_a_body_can_be_lost_too(self, body: str | None, length: str) -> None:
+        fault = Fault(lose_answer=True, status=503, body=body)
+        reply = reply_to(Sandbox(), "sendsms", b"{}", fault)
+        assert (reply.cut, reply.headers["Content-Length"]) == (True, length)
 
     @pytest.mark.parametrize(
         ("fault", "ids"),

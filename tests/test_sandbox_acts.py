@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from insim_async.sandbox import (
+    Fault,
     Impossible,
     PhoneCallState,
     Sandbox,
     SentSms,
     SmsState,
+    Try,
     Webhook,
+    WebhookFault,
     WebhookState,
 )
 from insim_async.sandbox.schedule import Schedule
@@ -183,6 +186,38 @@ def test_what_is_not_possible_says_why(
     with pytest.raises(Impossible, match=words):
         act(sandbox)
     assert sandbox.webhooks == []
+
+
+class TestDuration:
+    @pytest.mark.parametrize("seconds", [-1, 360_000, 10**30])
+    def test_is_one_that_can_be_reported(self, sandbox: Sandbox, seconds: int) -> None:
+        sandbox.ring(NUMBER)
+        for act in (sandbox.call_in, sandbox.answer):
+            with pytest.raises(Impossible, match=r"^A call takes from 0 to 359999 seconds$"):
+                act(NUMBER, seconds=seconds)
+        assert [call.state for call in sandbox.calls] == [PhoneCallState.RINGING]
+        assert "99:59:59" in sandbox.call_in(NUMBER, seconds=359_999).payload
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            Fault(times=0),
+            Fault(delay=-1),
+            Fault(delay=1e300),
+            Fault(status=99),
+            WebhookFault(delay=1e12),
+            WebhookFault(delay=float("nan")),
+            WebhookFault(kind="sms"),  # type: ignore[arg-type]
+        ],
+    )
+    def test_that_cannot_be_are_not_ordered(
+        self, sandbox: Sandbox, fault: Fault | WebhookFault
+    ) -> None:
+        with pytest.raises(ValueError, match=r"Expected|Invalid"):
+            sandbox.order(fault)
+        assert sandbox.faults == {}
 
 
 class TestWhomItIsAbout:
@@ -382,6 +417,49 @@ class TestMemory:
             schedule.forget({1010}, 10)
         assert len(schedule) == 1
         assert schedule.pop(NOW) == (1010, SmsState.SENT)
+
+    def test_so_is_what_waits_for_the_phone_to_be_online(self, time: TimeMachine) -> None:
+        sandbox = Sandbox(clock=time.now, keep=10, sent_after=0)
+        sandbox.go_offline()
+        for number in range(100):
+            sandbox.send([given(str(number))])
+            sandbox.tick()
+        assert len(sandbox._handset._stalled) <= 20
+        sandbox.come_back()
+        sandbox.tick()
+        assert {sms.state for sms in sandbox.messages} == {SmsState.SENT}
+
+    @pytest.mark.parametrize(
+        ("fault", "every"),
+        [
+            (WebhookFault(delay=900_000), 1),
+            (WebhookFault(after_next=True), 1),
+            (WebhookFault(after_next=True), 2),
+        ],
+    )
+    def test_so_is_what_waits_for_its_time(
+        self, time: TimeMachine, fault: WebhookFault, every: int
+    ) -> None:
+        sandbox = Sandbox(clock=time.now, keep=10, callback="http://127.0.0.1:8000/")
+        for number in range(2500):
+            if number % every == 0:
+                sandbox.order(fault)
+            sandbox.reply(NUMBER, "x")
+        box = sandbox.postbox
+        waiting = len(box._later), len(box._before_next), len(box._followers)
+        assert max(waiting) <= 1020
+        wait(sandbox, time, 1_000_000)
+        taken = {webhook.key for webhook in iter(box.next_ready, None)}
+        assert taken == {webhook.key for webhook in sandbox.webhooks}
+
+    def test_so_are_the_tries_of_a_webhook(self, sandbox: Sandbox) -> None:
+        key = sandbox.reply(NUMBER, "x").key
+        for status in range(500, 611):
+            webhook = sandbox.postbox.next_ready() or sandbox.send_again(key)
+            sandbox.postbox.tried(webhook.key, Try(at=NOW, status=status))
+        tries = sandbox.webhooks[0].tries
+        assert (len(tries), tries[-1].status) == (100, 610)
+        assert sandbox.webhooks[0].state is WebhookState.GAVE_UP
 
     def test_starting_over_forgets_all_but_the_settings(self, sandbox: Sandbox) -> None:
         empty = sandbox.counts()

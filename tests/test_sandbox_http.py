@@ -36,7 +36,7 @@ def sandbox() -> Sandbox:
 @pytest.fixture
 async def api(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
     """A client without the login."""
-    transport = httpx.ASGITransport(app=sandbox_app(sandbox, hosts=["sandbox.corp.test"]))
+    transport = httpx.ASGITransport(app=sandbox_app(sandbox, hosts=["Sandbox.Corp.test."]))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
         yield client
 
@@ -241,7 +241,10 @@ class TestAdmission:
             ({"Host": "sandbox:8080"}, LOGIN, 200),
             ({"Host": "app.localhost"}, LOGIN, 200),
             ({"Host": "sandbox.corp.test"}, LOGIN, 200),
+            ({"Host": "SANDBOX.corp.test."}, LOGIN, 200),
+            ({"Host": "LocalHost:8080", "Origin": "http://localhost:8080"}, None, 200),
             ({"Host": "192.168.1.5:8080"}, LOGIN, 200),
+            ({"Origin": "http://["}, LOGIN, 403),
             ({}, None, 403),
             ({}, ("demo@example.com", "other"), 403),
             ({"Authorization": "Bearer demo-key"}, None, 403),

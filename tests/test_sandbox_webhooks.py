@@ -390,6 +390,12 @@ class TestOverTheNetwork:
         with pytest.raises(OSError, match=r"^no such host$"):
             await fetch(sandbox.reply(NUMBER, "x"))
 
+    @pytest.mark.parametrize("host", ["a\x01b", "\N{SNOWMAN}.test"])
+    async def test_a_name_that_can_be_no_host_ends_no_courier(self, host: str) -> None:
+        sandbox = Sandbox(callback=f"http://{host}/hook")
+        with pytest.raises(OSError, match=r"^no answer: InvalidURL$"):
+            await fetch(sandbox.reply(NUMBER, "x"))
+
 
 @asynccontextmanager
 async def couriered(

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import anyio
 import httpx
@@ -18,9 +19,10 @@ from insim_async import (
     InSimError,
     NotSent,
     OutcomeUnknown,
+    testing,
 )
 from insim_async.sandbox import Sandbox, SandboxTransport, WebhookState
-from insim_async.testing import InSimSandbox, TimeMachine, _targets
+from insim_async.testing import InSimSandbox, TimeMachine, _targets, plugin
 from insim_async.webhooks import (
     DeliveryStatus,
     Event,
@@ -389,6 +391,28 @@ class TestTime:
         await insim_sandbox.advance(3600)
         assert insim_sandbox.messages[0].state == "pending"
 
+    async def test_lets_others_have_their_turn(self) -> None:
+        time, turns = TimeMachine(), []
+
+        async def other() -> None:
+            turns.append(time.seconds())
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(other)
+            while not turns:
+                await time.sleep(1)
+                assert time.seconds() < 10
+
+    def test_begins_at_an_aware_time(self) -> None:
+        with pytest.raises(ConfigurationError, match=r"^start: expected an aware time"):
+            TimeMachine(datetime(2025, 10, 29, 12))  # noqa: DTZ001 - on purpose
+
+    def test_goes_on_over_the_change_of_clocks(self) -> None:
+        zone = ZoneInfo("Europe/Paris")
+        time = TimeMachine(datetime(2025, 10, 26, 1, tzinfo=zone))
+        time.go_to(datetime(2025, 10, 26, 4, tzinfo=zone))
+        assert time.seconds() == 4 * 3600
+
     def test_never_goes_back(self) -> None:
         start = datetime(2025, 10, 29, 12, tzinfo=UTC)
         time = TimeMachine(start)
@@ -467,6 +491,11 @@ class TestAssertions:
             insim_sandbox.assert_sent(NUMBER)
 
 
+def test_the_room_has_no_other_names() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Sandbox'"):
+        testing.__getattr__("Sandbox")
+
+
 class TestTransport:
     async def test_has_nothing_but_the_three_calls(self) -> None:
         async with httpx.AsyncClient(transport=SandboxTransport(Sandbox())) as client:
@@ -478,7 +507,16 @@ class TestTransport:
 class TestGuard:
     REAL = "this is the real inSIM, and a test is running: use the fixture insim_client"
 
-    @pytest.mark.parametrize("base_url", ["https://www.insim.app", "https://insim.app:443/api/v1"])
+    @pytest.mark.parametrize(
+        "base_url",
+        [
+            "https://www.insim.app",
+            "https://insim.app:443/api/v1",
+            "https://WWW.inSIM.app./",
+            "https://www.insim\u3002app",
+            "https://www.insim\uff0eapp\uff61",
+        ],
+    )
     async def test_no_client_of_the_real_host_is_opened(self, base_url: str) -> None:
         with pytest.raises(ConfigurationError, match=self.REAL):
             await AsyncInSim("me@example.com", "key", base_url=base_url).__aenter__()
@@ -492,6 +530,19 @@ class TestGuard:
     async def test_but_where_a_test_is_marked(self) -> None:
         async with AsyncInSim("me@example.com", "key", base_url="https://www.insim.app"):
             pass
+
+    async def test_outlasts_a_test_run_within_this_one(self, pytestconfig: pytest.Config) -> None:
+        plugin.pytest_configure(pytestconfig)
+        plugin.pytest_unconfigure()
+        with pytest.raises(ConfigurationError, match=self.REAL):
+            await AsyncInSim("me@example.com", "key").__aenter__()
+        plugin.pytest_unconfigure()
+        try:
+            plugin.pytest_unconfigure()
+            async with AsyncInSim("me@example.com", "key"):
+                pass
+        finally:
+            plugin.pytest_configure(pytestconfig)
 
     async def test_other_hosts_are_free(self) -> None:
         for host in ("myinsim.app", "insim.app.test"):

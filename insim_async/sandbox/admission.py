@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from insim_async.sandbox.state import Sandbox
@@ -20,7 +20,7 @@ __all__ = ["refusal", "refusal_of_call"]
 _CANNOT_CHANGE = {"GET", "HEAD"}
 
 
-def refusal_of_call(headers: Mapping[str, str], hosts: Container[str]) -> str:
+def refusal_of_call(headers: Mapping[str, str], hosts: Collection[str]) -> str:
     """Return why a call to the API is refused, whatever login is in it; empty if it is not.
 
     Clients send no ``Origin``, browsers do.
@@ -31,7 +31,7 @@ def refusal_of_call(headers: Mapping[str, str], hosts: Container[str]) -> str:
 
 
 def refusal(
-    sandbox: Sandbox, method: str, headers: Mapping[str, str], hosts: Container[str]
+    sandbox: Sandbox, method: str, headers: Mapping[str, str], hosts: Collection[str]
 ) -> str:
     """Return why a request about the sandbox itself is refused; empty if it is not.
 
@@ -50,9 +50,10 @@ def refusal(
     return "not the sandbox's own page: give login and access key as HTTP Basic"
 
 
-def _is_own_page(headers: Mapping[str, str], hosts: Container[str]) -> bool:
+def _is_own_page(headers: Mapping[str, str], hosts: Collection[str]) -> bool:
     host = headers.get("host", "")
-    return _is_ours(host, hosts) and urlsplit(headers["origin"]).netloc == host
+    _, _, origin = headers["origin"].partition("://")
+    return _is_ours(host, hosts) and origin == host.lower()
 
 
 def _has_login(sandbox: Sandbox, authorization: str) -> bool:
@@ -66,12 +67,12 @@ def _has_login(sandbox: Sandbox, authorization: str) -> bool:
     return bool(colon) and sandbox.admits(login, access_key)
 
 
-def _is_ours(host: str, hosts: Container[str]) -> bool:
+def _is_ours(host: str, hosts: Collection[str]) -> bool:
     try:
         name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
     except ValueError:
         return False
-    if not name or name in hosts:
+    if not name or name in {each.lower().removesuffix(".") for each in hosts}:
         return bool(name)
     try:
         ipaddress.ip_address(name)

@@ -7,12 +7,22 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-__all__ = ["ApiCall", "Fault", "Kind", "WebhookFault", "chance_fault", "chance_webhook_fault"]
+__all__ = [
+    "ApiCall",
+    "Fault",
+    "Kind",
+    "Seconds",
+    "WebhookFault",
+    "chance_fault",
+    "chance_webhook_fault",
+]
 
 ApiCall = Literal["sendsms", "contact", "clicTocall"]
 """The three calls, by the last part of their path."""
 Kind = Literal["incoming_sms", "call", "link_click", "call_qualification", "delivery_status"]
 """The five kinds of webhooks, by the word for their event."""
+Seconds = Annotated[float, Meta(ge=0, le=1_000_000)]
+"""A wait that ends before the calendar does."""
 
 
 class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,7 +51,7 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     path: ApiCall | None = None
     times: Annotated[int, Meta(ge=1)] = 1
-    delay: Annotated[float, Meta(ge=0)] = 0.0
+    delay: Seconds = 0.0
     status: Annotated[int, Meta(ge=200, le=599)] | None = None
     body: str | None = None
     retry_after: int | str | None = None
@@ -78,7 +88,7 @@ class WebhookFault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     kind: Kind | None = None
     times: Annotated[int, Meta(ge=1)] = 1
     twice: bool = False
-    delay: Annotated[float, Meta(ge=0)] = 0.0
+    delay: Seconds = 0.0
     after_next: bool = False
     encoded_twice: bool = False
     as_form: bool = False

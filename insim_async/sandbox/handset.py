@@ -93,7 +93,7 @@ class Handset:
         if key not in sent or sent[key].state is not _BEFORE[state]:
             return  # it is forgotten, or somebody was faster
         if state is SmsState.SENT and not self._settings().phone_connected:
-            self._stalled.append(key)
+            self._stall(key)
             return
         if state is SmsState.PENDING:
             self._after(self._settings().sent_after, key, SmsState.SENT)
@@ -101,6 +101,11 @@ class Handset:
             end = SmsState.RECEIVED if self._settings().delivers else SmsState.UNDELIVERED
             self._after(self._settings().received_after, key, end)
         self._set(sent[key], state)
+
+    def _stall(self, key: int) -> None:
+        self._stalled.append(key)
+        if len(self._stalled) > 2 * self._journal.keep:
+            self._stalled = [each for each in self._stalled if each in self._journal.sent]
 
     def _set(self, sms: SentSms, state: SmsState) -> None:
         changed = replace(sms, state=state)

@@ -15,7 +15,10 @@ from insim_async.models import Contact
 from insim_async.sandbox.records import PhoneCall, PhoneCallState, ReceivedSms, SentSms
 from insim_async.sandbox.shelf import Feed, Shelf
 
-__all__ = ["Impossible", "Journal", "plain_number"]
+__all__ = ["Impossible", "Journal", "plain_duration", "plain_number"]
+
+_LONGEST = 99 * 3600 + 59 * 60 + 59
+"""Seconds: no longer one can be written as ``HH:mm:ss``."""
 
 T = TypeVar("T")
 
@@ -145,6 +148,17 @@ def plain_number(phone_number: str) -> str:
     if not number:
         raise Impossible("From which number?")
     return number
+
+
+def plain_duration(seconds: int) -> int:
+    """Return the seconds of a call.
+
+    Raises:
+        Impossible: They are fewer than none, or more than can be reported.
+    """
+    if not 0 <= seconds <= _LONGEST:
+        raise Impossible(f"A call takes from 0 to {_LONGEST} seconds")
+    return seconds
 
 
 def _is_to(record: SentSms | PhoneCall, phone_number: str) -> bool:

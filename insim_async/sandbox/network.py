@@ -27,12 +27,13 @@ async def fetch(webhook: Webhook) -> int:
         OSError: There was no answer; it says why.
     """
     url, target = target_of(webhook.url, webhook.query)
-    request = httpx.Request("GET", url, headers=_HEADERS, extensions={"target": target.encode()})
     # A connection for each: a pool loses one for ever where it is cut off.
     transport = httpx.AsyncHTTPTransport(verify=_authorities())
     why = f"no answer within {TIMEOUT:g} s"
     with anyio.move_on_after(TIMEOUT):
         try:
+            extensions = {"target": target.encode()}
+            request = httpx.Request("GET", url, headers=_HEADERS, extensions=extensions)
             async with transport:
                 return (await transport.handle_async_request(request)).status_code
         except Exception as error:  # noqa: BLE001 - whatever it is, there was no answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
 from msgspec.structs import replace
 
 from insim_async.sandbox.faults import (
@@ -36,7 +37,12 @@ class Orders:
         self._new_key = new_key
 
     def add(self, fault: Fault | WebhookFault) -> int:
-        """Order a fault, behind those that were ordered before it."""
+        """Order a fault, behind those that were ordered before it.
+
+        Raises:
+            ValueError: It has a value that its kind cannot have.
+        """
+        msgspec.convert(msgspec.structs.asdict(fault), type(fault))
         number = self._new_key()
         self.faults[number] = fault
         self._feed.note("faults")

@@ -24,6 +24,8 @@ from insim_async.webhooks.parsing import payload_of
 __all__ = ["Postbox"]
 
 _WAITS_FOR_NEXT = timedelta(minutes=1)
+_SLACK = 1000
+_MOST_TRIES = 100
 _OK = 200
 _SETTLED = {WebhookState.HELD, WebhookState.DELIVERED, WebhookState.GAVE_UP}
 _QUEUED = {WebhookState.READY, WebhookState.UNDER_WAY}
@@ -53,7 +55,9 @@ class Postbox:
     ) -> None:
         self.kept: Shelf[int, Webhook] = Shelf("webhook", keep, feed)
         self._keep = keep
+        self._most_waiting = 2 * keep + _SLACK
         self._retry = retry
+        self._most_tries = max(_MOST_TRIES, retry.attempts)
         self._clock = clock
         self._new_key = new_key
         self.clear()
@@ -93,6 +97,9 @@ class Postbox:
         self._queue(webhook, fault)
         if fault.twice:
             self._queue(replace(webhook, key=self._new_key()), WebhookFault())
+        waiting = len(self._later), len(self._before_next), len(self._followers)
+        if max(waiting) > self._most_waiting:
+            self._forget()
         return self.kept[webhook.key]
 
     def send_again(self, key: int, url: str) -> Webhook:
@@ -130,10 +137,21 @@ class Postbox:
         """Note what became of a try, and whether there is another."""
         if key in self.kept:
             webhook = self.kept[key]
-            tries = (*webhook.tries, result)
+            tries = (*webhook.tries, result)[-self._most_tries :]
             self._settle(replace(webhook, tries=tries), result.status == _OK)
         for follower in self._followers.pop(key, []):
             self._release(follower)
+
+    def _forget(self) -> None:
+        """Drop what waits for webhooks that are no longer kept."""
+        kept = self.kept
+        self._later = [
+            (due, key) for due, key in self._later if key in kept and kept[key].again_at == due
+        ]
+        heapq.heapify(self._later)
+        self._before_next = [key for key in self._before_next if key in kept]
+        followers = ((key, late) for key, late in self._followers.items() if key in kept)
+        self._followers = dict(followers)
 
     def _settle(self, webhook: Webhook, delivered: bool) -> None:
         wait = self._retry.wait_after(len(webhook.tries), 1.0)

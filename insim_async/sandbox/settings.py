@@ -8,12 +8,11 @@ import msgspec
 from msgspec import Meta
 
 from insim_async._privacy import Private
-from insim_async.sandbox.faults import Kind
+from insim_async.sandbox.faults import Kind, Seconds
 from insim_async.sandbox.queries import check_callback
 
 __all__ = ["Settings"]
 
-Seconds = Annotated[float, Meta(ge=0, le=1_000_000)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 

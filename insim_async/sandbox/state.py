@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from insim_async.models import Contact
 from insim_async.sandbox.faults import ApiCall, Fault, Kind, WebhookFault
 from insim_async.sandbox.handset import Handset
-from insim_async.sandbox.journal import Impossible, Journal, plain_number
+from insim_async.sandbox.journal import Impossible, Journal, plain_duration, plain_number
 from insim_async.sandbox.orders import Orders
 from insim_async.sandbox.postbox import Postbox
 from insim_async.sandbox.records import (
@@ -193,6 +193,9 @@ class Sandbox:
         """Let a fault happen to the next request, or webhook, that it fits; return its number.
 
         Those that were ordered before it come first.
+
+        Raises:
+            ValueError: It has a value that its kind cannot have, such as ``times=0``.
         """
         return self._orders.add(fault)
 
@@ -281,9 +284,13 @@ class Sandbox:
         return sms.url
 
     def call_in(self, phone_number: str, *, seconds: int = 60) -> Webhook:
-        """Let somebody call the phone, and its owner answer."""
-        number, state = plain_number(phone_number), PhoneCallState.ANSWERED
-        call = self.journal.add_call(number, "incoming", state, duration=seconds)
+        """Let somebody call the phone, and its owner answer.
+
+        Raises:
+            Impossible: A call cannot take so long.
+        """
+        number, duration = plain_number(phone_number), plain_duration(seconds)
+        call = self.journal.add_call(number, "incoming", PhoneCallState.ANSWERED, duration=duration)
         return self._report_call(call)
 
     def miss_call(self, phone_number: str) -> Webhook:
@@ -295,10 +302,10 @@ class Sandbox:
         """Let whom a click-to-call rings answer it.
 
         Raises:
-            Impossible: No phone rings.
+            Impossible: No phone rings, or a call cannot take so long.
         """
-        call = self._ringing(phone_number)
-        return self._report_call(replace(call, state=PhoneCallState.ANSWERED, duration=seconds))
+        call, duration = self._ringing(phone_number), plain_duration(seconds)
+        return self._report_call(replace(call, state=PhoneCallState.ANSWERED, duration=duration))
 
     def let_ring(self, phone_number: str = "") -> Webhook:
         """Let whom a click-to-call rings not answer it.

@@ -107,7 +107,9 @@ def reply_to(sandbox: Sandbox, call: ApiCall, body: bytes, fault: Fault) -> Repl
     else:
         content, kind = (fault.body or "").encode(), "text/html; charset=utf-8"
         status = fault.status or 200
-    headers |= {"Content-Type": kind, "Content-Length": str(len(content))}
+    # Of an answer without a body nothing could be lost, unless it announces one.
+    length = max(len(content), int(fault.lose_answer))
+    headers |= {"Content-Type": kind, "Content-Length": str(length)}
     return Reply(status=status, headers=headers, body=content, cut=fault.lose_answer)
 
 

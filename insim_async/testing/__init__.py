@@ -10,7 +10,22 @@ Where the plugin is active, no client reaches the real inSIM but in tests that a
 ``insim_live``.
 """
 
-from insim_async.testing._sandbox import InSimSandbox
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from insim_async.testing._time import TimeMachine
 
+if TYPE_CHECKING:
+    from insim_async.testing._sandbox import InSimSandbox
+
 __all__ = ["InSimSandbox", "TimeMachine"]
+
+
+def __getattr__(name: str) -> object:
+    """Import late what is slow to import: the plugin is loaded in each test run."""
+    if name != "InSimSandbox":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from insim_async.testing._sandbox import InSimSandbox
+
+    return InSimSandbox

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from anyio.lowlevel import checkpoint
+
+from insim_async.errors import ConfigurationError
 from insim_async.timing import Clock
 
 __all__ = ["TimeMachine"]
@@ -17,16 +20,22 @@ class TimeMachine:
 
     Attributes:
         slept: How long each sleep was to be, in seconds.
+
+    Raises:
+        ConfigurationError: The start has no zone.
     """
 
     def __init__(self, start: datetime | None = None) -> None:
-        self._start = start or datetime.now(UTC)
+        if start is not None and start.utcoffset() is None:
+            raise ConfigurationError("start: expected an aware time, such as one in UTC")
+        # In UTC, since times of one zone are subtracted by their clocks, across any change of them.
+        self._start = (start or datetime.now(UTC)).astimezone(UTC)
         self._passed = 0.0
         self.slept: list[float] = []
 
     def now(self) -> datetime:
         """Return the time, in UTC."""
-        return self._start.astimezone(UTC) + timedelta(seconds=self._passed)
+        return self._start + timedelta(seconds=self._passed)
 
     def seconds(self) -> float:
         """Return the seconds that have passed."""
@@ -41,9 +50,10 @@ class TimeMachine:
         self._passed = max(self._passed, (when - self._start).total_seconds())
 
     async def sleep(self, seconds: float) -> None:
-        """Let so many seconds pass, at once."""
+        """Let so many seconds pass, at once; others have their turn meanwhile."""
         self.slept.append(seconds)
         self._passed += seconds
+        await checkpoint()
 
     @property
     def clock(self) -> Clock:

@@ -34,19 +34,21 @@ def pytest_unconfigure() -> None:
     """Lift the bar."""
     from insim_async._http import unbar
 
-    unbar(_REAL)
+    unbar(_REAL, _REASON)
 
 
-@pytest.hookimpl(wrapper=True)
+# The older kind of wrapper: a project beside the package may have a pytest that knows no other.
+@pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Lift the bar around a test that is marked."""
     from insim_async._http import bar, unbar
 
     if item.get_closest_marker("insim_live") is None:
-        return (yield)
-    unbar(_REAL)
+        yield
+        return
+    unbar(_REAL, _REASON)
     try:
-        return (yield)
+        yield
     finally:
         bar(_REAL, _REASON)
 
