@@ -480,6 +480,11 @@ class TestAssertions:
         with pytest.raises(AssertionError, match=f"^{re.escape(words)}"):
             claim(used)
 
+    def test_ask_for_fields_that_there_are(self, insim_sandbox: InSimSandbox) -> None:
+        words = "^a contact has no firstname; it has phone_number, first_name, last_name, "
+        with pytest.raises(ConfigurationError, match=words):
+            insim_sandbox.assert_contact(NUMBER, firstname="Zoé")
+
     async def test_show_no_more_than_can_be_read(
         self, insim_client: AsyncInSim, insim_sandbox: InSimSandbox
     ) -> None:

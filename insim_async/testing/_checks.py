@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from insim_async.errors import ConfigurationError
 from insim_async.models import Contact
 from insim_async.sandbox import PhoneCall, SentSms, Webhook
 
@@ -59,8 +60,12 @@ def check_contact(
 
     Raises:
         AssertionError: There is none, or a field is another.
+        ConfigurationError: No contact has such a field.
     """
     __tracebackhide__ = True
+    if unknown := [*fields.keys() - {*Contact.__struct_fields__}]:
+        has = ", ".join(Contact.__struct_fields__)
+        raise ConfigurationError(f"a contact has no {min(unknown)}; it has {has}")
     contact = contacts.get(_plain(phone_number))
     if contact is None:
         known = _listed(contacts)
