@@ -35,7 +35,7 @@ class Gate:
 
     def __init__(self, slots: int, rate: float | None, clock: Clock) -> None:
         self.slots: anyio.Semaphore = anyio.Semaphore(slots, fast_acquire=True)
-        self.passes = 0
+        self.passes: int = 0
         self._schedule = Schedule(slots, rate)
         self._clock = clock
         self._news: dict[Ticket, anyio.Event] = {}

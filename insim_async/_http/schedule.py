@@ -53,14 +53,14 @@ class Ticket:
     )
 
     def __init__(self, rank: Rank, *, paced: bool, number: int, since: float) -> None:
-        self.rank = rank
-        self.paced = paced
-        self.number = number
-        self.since = since
-        self.began = 0.0
-        self.has_turn = False
-        self.is_waiting = False
-        self.passed_over = 0
+        self.rank: Rank = rank
+        self.paced: bool = paced
+        self.number: int = number
+        self.since: float = since
+        self.began: float = 0.0
+        self.has_turn: bool = False
+        self.is_waiting: bool = False
+        self.passed_over: int = 0
 
 
 class _Line:

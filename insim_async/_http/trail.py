@@ -54,9 +54,9 @@ class Trail:
     __slots__ = ("_failure", "_last", "_socket", "_turn", "fate", "guard", "stale")
 
     def __init__(self) -> None:
-        self.fate = Fate.WAITING
+        self.fate: Fate = Fate.WAITING
         self.guard: anyio.CancelScope | None = None
-        self.stale = False
+        self.stale: bool = False
         self._last: tuple[str, ...] = ()
         self._failure: BaseException | None = None
         self._turn: Turn | None = None

@@ -43,10 +43,10 @@ class Batch(Generic[S, M]):
     def __init__(
         self, start: int, given: Sequence[S], checked: Sequence[M | InvalidMessage], good: list[M]
     ) -> None:
-        self.start = start
-        self.given = given
-        self.checked = checked
-        self.good = good
+        self.start: int = start
+        self.given: Sequence[S] = given
+        self.checked: Sequence[M | InvalidMessage] = checked
+        self.good: list[M] = good
 
     def cut(
         self, room: Room, parts_of: Callable[[M], int] | None

@@ -58,7 +58,7 @@ class Delivery(Generic[S, M, R]):
         self._connection = connection
         parts = math.inf if cargo.parts_of is None else room.parts
         self._most = max(1, int(min(room.messages, parts)))
-        self.room = Room(self._most, parts)
+        self.room: Room = Room(self._most, parts)
 
     async def send(
         self, supply: Supply[S, M], ticket: Ticket | None = None

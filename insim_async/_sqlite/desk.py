@@ -43,7 +43,7 @@ class Operation(Generic[T]):
 
     def __init__(self, action: Action[T], file: File) -> None:
         self.action = action
-        self.settled = anyio.Event()
+        self.settled: anyio.Event = anyio.Event()
         self.outcome: T | _NotDone = _NotDone(f"the {file.name}'s file does not answer")
         self._file = file
 

@@ -41,7 +41,7 @@ class Journal:
     """
 
     def __init__(self, keep: int, clock: Callable[[], datetime]) -> None:
-        self.feed = Feed()
+        self.feed: Feed = Feed()
         self.sent: Shelf[int, SentSms] = Shelf("message", keep, self.feed)
         self.tested: Shelf[int, SentSms] = Shelf("tested", keep, self.feed)
         self.refused: Shelf[int, SentSms] = Shelf("refused", keep, self.feed)
@@ -49,8 +49,8 @@ class Journal:
         self.calls: Shelf[int, PhoneCall] = Shelf("call", keep, self.feed)
         self.contacts: Shelf[str, Contact] = Shelf("contact", keep, self.feed)
         self.processed: Counter[str] = Counter()
-        self.requests = 0
-        self.made_calls = 0
+        self.requests: int = 0
+        self.made_calls: int = 0
         self.keep = keep
         self._clock = clock
         self._keys = itertools.count(1)

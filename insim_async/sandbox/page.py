@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from html import escape
 from importlib.resources import files
+from pathlib import PurePosixPath
 from string import Template
 
 from insim_async.sandbox.state import Sandbox
@@ -37,10 +38,10 @@ HEADERS = {
 """What goes with the page and each of its files."""
 _folder = files("insim_async.sandbox") / "static"
 _page = Template((_folder / "page.html").read_text("utf-8"))
-FILES = {
-    file.name: (file.read_bytes(), kind)
+FILES: dict[str, tuple[bytes, str]] = {
+    file.name: (file.read_bytes(), _KINDS[PurePosixPath(file.name).suffix])
     for file in _folder.iterdir()
-    if (kind := _KINDS.get(f".{file.name.rpartition('.')[2]}"))
+    if PurePosixPath(file.name).suffix in _KINDS
 }
 """The files of the page by name, each with its media type."""
 

@@ -23,8 +23,8 @@ class Feed:
     """
 
     def __init__(self) -> None:
-        self.number = 0
-        self.whole_since = 0
+        self.number: int = 0
+        self.whole_since: int = 0
         self.listeners: set[Callable[[], object]] = set()
         self._changed: dict[tuple[str, object], int] = {}
 
@@ -65,7 +65,7 @@ class Shelf(Generic[K, V]):
     """
 
     def __init__(self, kind: str, keep: int, feed: Feed) -> None:
-        self.total = 0
+        self.total: int = 0
         self._kind = kind
         self._keep = keep
         self._feed = feed

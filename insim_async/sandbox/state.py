@@ -85,11 +85,11 @@ class Sandbox:
         self.footer = footer
         self.timezone = timezone
         self.token = token
-        self.settings = Settings().changed(settings)
-        self.journal = Journal(keep, clock)
+        self.settings: Settings = Settings().changed(settings)
+        self.journal: Journal = Journal(keep, clock)
         moment, new_key = self.journal.moment, self.journal.new_key
         kept = min(keep, _KEPT_WEBHOOKS)
-        self.postbox = Postbox(self.journal.feed, kept, retry, moment, new_key)
+        self.postbox: Postbox = Postbox(self.journal.feed, kept, retry, moment, new_key)
         self._access_key = access_key
         self._orders = Orders(self.journal.feed, new_key)
         self._reporter = Reporter(login, lambda: self.timezone)

@@ -55,8 +55,8 @@ class InSimSandbox:
     """
 
     def __init__(self, time: TimeMachine | None = None) -> None:
-        self.time = time or TimeMachine()
-        self.state = Sandbox("me@example.com", "a-made-up-key", clock=self.time.now)
+        self.time: TimeMachine = time or TimeMachine()
+        self.state: Sandbox = Sandbox("me@example.com", "a-made-up-key", clock=self.time.now)
         self._target: Target | None = None
         self._targets: dict[int, Target] = {}
 
