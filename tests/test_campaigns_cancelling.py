@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from insim_async import AsyncInSim, Contact
@@ -68,6 +69,7 @@ async def test_a_run_doubles_and_loses_nobody(
         gateway.requests.clear()
         with closing(Campaign.open(path, clock=hours.clock)) as campaign:
             async with client(hours) as insim:
+                insim.http_client.event_hooks = {"response": [linger]}
                 reached, _ = await natively(at, manner, partial(campaign.run, insim), times)
                 left = sum(gateway.batches)
                 report = await campaign.run(insim)
@@ -75,6 +77,12 @@ async def test_a_run_doubles_and_loses_nobody(
         assert report.sent <= processed(gateway)
         assert report.unknown <= left
     assert at > 10
+
+
+async def linger(_: httpx.Response) -> None:
+    """Let an answer take its time, so that a cancelled call may miss it."""
+    for _step in range(5):
+        await anyio.lowlevel.checkpoint()
 
 
 def client(hours: Hours) -> AsyncInSim:
