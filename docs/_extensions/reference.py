@@ -13,10 +13,13 @@ from typing import Any
 from sphinx.application import Sphinx
 
 MADE_BY_US = {
+    "insim_async.campaigns.Campaign",
+    "insim_async.outbox.Outbox",
+    "insim_async.outbox.OutboxWorker",
     "insim_async.webhooks.inbox.Inbox",
     "insim_async.webhooks.inbox.InboxWorker",
 }
-"""``Inbox.open`` and ``inbox.worker`` return them."""
+"""``Inbox.open``, ``inbox.worker`` and their like return them."""
 STANDARD = re.compile(r"\b(collections\.abc|datetime|typing)\.")
 """Whose names everybody knows."""
 ARGUMENTS = re.compile(r'(class="sig-paren">\(</span>\s*)<dl>')
