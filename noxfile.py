@@ -43,6 +43,8 @@ def group(*names: str) -> tuple[str, ...]:
 # processor takes its part of them.
 INSTALLED = {"PYTHONSAFEPATH": "1"}
 PYTEST = ("-m", "pytest", "--import-mode=append", "--numprocesses=auto", "--dist=worksteal")
+# What takes long, since it starts processes, and is the same on any Python.
+ELSEWHERE = ("--ignore=tests/faults", "--ignore=tests/test_docs.py", "--ignore=tests/test_demo.py")
 
 
 def install(session: nox.Session, *packages: str) -> None:
@@ -53,13 +55,13 @@ def install(session: nox.Session, *packages: str) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests: on 3.11 all of them, elsewhere all but those of the network.
+    """Run the tests: on 3.11 all of them, elsewhere all but those of network, docs and demo.
 
     On 3.11 they must cover all lines and branches.
     """
     install(session, EXTRAS, *group("tests", "examples"))
     if session.python != COVERED:
-        session.run("python", *PYTEST, "--ignore=tests/faults", *session.posargs, env=INSTALLED)
+        session.run("python", *PYTEST, *ELSEWHERE, *session.posargs, env=INSTALLED)
         return
     session.run("coverage", "erase")
     session.run("coverage", "run", *PYTEST, *session.posargs, env=INSTALLED)
@@ -71,7 +73,7 @@ def tests(session: nox.Session) -> None:
 def minimal(session: nox.Session) -> None:
     """Run the tests that need no extra, with no extra installed.
 
-    Those of the network are left out: what it does is the same with any extra.
+    Those of network, docs and demo are left out: what they do is the same with any extra.
     """
     install(session, ".", *group("tests"))
     session.run(
@@ -79,7 +81,7 @@ def minimal(session: nox.Session) -> None:
         *PYTEST,
         "-m",
         "not extra",
-        "--ignore=tests/faults",
+        *ELSEWHERE,
         *session.posargs,
         env=INSTALLED,
     )
