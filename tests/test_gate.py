@@ -162,6 +162,17 @@ async def test_a_pause_that_gets_longer_is_waited_for_again() -> None:
     assert stage.passed == [("a", 10.0)]
 
 
+async def test_a_pause_that_ends_between_joining_and_waiting_holds_nobody_up() -> None:
+    """Whoever is alone would else wait for news that nobody brings."""
+    stage = Stage()
+    stage.gate.put_off(1.0)
+    alone = stage.comer("alone")
+    stage.now = 1.0
+    with anyio.fail_after(5):
+        await alone()
+    assert stage.passed == [("alone", 1.0)]
+
+
 async def test_who_has_no_time_to_wait_gives_up_and_the_next_one_watches() -> None:
     stage = Stage()
     stage.gate.put_off(9.0)

@@ -70,9 +70,14 @@ class Gate:
             is_too_late: Says of so many seconds whether they are too long to be waited for.
         """
         while not ticket.has_turn:
+            # What held it back may have passed since anybody looked: nobody would tell of that.
+            now = self._clock.now()
+            self._give(now)
+            if ticket.has_turn:
+                break
             news = self._news[ticket] = anyio.Event()
             try:
-                seconds = dict(self._held_by_time()).get(ticket)
+                seconds = dict(self._schedule.held_by_time(now)).get(ticket)
                 if seconds is None:
                     await news.wait()
                 elif is_too_late(seconds):
@@ -104,16 +109,16 @@ class Gate:
         return self._schedule.pause_left(self._clock.now())
 
     def _give_turns(self) -> None:
-        if not self._schedule.waiting:
-            return
-        while (ticket := self._schedule.next(self._clock.now())) is not None:
+        if self._schedule.waiting:
+            now = self._clock.now()
+            self._give(now)
+            for ticket, _ in self._schedule.held_by_time(now):
+                self._tell(ticket)
+
+    def _give(self, now: float) -> None:
+        while (ticket := self._schedule.next(now)) is not None:
             self.slots.acquire_nowait()  # raises, should the schedule give one turn too many
             self._tell(ticket)
-        for ticket, _ in self._held_by_time():
-            self._tell(ticket)
-
-    def _held_by_time(self) -> list[tuple[Ticket, float]]:
-        return self._schedule.held_by_time(self._clock.now())
 
     def _tell(self, ticket: Ticket) -> None:
         if (news := self._news.get(ticket)) is not None:
