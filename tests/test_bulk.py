@@ -37,7 +37,7 @@ from insim_async import (
     Status,
     _tasks,
 )
-from insim_async._sending import checks, contacts, delivery, pipeline
+from insim_async._sending import Listener, checks, contacts, delivery, pipeline
 from tests.conftest import BASE_URL, KEY, LOGIN, Gateway, Hours, receipt
 
 NUMBER = "+33639980001"
@@ -1012,3 +1012,9 @@ def test_a_program_may_end_in_the_middle_of_a_bulk_call(end: str) -> None:
         [sys.executable, "-c", textwrap.dedent(script)], timeout=20, check=True, capture_output=True
     )
     assert run.stderr == b""
+
+
+def test_nobody_who_listens_is_told_nothing() -> None:
+    nobody = Listener[int](None)
+    nobody.tell(1)
+    assert not nobody.is_there

@@ -21,6 +21,7 @@ from insim_async import (
     NotSent,
     OutcomeUnknown,
 )
+from insim_async._sending import Room
 from insim_async.campaigns import (
     Campaign,
     CampaignStatus,
@@ -29,6 +30,7 @@ from insim_async.campaigns import (
     SendWindow,
 )
 from insim_async.campaigns._run import PROBES
+from insim_async.campaigns._worker import Worker
 
 from .campaigns import TEXT, all_of, lost, number, people, processed, statuses
 from .conftest import BASE_URL, KEY, LOGIN, NOON, Gateway, Hours, receipt
@@ -676,8 +678,7 @@ class TestCancelling:
         class Hung(httpx.AsyncBaseTransport):
             async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
                 arrived.set()
-                await asyncio.sleep(3600)
-                raise AssertionError
+                return await asyncio.sleep(3600, httpx.Response(500))
 
         async with (
             httpx.AsyncClient(transport=Hung()) as http,
@@ -704,3 +705,51 @@ def test_it_runs_on_trio(open_campaign: Open, gateway: Gateway, hours: Hours, ba
 
     anyio.run(main, backend=backend)
     assert processed(gateway) == 30
+
+
+class TestFromOutside:
+    async def test_a_mistake_of_ours_is_raised_and_the_next_run_goes_on(
+        self, campaign: Campaign, insim: AsyncInSim, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def fail(worker: Worker) -> None:
+            raise RuntimeError("a mistake")
+
+        await campaign.add(people(3), TEXT)
+        with monkeypatch.context() as patched:
+            patched.setattr(Worker, "work", fail)
+            with pytest.raises(ExceptionGroup, match="unhandled errors in a TaskGroup"):
+                await campaign.run(insim)
+        assert (await campaign.run(insim)).sent == 3
+
+    async def test_a_run_whose_own_task_is_cancelled_says_so(
+        self, campaign: Campaign, hours: Hours
+    ) -> None:
+        """As when the event loop ends before it."""
+        await campaign.add(people(3), TEXT)
+        arrived = asyncio.Event()
+
+        class Hung(httpx.AsyncBaseTransport):
+            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+                arrived.set()
+                return await asyncio.sleep(3600, httpx.Response(500))
+
+        async with (
+            httpx.AsyncClient(transport=Hung()) as http,
+            client(hours, http_client=http) as insim,
+        ):
+            run = asyncio.create_task(campaign.run(insim))
+            await arrived.wait()
+            for task in asyncio.all_tasks():
+                if getattr(task.get_coro(), "__qualname__", "") == "Run._keep":
+                    task.cancel()
+            with pytest.raises(CampaignStopped, match="the run was cancelled from outside"):
+                await run
+        assert {*await statuses(campaign)} <= {"in_flight", "unknown"}
+
+    async def test_nothing_is_claimed_after_its_end(
+        self, campaign: Campaign, insim: AsyncInSim
+    ) -> None:
+        await campaign.add(people(1), TEXT)
+        runs: list[Any] = []
+        await campaign.run(insim, on_progress=lambda _: runs.append(campaign._running))
+        assert await runs[0][0].claim(Room(1, 1.0), is_probe=False) is None

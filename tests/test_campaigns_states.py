@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from insim_async import Clock
 from insim_async._sqlite import Connection
 from insim_async.campaigns import (
     CampaignMessage,
+    CampaignState,
     Delivery,
     MessageStatus,
     _claims,
@@ -33,6 +35,7 @@ from insim_async.campaigns import (
 from insim_async.campaigns._claims import Ask, Claim, Hold, Over, Result
 from insim_async.campaigns._ledger import Ledger
 from insim_async.campaigns._plan import Plan
+from insim_async.campaigns._standing import plan_to_json
 from insim_async.campaigns._states import FINAL, MOVES, Move, after, higher
 
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -304,3 +307,50 @@ def test_a_real_ledger_does_what_the_table_says() -> None:
     run_state_machine_as_test(
         Ledgers, settings=settings(max_examples=25, stateful_step_count=30, deadline=None)
     )
+
+
+class Drawn:
+    """Stands for hypothesis where it is known what is to be drawn."""
+
+    def __init__(self, value: int) -> None:
+        self._value = value
+
+    def draw(self, strategy: object) -> int:
+        del strategy
+        return self._value
+
+
+def test_what_is_seldom_drawn_happens_too() -> None:
+    """A person finds out that one did not go; one is reported, then put back; all is cancelled."""
+    it: Any = Ledgers()
+    it.begin()
+    it.add(count=2)
+    it.claim(limit=2)
+    it.answer(data=Drawn(0), move=Move.LOSE)
+    it.settle(data=Drawn(1), move=Move.SETTLE_NOT_SENT)
+    it.add(count=1)
+    it.claim(limit=1)
+    it.report(data=Drawn(3), delivery=Delivery.SENT)
+    it.put_back(data=Drawn(0))
+    it.cancel()
+    it.add(count=1)
+    it.claim(limit=1)
+    it.the_ledger_says_what_the_model_says()
+    it.nobody_got_it_twice_but_on_purpose()
+    it.teardown()
+
+
+def test_a_run_is_not_finished_where_somebody_was_added_at_the_last_moment() -> None:
+    it: Any = Ledgers()
+    it.begin()
+    it.add(count=2)
+    ended = {"begun": it.begun, "state": CampaignState.FINISHED, "reason": "", "now": it.now}
+    state, counted = it.do(_rows.end_run, **ended)
+    assert (state, counted["pending"]) == (CampaignState.OPEN, 2)
+    it.teardown()
+
+
+def test_a_plan_in_a_zone_without_a_name_is_not_kept() -> None:
+    """Nobody could say later when its days begin."""
+    assert plan_to_json(Plan(zone=timezone(timedelta(hours=1)))) == ""
+    assert plan_to_json(Plan()) != ""

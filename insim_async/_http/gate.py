@@ -69,12 +69,12 @@ class Gate:
             ticket: Stands in the line.
             is_too_late: Says of so many seconds whether they are too long to be waited for.
         """
-        while not ticket.has_turn:
+        while True:
             # What held it back may have passed since anybody looked: nobody would tell of that.
             now = self._clock.now()
             self._give(now)
             if ticket.has_turn:
-                break
+                return True
             news = self._news[ticket] = anyio.Event()
             try:
                 seconds = dict(self._schedule.held_by_time(now)).get(ticket)
@@ -87,7 +87,6 @@ class Gate:
                     self._give_turns()
             finally:
                 del self._news[ticket]
-        return True
 
     def book(self, ticket: Ticket, parts: int) -> None:
         """Say how many parts go out on a turn."""

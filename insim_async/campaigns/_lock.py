@@ -18,7 +18,7 @@ from weakref import WeakSet
 import msgspec
 from msgspec import Struct
 
-__all__ = ["Holder", "RunLock"]
+__all__ = ["Holder", "RunLock", "release_all"]
 
 _DIGITS = 20
 _held: WeakSet[RunLock] = WeakSet()
@@ -141,12 +141,6 @@ class RunLock:
         except OSError:
             return b""
 
-    def forget(self) -> None:
-        """Close what came through a fork: the lock stays the parent's alone."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
-
 
 def _locked(descriptor: int, *, shared: bool = False) -> bool:
     import fcntl  # not on Windows, which can import this module all the same
@@ -159,11 +153,11 @@ def _locked(descriptor: int, *, shared: bool = False) -> bool:
     return True
 
 
-def _forget_all() -> None:
+def release_all() -> None:
+    """Close what came through a fork: the locks stay the parent's alone."""
     for lock in list(_held):
-        lock.forget()
-    _held.clear()
+        lock.release()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+    os.register_at_fork(after_in_child=release_all)

@@ -230,7 +230,7 @@ class Run:
                 return self._claimed(found)
             case Hold():
                 self._hold = found
-            case Over():
+            case _:
                 self._end(found)
         return None
 
@@ -249,13 +249,8 @@ class Run:
         )
         self._seen = self._news
         operation = self._ledger.begin(self._claiming(ask))
-        try:
-            await wait_whatever_comes(operation.settled)
-        except BaseException:
-            if isinstance(operation.outcome, Claim) and operation.outcome.rows:
-                self._progress.moved(Move.CLAIM, len(operation.outcome.rows))
-                self._release(operation.outcome, operation.outcome.rows)  # it will not leave
-            raise
+        # Cancelled, it is known afterwards what was claimed; it is unknown then.
+        await wait_whatever_comes(operation.settled)
         try:
             found = operation.result()
         except LedgerUnavailable as error:

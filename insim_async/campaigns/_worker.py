@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import anyio
 
@@ -121,9 +121,8 @@ class Worker:
     async def put_back(self, batch: Batch[Sms, Message]) -> None:
         """Have back what was claimed and is proven unsent."""
         del batch  # it is the claim that is known
-        claim, self._claim = self._claim, None
-        if claim is not None:
-            self._run.put_back(claim)
+        claim, self._claim = cast(Claim, self._claim), None
+        self._run.put_back(claim)
 
     def _open_door(self) -> None:
         if self._has_door:

@@ -52,5 +52,4 @@ class Writer:
                 await write.settled.wait()
             if all(write.is_done for write in self._writes):
                 return
-        for write in self._writes:
-            write.result()
+        next(write for write in self._writes if not write.is_done).result()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 import anyio
@@ -78,14 +78,11 @@ def _status_of(error: Exception) -> int:
 def _getter(to: object) -> Callable[[str], Awaitable[int]]:
     if isinstance(to, WebhookRouter):
         return lambda target: _dispatch(to, target)
-    if "aiohttp" in sys.modules:
-        from aiohttp import web
+    web = sys.modules.get("aiohttp.web")  # whoever has such an app has imported it
+    if web is not None and isinstance(to, web.Application):
+        from insim_async.testing._aiohttp import get
 
-        if isinstance(to, web.Application):
-            from insim_async.testing._aiohttp import get
-
-            app = to
-            return lambda target: get(app, target)
+        return lambda target: get(cast(Any, to), target)
     if not callable(to):
         raise ConfigurationError(
             f"to: expected a WebhookRouter, an ASGI app or an aiohttp app, got {type(to).__name__}"

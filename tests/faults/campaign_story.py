@@ -94,14 +94,7 @@ class Story:
 
     def live_through(self, lives: Lives, chance: random.Random, kills: int) -> None:
         """Kill it again and again, at points and times that chance chooses; then let it end."""
-        for _ in range(kills):
-            if chance.random() < 0.5:
-                point = ("statement", int(chance.expovariate(1 / 80)) + 1)
-                ended = self.live(lives, killed_at=point)
-            else:
-                ended = self.live(lives, killed_after=chance.uniform(0.0, 0.3))
-            if ended:
-                break
+        any(self.live(lives, **deaths(chance)[place % 2]) for place in range(kills))
         assert self.live(lives)
 
     async def counts(self) -> Counter[str]:
@@ -132,6 +125,12 @@ class Story:
             *([f"{statuses['unknown']} are unknown"] if statuses["unknown"] > most else []),
             *([] if self.log.exists() else ["it did not say how it ended"]),
         ]
+
+
+def deaths(chance: random.Random) -> list[dict[str, Any]]:
+    """Return a moment and a point at which a life may end."""
+    statement = int(chance.expovariate(1 / 80)) + 1
+    return [{"killed_after": chance.uniform(0.0, 0.3)}, {"killed_at": ("statement", statement)}]
 
 
 def may_be(status: str, times: int) -> bool:
