@@ -190,9 +190,9 @@ def tend(
 
 
 def _take_back(connection: Connection, kinds: frozenset[str], now: float) -> None:
-    for (kind,) in connection.execute(f"{_KINDS} = 'no_handler'").fetchall():
-        if kind in kinds or ANY_KIND in kinds:
-            connection.execute(_TAKE_BACK, (now, kind, SWEEP))
+    waiting = [kind for (kind,) in connection.execute(f"{_KINDS} = 'no_handler'").fetchall()]
+    for kind in waiting if ANY_KIND in kinds else kinds.intersection(waiting):
+        connection.execute(_TAKE_BACK, (now, kind, SWEEP))
 
 
 def _put_away(
