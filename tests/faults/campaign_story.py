@@ -128,9 +128,9 @@ class Story:
 
 
 def deaths(chance: random.Random) -> list[dict[str, Any]]:
-    """Return a moment and a point at which a life may end."""
+    """Return a point and a moment at which a life may end."""
     statement = int(chance.expovariate(1 / 80)) + 1
-    return [{"killed_after": chance.uniform(0.0, 0.3)}, {"killed_at": ("statement", statement)}]
+    return [{"killed_at": ("statement", statement)}, {"killed_after": chance.uniform(0.0, 0.3)}]
 
 
 def may_be(status: str, times: int) -> bool:
