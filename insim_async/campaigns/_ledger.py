@@ -83,10 +83,10 @@ class Ledger:
                 ledger._check_copy(marked, is_free=is_free, restored=restored)
                 if is_free:
                     ledger._give_up_what_crashed()
-        except OSError as error:
-            raise ConfigurationError(f"{lock.path}: {error.strerror}") from error
-        except BaseException:
+        except BaseException as error:
             file.close()
+            if isinstance(error, OSError):
+                raise ConfigurationError(f"{lock.path}: {error.strerror}") from error
             raise
         return ledger
 
