@@ -42,6 +42,17 @@ def client(hours: Hours, **more: Any) -> AsyncInSim:
     return AsyncInSim(LOGIN, KEY, base_url=BASE_URL, clock=hours.clock, **more)
 
 
+class Hung(httpx.AsyncBaseTransport):
+    """Never answers; tells when a request has arrived."""
+
+    def __init__(self) -> None:
+        self.arrived = asyncio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.arrived.set()
+        return await asyncio.sleep(3600, httpx.Response(500))
+
+
 class TestSending:
     async def test_everybody_gets_it_once(
         self, campaign: Campaign, insim: AsyncInSim, gateway: Gateway
@@ -673,19 +684,13 @@ class TestCancelling:
         self, campaign: Campaign, hours: Hours, gateway: Gateway
     ) -> None:
         await campaign.add(people(3), TEXT)
-        arrived = asyncio.Event()
-
-        class Hung(httpx.AsyncBaseTransport):
-            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-                arrived.set()
-                return await asyncio.sleep(3600, httpx.Response(500))
-
+        hung = Hung()
         async with (
-            httpx.AsyncClient(transport=Hung()) as http,
+            httpx.AsyncClient(transport=hung) as http,
             client(hours, http_client=http) as insim,
         ):
             running = asyncio.ensure_future(campaign.run(insim))
-            await arrived.wait()
+            await hung.arrived.wait()
             running.cancel()
             for _ in range(3):
                 await asyncio.sleep(0)
@@ -726,19 +731,13 @@ class TestFromOutside:
     ) -> None:
         """As when the event loop ends before it."""
         await campaign.add(people(3), TEXT)
-        arrived = asyncio.Event()
-
-        class Hung(httpx.AsyncBaseTransport):
-            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-                arrived.set()
-                return await asyncio.sleep(3600, httpx.Response(500))
-
+        hung = Hung()
         async with (
-            httpx.AsyncClient(transport=Hung()) as http,
+            httpx.AsyncClient(transport=hung) as http,
             client(hours, http_client=http) as insim,
         ):
             run = asyncio.create_task(campaign.run(insim))
-            await arrived.wait()
+            await hung.arrived.wait()
             for task in asyncio.all_tasks():
                 if getattr(task.get_coro(), "__qualname__", "") == "Run._keep":
                     task.cancel()

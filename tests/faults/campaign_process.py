@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import signal
-import sqlite3
 import sys
 import tempfile
 import threading
@@ -27,7 +26,7 @@ import msgspec
 from insim_async import AsyncInSim, Contact
 from insim_async.campaigns import Campaign, MessageStatus
 from insim_async.campaigns._states import MOVES, Move
-from tests.faults.inbox_process import Fate
+from tests.faults.inbox_process import Fate, watch
 
 TEXT = "Bonjour, à demain !"
 FAULTS: dict[str, dict[Move, tuple[tuple[MessageStatus, ...], MessageStatus]]] = {
@@ -96,15 +95,7 @@ def live(life: L, act: Callable[[L, Fate], Awaitable[None]]) -> None:
     logging.disable()  # what is unknown is known to the story
     cast(dict[Move, Any], MOVES).update(FAULTS[life.fault])
     fate = Fate(life.killed_at)
-
-    class Watched(sqlite3.Connection):
-        def __init__(self, where: Any, *args: Any, **more: Any) -> None:
-            super().__init__(where, *args, **more)
-            # What measures the coverage writes to such files too.
-            ours = Path(life.path).name in str(where)
-            self.set_trace_callback((lambda statement: fate.reached("statement")) if ours else None)
-
-    sqlite3.connect = functools.partial(sqlite3.connect, factory=Watched)  # type: ignore[assignment]
+    watch(fate, life.path)
     anyio.run(act, life, fate)
 
 

@@ -94,7 +94,7 @@ class Story:
 
     def live_through(self, lives: Lives, chance: random.Random, kills: int) -> None:
         """Kill it again and again, at points and times that chance chooses; then let it end."""
-        any(self.live(lives, **deaths(chance)[place % 2]) for place in range(kills))
+        any(self.live(lives, **deaths(chance)[place % 3 // 2]) for place in range(kills))
         assert self.live(lives)
 
     async def counts(self) -> Counter[str]:

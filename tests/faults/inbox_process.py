@@ -209,16 +209,21 @@ LIVES: dict[str, Callable[[Life, Fate], object]] = {
 def live(life: Life) -> None:
     """Live, with a fate that watches every statement."""
     fate = Fate(life.killed_at)
+    watch(fate, life.path)
+    LIVES[life.does](life, fate)
+
+
+def watch(fate: Fate, path: str) -> None:
+    """Let a fate see each statement on a file."""
 
     class Watched(sqlite3.Connection):
         def __init__(self, where: Any, *args: Any, **more: Any) -> None:
             super().__init__(where, *args, **more)
             # What measures the coverage writes to such files too.
-            ours = Path(life.path).name in str(where)
+            ours = Path(path).name in str(where)
             self.set_trace_callback((lambda statement: fate.reached("statement")) if ours else None)
 
     sqlite3.connect = functools.partial(sqlite3.connect, factory=Watched)  # type: ignore[assignment]
-    LIVES[life.does](life, fate)
 
 
 def main() -> None:

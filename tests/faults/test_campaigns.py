@@ -55,7 +55,7 @@ async def test_nobody_is_doubled_or_lost_however_often_it_is_killed(
     story.live_through(lives, random.Random(seed), kills=6)
     assert await story.faults() == []
     assert (await story.counts()).total() == 200
-    assert story.kills > 0
+    assert story.kills > 1
 
 
 @pytest.mark.parametrize("fault", ["recovers to pending", "marks nothing before it sends"])
