@@ -29,7 +29,7 @@ from insim_async.campaigns import (
     Limits,
     SendWindow,
 )
-from insim_async.campaigns._run import PROBES
+from insim_async.campaigns._passage import PROBES
 from insim_async.campaigns._worker import Worker
 
 from .campaigns import TEXT, all_of, lost, number, people, processed, statuses

@@ -28,8 +28,12 @@ from insim_async.campaigns import (
     CampaignState,
     Delivery,
     MessageStatus,
+    _adding,
     _claims,
+    _enrolled,
+    _optouts,
     _rows,
+    _runs,
     _spending,
 )
 from insim_async.campaigns._claims import Ask, Claim, Hold, Over, Result
@@ -110,7 +114,7 @@ class Ledgers(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         plan = {"opened": self.ledger.known, "account": "me", "plan": "", "now": self.now}
-        self.begun = self.do(_rows.begin_run, **plan).campaign
+        self.begun = self.do(_runs.begin_run, **plan).campaign
         self.moved(Move.LOSE, list(self.status))
         self.claims.clear()
 
@@ -123,12 +127,12 @@ class Ledgers(RuleBasedStateMachine):
         def add(connection: Connection) -> Any:
             import msgspec
 
-            _rows.begin_gathering(connection, "some")
-            _rows.gather(connection, "some", msgspec.json.encode(rows).decode())
-            added = _rows.add(
+            _adding.begin_gathering(connection, "some")
+            _adding.gather(connection, "some", msgspec.json.encode(rows).decode())
+            added = _adding.add(
                 connection, self.campaign, "some", template="t", priority=1, keep=False
             )
-            _rows.discard(connection, "some")
+            _adding.discard(connection, "some")
             return added
 
         added = self.do(add)
@@ -214,7 +218,7 @@ class Ledgers(RuleBasedStateMachine):
 
     @rule(row=st.integers(1, MOST))
     def stop(self, row: int) -> None:
-        self.do(_rows.suppress, numbers=[33639980000 + row], now=self.now)
+        self.do(_optouts.suppress, numbers=[33639980000 + row], now=self.now)
         self.stopped.add(row)
 
     @rule()
@@ -251,18 +255,18 @@ class Ledgers(RuleBasedStateMachine):
 
     @rule()
     def pause(self) -> None:
-        if self.do(_rows.set_state, campaign=self.campaign, state="paused", only=["open"]):
+        if self.do(_enrolled.set_state, campaign=self.campaign, state="paused", only=["open"]):
             self.campaign_state = "paused"
 
     @rule()
     def resume(self) -> None:
-        if self.do(_rows.set_state, campaign=self.campaign, state="open", only=["paused"]):
+        if self.do(_enrolled.set_state, campaign=self.campaign, state="open", only=["paused"]):
             self.campaign_state = "open"
 
     @precondition(lambda self: len(self.status) >= self.MOST)
     @rule()
     def cancel(self) -> None:
-        if self.do(_rows.cancel, campaign=self.campaign, now=self.now):
+        if self.do(_runs.cancel, campaign=self.campaign, now=self.now):
             self.campaign_state = "cancelled"
             self.moved(Move.CANCEL, list(self.status))
 
@@ -345,7 +349,7 @@ def test_a_run_is_not_finished_where_somebody_was_added_at_the_last_moment() -> 
     it.begin()
     it.add(count=2)
     ended = {"begun": it.begun, "state": CampaignState.FINISHED, "reason": "", "now": it.now}
-    state, counted = it.do(_rows.end_run, **ended)
+    state, counted = it.do(_runs.end_run, **ended)
     assert (state, counted["pending"]) == (CampaignState.OPEN, 2)
     it.teardown()
 

@@ -20,8 +20,8 @@ from insim_async import AsyncInSim, ConfigurationError, InvalidMessage, Priority
 from insim_async.campaigns import Campaign
 from insim_async.campaigns._beginning import begin
 from insim_async.campaigns._claims import Ask, Claim, Claimed, Hold, claim
+from insim_async.campaigns._passage import ATTEMPTS, NO_USE
 from insim_async.campaigns._plan import Plan
-from insim_async.campaigns._run import ATTEMPTS, NO_USE
 from insim_async.campaigns._spending import Pace
 from insim_async.outbox import Limits, Outbox, OutboxConflict, SendWindow
 from insim_async.outbox._parcels import Claims, put

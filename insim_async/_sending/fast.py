@@ -12,7 +12,7 @@ from insim_async._sending.checks import Rules
 from insim_async._wire import Message
 from insim_async.models import Priority, Sms
 
-__all__ = ["plain_messages"]
+__all__ = ["are_e164", "plain_messages"]
 
 _are_e164 = re.compile(r"(?:\+[1-9][0-9]{6,14}+\n)*+\+[1-9][0-9]{6,14}").fullmatch
 
@@ -29,7 +29,7 @@ def plain_messages(batch: Sequence[Sms], rules: Rules, ids: Iterable[str]) -> li
     texts = [sms.message for sms in batch]
     return (
         list(map(Message, found, texts, ids))
-        if _are_numbers(found) and _are_texts(texts, rules)
+        if are_e164(found) and _are_texts(texts, rules)
         else None
     )
 
@@ -55,7 +55,7 @@ def _has_special(batch: Sequence[Sms]) -> bool:
     return bool(special)
 
 
-def _are_numbers(found: list[str]) -> bool:
+def are_e164(found: Sequence[str]) -> bool:
     """Say whether all are E.164: as many lines as numbers, so that none holds a line break."""
     lines = "\n".join(found)
     return _are_e164(lines) is not None and lines.count("\n") == len(found) - 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from insim_async._sending import Seam
-from insim_async.campaigns import _rows, _spending, _standing
+from insim_async.campaigns import _runs, _spending, _standing
 from insim_async.campaigns._ledger import Ledger
 from insim_async.campaigns._plan import Plan, check_limits
-from insim_async.campaigns._rows import Begun
+from insim_async.campaigns._runs import Begun
 from insim_async.campaigns.pacing import Limits
 from insim_async.client import AsyncInSim
 from insim_async.errors import ConfigurationError
@@ -64,11 +64,11 @@ async def begin(ledger: Ledger, seam: Seam, plan: Plan, limits: Limits | None) -
     told, *_ = await ledger.do(_spending.limits_of)
     campaign = ledger.known.campaign
     is_campaign = ledger.known.kind == "campaign"  # an outbox gives up what is too long, by itself
-    longest = await ledger.do(partial(_rows.longest, campaign=campaign)) if is_campaign else 1
+    longest = await ledger.do(partial(_runs.longest, campaign=campaign)) if is_campaign else 1
     check_limits(told, plan, longest)
     begun = await ledger.do(
         partial(
-            _rows.begin_run,
+            _runs.begin_run,
             opened=ledger.known,
             account=seam.account,
             plan=_standing.plan_to_json(plan),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from insim_async._tasks import current_loop
-from insim_async.campaigns import _rows, _spending, _standing
+from insim_async.campaigns import _optouts, _rows, _spending, _standing
 from insim_async.campaigns._beginning import check_given_limits
 from insim_async.campaigns._export import export
 from insim_async.campaigns._ledger import Ledger
@@ -162,7 +162,7 @@ class Kept(Generic[M]):
             LedgerUnavailable: The file cannot be written.
         """
         keys = _keys(numbers)
-        return await self._ledger.do(partial(_rows.suppress, numbers=keys, now=self._ledger.now))
+        return await self._ledger.do(partial(_optouts.suppress, numbers=keys, now=self._ledger.now))
 
     async def unsuppress(self, numbers: Iterable[str]) -> int:
         """Take numbers off the list of those who opted out; return how many were on it.
@@ -171,7 +171,7 @@ class Kept(Generic[M]):
             InvalidMessage: One has too few digits; none was taken.
             LedgerUnavailable: The file cannot be written.
         """
-        return await self._ledger.do(partial(_rows.unsuppress, numbers=_keys(numbers)))
+        return await self._ledger.do(partial(_optouts.unsuppress, numbers=_keys(numbers)))
 
     async def suppressed(self) -> list[str]:
         """Return who has opted out, in a form that ``suppress`` takes.
@@ -181,7 +181,7 @@ class Kept(Generic[M]):
         Raises:
             LedgerUnavailable: The file cannot be read.
         """
-        keys, unread = await self._ledger.do(_rows.suppressed)
+        keys, unread = await self._ledger.do(_optouts.suppressed)
         return [*(f"+{key}" if key > 0 else f"{-key:09}" for key in keys), *unread]
 
     async def retry(self) -> int:
@@ -286,7 +286,7 @@ class Kept(Generic[M]):
         now = self._ledger.now
         if key is None:
             logger.warning("an SMS opts out from a number that cannot be read: see suppressed()")
-            await self._ledger.do(partial(_rows.keep_unread_stop, phone=phone_number, now=now))
+            await self._ledger.do(partial(_optouts.keep_unread_stop, phone=phone_number, now=now))
         else:
             await self.suppress([phone_number])
 

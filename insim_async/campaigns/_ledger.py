@@ -19,9 +19,9 @@ from typing import TypeVar
 import anyio
 
 from insim_async._sqlite import Action, Desks, File, Operation, prepare_database
-from insim_async.campaigns import _rows
+from insim_async.campaigns import _enrolled, _runs
+from insim_async.campaigns._enrolled import Enrolled
 from insim_async.campaigns._lock import Holder, RunLock
-from insim_async.campaigns._rows import Enrolled
 from insim_async.campaigns._statements import LAYOUT
 from insim_async.errors import CampaignBusy, ConfigurationError, LedgerUnavailable
 from insim_async.timing import Clock
@@ -76,7 +76,7 @@ class Ledger:
         file = File(path, LAYOUT, name=kind, unavailable=LedgerUnavailable)
         lock = RunLock(path.with_name(f"{path.name}{name and f'-{name}'}.{kind}.lock"))
         marked = lock.epoch()  # before the file is read: it may only be behind that
-        [known] = file.transact([partial(_rows.enrolled, kind=kind, name=name)])
+        [known] = file.transact([partial(_enrolled.enrolled, kind=kind, name=name)])
         ledger = cls(path, file, lock, known, clock)
         try:
             with lock.taken_for_a_moment(clock.wall()) as is_free:
@@ -119,7 +119,7 @@ class Ledger:
     async def look(self) -> Enrolled:
         """Return the campaign as it is now."""
         known = self.known
-        return await self.do(partial(_rows.enrolled, kind=known.kind, name=known.name))
+        return await self.do(partial(_enrolled.enrolled, kind=known.kind, name=known.name))
 
     async def acquire(self) -> None:
         """Take the run lock, and refuse a file that is older than it.
@@ -166,7 +166,7 @@ class Ledger:
         self.file.transact(
             [
                 partial(
-                    _rows.restore,
+                    _runs.restore,
                     campaign=self.known.campaign,
                     epoch=max(marked, epoch) + 1,
                     now=self.now,
@@ -185,7 +185,7 @@ class Ledger:
     def _give_up_what_crashed(self) -> None:
         """Make unknown what a process left in flight that is no more."""
         [rows] = self.file.transact(
-            [partial(_rows.give_up, campaign=self.known.campaign, now=self.now)]
+            [partial(_runs.give_up, campaign=self.known.campaign, now=self.now)]
         )
         if rows:
             logger.warning(

@@ -2,40 +2,37 @@
 
 The run is a task of its own, so that whoever awaits it may be cancelled: then nothing more is
 claimed, and requests under way have a few seconds to end. A claim is the ``take`` of a delivery.
-One worker at a time waits for the pace, the window or the server, at the door; it is opened for the
-next one behind each claim.
+One worker at a time waits for the pace, the window or the server, at the door. It is opened for the
+next one behind each claim; before it where claims come back full, so that several share a commit.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import anyio
 
-from insim_async._sending import Breaker, Ending, Room, Seam
-from insim_async._sqlite import Action, Connection
+from insim_async._sending import Ending, Room, Seam
 from insim_async._tasks import start, wait_whatever_comes
 from insim_async._wire import Message
-from insim_async.campaigns import _claims, _rows
-from insim_async.campaigns._claims import Ask, Claim, Hold, Over
+from insim_async.campaigns import _claims, _enrolled, _runs
+from insim_async.campaigns._claiming import ClaimAction, Claiming
+from insim_async.campaigns._claims import Claim, Hold, Over
+from insim_async.campaigns._enrolled import Enrolled
 from insim_async.campaigns._ledger import Ledger
+from insim_async.campaigns._passage import NO_USE, Passage
 from insim_async.campaigns._progress import Progress
-from insim_async.campaigns._rows import Enrolled
 from insim_async.campaigns._spending import Claimed, Pace
-from insim_async.campaigns._standing import Outlook
 from insim_async.campaigns._states import CampaignState, Move
 from insim_async.campaigns._values import CampaignReport
 from insim_async.campaigns._worker import Worker, sorted_out
-from insim_async.campaigns._writing import AGAIN_AFTER, Writer
+from insim_async.campaigns._writing import UNWRITABLE, Writer
 from insim_async.errors import (
-    AuthenticationFailed,
     CampaignStopped,
     ConfigurationError,
     InSimError,
     LedgerUnavailable,
-    NotSent,
     OutcomeUnknown,
 )
 from insim_async.models import Outcome, Sms
@@ -46,19 +43,6 @@ POLL = 1.0
 """Seconds after which a run that waits looks whether another process has said something."""
 GRACE = 5.0
 """Seconds that requests under way have when the run is cancelled."""
-PROBES = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, *[600.0] * 5)
-"""Seconds before each probe of a server that gives no answer of use: an hour in all."""
-ATTEMPTS = 3
-"""As many for each slot as are put back in a row mean that nothing gets through."""
-SELDOM = 3600.0
-"""Seconds between later probes, of a run without an end, where each may cost a message its fate."""
-NO_USE = "the server gives no answer of use"
-REFUSED = "login or access key were refused"
-UNSENDABLE = "nothing can be sent"
-_USELESS = OutcomeUnknown | NotSent | AuthenticationFailed | ConfigurationError
-
-logger: logging.Logger = logging.getLogger("insim_async")
-ClaimAction = Callable[[Connection, Ask], Claim | Hold | Over]
 
 
 class Run:
@@ -88,29 +72,26 @@ class Run:
         self.door = anyio.Lock(fast_acquire=True)
         self.delivery = seam.delivery
         self.prefix = begun.prefix
+        self.flows = False
+        self._is_paced = False
         self._slots = seam.slots
         self._ledger = ledger
         self._begun = begun
-        self._pace = pace
         self._progress = progress
-        self._outlook = Outlook(begun.campaign, pace.plan)
+        self._claiming = Claiming(ledger, begun, pace, progress, claim)
         self._writer = Writer(ledger)
-        self._breaker = Breaker(PROBES)
+        self._passage = Passage(
+            seam.slots,
+            lambda: ledger.now,
+            begun.failing_since,
+            seam.misuse,
+            is_endless=is_endless,
+        )
         self._over: Over | None = None
         self._cause: InSimError | None = None
-        self._useless: InSimError = OutcomeUnknown("there was no answer of use")
         self._hold: Hold | None = None
         self._said: tuple[str, float | None, float | None] = ("", None, begun.failing_since)
-        self._take = claim
-        self._is_endless = is_endless
-        self._misuse = seam.misuse
-        self._trouble = ""
-        self._failing_since = begun.failing_since
         self._news = self._seen = 0
-        self._after = 0
-        self._epoch = begun.epoch
-        self._failed_claims = 0
-        self._put_back = 0
         self._nap: anyio.CancelScope | None = None
         self._scope = anyio.CancelScope()
         self._workers: list[Worker] = []
@@ -173,7 +154,7 @@ class Run:
             await self._writer.finish()
             state, counts = await self._ledger.do(
                 partial(
-                    _rows.end_run,
+                    _runs.end_run,
                     begun=self._begun,
                     state=state,
                     reason=reason,
@@ -183,7 +164,7 @@ class Run:
             self._progress.recount(counts)
         except LedgerUnavailable as error:
             self._cause = self._cause or error
-            state, reason = CampaignState.STOPPED, reason or "the ledger cannot be written"
+            state, reason = CampaignState.STOPPED, reason or UNWRITABLE
         self._report = self._progress.report(state, reason)
         self._progress.expected_end = None
         self._progress.tell(state, reason)
@@ -198,7 +179,7 @@ class Run:
     @property
     def is_probing(self) -> bool:
         """Whether only single messages go, to see whether any gets through."""
-        return self._breaker.is_open
+        return self._passage.is_blocked
 
     async def is_ready(self) -> bool:
         """Wait until it is worth asking; return False where nothing will go any more."""
@@ -212,91 +193,46 @@ class Run:
 
     async def claim(self, room: Room, *, is_probe: bool) -> Claim | None:
         """Claim what goes now; None if nothing does, and then it is known why."""
-        if self.is_over or (self.is_probing and not is_probe):
+        if self._is_shut(is_probe=is_probe):
             return None
-        self._hold = None
+        self._hold, self._seen = None, self._news
         self._writer.again()
         room = room._replace(messages=1) if is_probe else room
-        found = await self._asked(room, self._after)
-        if isinstance(found, Claim) and not found.rows and self._after:
-            self._after = 0  # something may have come back, or been added behind
-            found = await self._asked(room, 0)
+        try:
+            found = await self._claiming.claim(room, self._passage.failing_since)
+        except LedgerUnavailable as error:
+            self._stop(error, UNWRITABLE)
+            return None
         match found:
-            case Claim() if found.rows and (self.is_over or (self.is_probing and not is_probe)):
-                # Meanwhile it was learnt that nothing passes.
-                self._progress.moved(Move.CLAIM, len(found.rows))
-                self._release(found, found.rows)
             case Claim():
-                return self._claimed(found)
+                self.flows = len(found.rows) == room.messages and not self._is_paced
+                return self._claimed(found, is_probe=is_probe)
             case Hold():
-                self._hold = found
+                self._hold, self.flows = found, False
+                self._is_paced |= found.is_pace
             case _:
                 self._end(found)
         return None
 
-    async def _asked(self, room: Room, after: int) -> Claim | Hold | Over:
-        ask = Ask(
-            campaign=self._begun.campaign,
-            run=self._begun.run,
-            epoch=self._epoch,
-            after=after,
-            limit=room.messages,
-            parts=room.parts,
-            rate=self._progress.rate,
-            now=self._ledger.now,
-            pace=self._pace,
-            failing_since=self._failing_since,
-        )
-        self._seen = self._news
-        operation = self._ledger.begin(self._claiming(ask))
-        # Cancelled, it is known afterwards what was claimed; it is unknown then.
-        await wait_whatever_comes(operation.settled)
-        try:
-            found = operation.result()
-        except LedgerUnavailable as error:
-            return self._cannot_write(error)
-        self._failed_claims = 0
-        return found
+    def _is_shut(self, *, is_probe: bool) -> bool:
+        """Say whether nothing more may be claimed, but for a probe."""
+        return self.is_over or (self.is_probing and not is_probe)
 
-    def _claiming(self, ask: Ask) -> Action[Claim | Hold | Over]:
-        """Return the transaction; where somebody is told, it looks when all will have ended."""
-        progress, pending = self._progress, self._progress.pending
-
-        def action(connection: Connection) -> Claim | Hold | Over:
-            found = self._take(connection, ask)
-            if progress.is_told:
-                waits = isinstance(found, Hold) and not found.is_pace
-                progress.expected_end = self._outlook.look(
-                    connection, pending, ask.rate, ask.now, anyway=waits
-                )
-            return found
-
-        return action
-
-    def _claimed(self, claim: Claim) -> Claim | None:
+    def _claimed(self, claim: Claim, *, is_probe: bool) -> Claim | None:
         self._progress.moved(Move.SUPPRESS, claim.suppressed)
-        if not claim.rows:
-            if claim.is_waiting:
-                reason = "the last requests are under way"
-                self._hold = Hold(None, reason, CampaignState.RUNNING)
-            else:
-                self._end(Over(CampaignState.FINISHED))
-            return None
-        self._progress.moved(Move.CLAIM, len(claim.rows))
-        self._after, self._epoch = claim.last, max(self._epoch, claim.epoch)
-        self._ledger.lock.mark(self._epoch)
-        if not self.is_probing:
-            self._say("", None)
-        return claim
-
-    def _cannot_write(self, error: LedgerUnavailable) -> Hold | Over:
-        """Try again a few times: another process may hold the file."""
-        self._failed_claims += 1
-        reason = "the ledger cannot be written"
-        if self._failed_claims <= len(AGAIN_AFTER):
-            return Hold(self._ledger.now + AGAIN_AFTER[self._failed_claims - 1], reason)
-        self._cause = self._cause or error
-        return Over(CampaignState.STOPPED, reason)
+        if claim.rows:
+            self._progress.moved(Move.CLAIM, len(claim.rows))
+            if self._is_shut(is_probe=is_probe):  # meanwhile it was learnt that nothing passes
+                self._release(claim, claim.rows)
+                return None
+            if not self.is_probing:
+                self._say("", None)
+            return claim
+        if claim.is_waiting:
+            self._hold = Hold(None, "the last requests are under way", CampaignState.RUNNING)
+        else:
+            self._end(Over(CampaignState.FINISHED))
+        return None
 
     # What has become of it ----------------------------------------------------------------------
 
@@ -311,76 +247,30 @@ class Run:
             self._release(claim, back)
         errors = ending.errors or ()
         if ending.batch.good:
-            self._put_back = 0
-            useless = [isinstance(error, _USELESS) for error in errors]
-            self._breaker.ended(unknown=bool(useless) and all(useless), probe=is_probe)
+            self._passage.ended(errors, is_probe=is_probe)
         for error in dict.fromkeys(filter(None, errors)):
             self.learn(error)
-        if ending.batch.good and not self.is_probing:
-            self._recover()
+        if ending.batch.good and self._passage.recovered():
+            self._say("", None)
         self._progress.tell(CampaignState.RUNNING)
         self._ledger.tell()
         self.wake()
 
     def learn(self, error: InSimError) -> None:
         """Stop for what every later request would end in as well; slow down if nothing leaves."""
-        match error:
-            case AuthenticationFailed():
-                self._refused(error, REFUSED)
-            case ConfigurationError():
-                self._refused(error, UNSENDABLE)
-            case NotSent():
-                self._useless = error
-                self._breaker.trip()
-                self._fail(error)
-            case OutcomeUnknown():
-                self._useless = error
-                if self.is_probing:
-                    self._fail(error)
-
-    def _refused(self, error: InSimError, reason: str) -> None:
-        """Stop; or wait until it is mended, and say so once: it is no message's fault."""
-        if not self._is_endless or self._misuse() is not None:
+        if reason := self._passage.learn(error):
             self._stop(error, reason)
-            return
-        self._useless, self._failing_since = error, None
-        self._breaker.trip()
-        self._warn(reason, error)
-
-    def _fail(self, error: InSimError) -> None:
-        if self._failing_since is None:
-            self._failing_since = self._ledger.now
-        self._warn(NO_USE, error)
-
-    def _warn(self, trouble: str, error: InSimError) -> None:
-        if self._is_endless and trouble != self._trouble:
-            logger.warning("outbox: %s, so all waits; it goes on trying: %s", trouble, error)
-        self._trouble = trouble
-
-    def _recover(self) -> None:
-        """Remember that something got through."""
-        if not self._trouble:
-            return
-        if self._is_endless:
-            logger.info("outbox: messages get through again")
-        self._trouble, self._failing_since = "", None
-        self._say("", None)
 
     def put_back(self, claim: Claim) -> None:
-        """Have back what is proven unsent.
-
-        Where it is the only one, another worker takes it before its own tries again; so nobody
-        would see that no attempt gets through.
-        """
+        """Have back what is proven unsent."""
         self._release(claim, claim.rows)
-        self._put_back += 1
-        if self._put_back >= ATTEMPTS * self._slots:
-            self.learn(NotSent("no attempt gets through"))
+        if (error := self._passage.put_back()) is not None:
+            self.learn(error)
         self.wake()
 
     def _release(self, claim: Claim, rows: Sequence[Claimed]) -> None:
         self._progress.moved(Move.RELEASE, len(rows))
-        self._after = min(self._after, rows[0].row - 1)
+        self._claiming.look_again_at(rows[0].row)
         release = partial(
             _claims.release,
             campaign=self._begun.campaign,
@@ -393,14 +283,11 @@ class Run:
     # Waiting ------------------------------------------------------------------------------------
 
     async def _wait_for_probe(self) -> None:
-        wait = self._breaker.wait
-        if wait is None and not self._is_endless:
-            self._stop(self._useless, "there was no answer of use for an hour")
-            return
+        wait = self._passage.wait
         if wait is None:
-            wait = SELDOM if isinstance(self._useless, OutcomeUnknown) else PROBES[-1]
-        until = self._ledger.now + wait
-        self._say(self._trouble or NO_USE, until)
+            self._stop(self._passage.cause, "there was no answer of use for an hour")
+            return
+        self._say(self._passage.trouble or NO_USE, self._ledger.now + wait)
         await self._sleep(wait)
 
     async def _wait_for(self, hold: Hold) -> None:
@@ -424,12 +311,12 @@ class Run:
         self, reason: str, until: float | None, state: CampaignState = CampaignState.WAITING
     ) -> None:
         """Say why it waits, in the file and to whoever listens; an empty reason ends that."""
-        failing_since = self._failing_since
+        failing_since = self._passage.failing_since
         if (reason, until, failing_since) == self._said:
             return
         self._said = reason, until, failing_since
         self._progress.waits(waiting=bool(reason))
-        say = partial(_rows.say, reason=reason, until=until, failing_since=failing_since)
+        say = partial(_enrolled.say, reason=reason, until=until, failing_since=failing_since)
         self._writer.write(partial(say, campaign=self._begun.campaign))
         if reason:
             self._progress.tell(state, reason, until)

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from insim_async._sqlite import Connection
 from insim_async._zones import zone_named
-from insim_async.campaigns import _rows, _spending
+from insim_async.campaigns import _enrolled, _rows, _runs, _spending
 from insim_async.campaigns._forecast import expected_end
 from insim_async.campaigns._hours import Hours
 from insim_async.campaigns._plan import Plan
@@ -69,10 +69,10 @@ def standing(
         is_held: Whether somebody runs it.
         now: Seconds since 1970.
     """
-    known = _rows.enrolled(connection, kind, name)
+    known = _enrolled.enrolled(connection, kind, name)
     counted = _rows.counts(connection, known.campaign)
     state = CampaignState(known.state)
-    if is_held and state not in _rows.DECIDED:
+    if is_held and state not in _runs.DECIDED:
         state = CampaignState.WAITING if known.reason else CampaignState.RUNNING
     plan = plan_from(known.plan)
     end = None

@@ -155,6 +155,10 @@ GATHER = """
         json_extract(value, '$[3]'), json_extract(value, '$[4]')
     FROM json_each(:slice)
 """
+GATHER_ALIKE = """
+    INSERT INTO temp.{table} (line, key, text, url, parts)
+    SELECT :first + key, value, :text, '', :parts FROM json_each(:keys)
+"""
 CHANGED = """
     SELECT i.line FROM temp.{table} i JOIN message m ON m.campaign = :campaign AND m.key = i.key
     WHERE m.text != i.text OR m.url != i.url

@@ -5,9 +5,10 @@ Every row becomes a message or a refusal with its line. Nothing here is stored.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
+from contextlib import aclosing, nullcontext
 from hashlib import sha256
+from itertools import islice
 from types import AsyncGeneratorType
 from typing import Any
 
@@ -16,6 +17,7 @@ from anyio.lowlevel import checkpoint
 
 from insim_async import numbers, segments
 from insim_async._sending import Rules, check_sms
+from insim_async.campaigns._fast import Alike, alike
 from insim_async.campaigns._rows import SMS_ID
 from insim_async.campaigns._templates import Template
 from insim_async.errors import ConfigurationError, InvalidMessage
@@ -60,12 +62,14 @@ class Texts:
         self._url = Template.parse(url, part="url")
         self._priority = priority
         self._constant = self._counted("" if self._text.fields else self._text.fill({}))
+        self._constant_url = "" if self._url.fields else self._url.fill({})
+        self._is_same = not (self._text.fields or url or _needs_a_look(*self._constant))
         if any(name.casefold() == "phone_number" for name in self._url.fields):
             raise ConfigurationError(
                 "url: the number would stand in links and logs; use {sms_id} to know who it was"
             )
 
-    async def slices(self, given: Given) -> AsyncIterator[str]:
+    async def slices(self, given: Given) -> AsyncGenerator[str | Alike, None]:
         """Yield the messages of a list in slices, as JSON: line, number, text, link and parts.
 
         Raises:
@@ -75,16 +79,23 @@ class Texts:
             known = [*_FIELDS, *given.rows[0].cells]
             self._text.check(known)
             self._url.check([*known, "sms_id"])
-        some: list[tuple[int, int, str, str, int]] = []
-        async for line, contact, cells in _rows(given):
+        first = 1
+        async with aclosing(_slices(given)) as slices:
+            async for some in slices:
+                alike_ = alike(some, first, *self._constant) if self._is_same else None
+                yield alike_ or self._slice(some, first)
+                first += len(some)
+
+    def _slice(self, some: Sequence[object], first: int) -> str:
+        """Return some rows of a list as JSON, without those that are refused."""
+        good: list[tuple[int, int, str, str, int]] = []
+        for place, each in enumerate(some, first):
+            line, contact, cells = _as_row(place, each)
             try:
-                some.append(self._row(line, contact, cells))
+                good.append(self._row(line, contact, cells))
             except InvalidMessage as error:
                 self.refused.append(Refusal(line=line, reason=str(error), row=cells))
-            if len(some) == SLICE:
-                yield msgspec.json.encode(some).decode()
-                some = []
-        yield msgspec.json.encode(some).decode()
+        return msgspec.json.encode(good).decode()
 
     def _row(
         self, line: int, contact: object, cells: Mapping[str, Any]
@@ -95,18 +106,16 @@ class Texts:
         if isinstance(number, InvalidMessage):
             raise number
         text, parts = self._constant
-        url = ""
+        url = self._constant_url
         if self._text.fields or self._url.fields:
             fields = {name: getattr(contact, name) for name in _FIELDS} | dict(cells)
             if self._text.fields:
                 text, parts = self._counted(self._text.fill(fields))
             if self._url.fields:
                 url = self._url.fill(fields | {"sms_id": "{sms_id}"})
-        if not self._url.fields:
-            url = self._url.fill({})
         if number[-9:] in url:
             raise InvalidMessage("url", "it holds the number, which would stand in links and logs")
-        if url or "[" in text or parts > 1 or text.isspace() or not text.isprintable():
+        if url or _needs_a_look(text, parts):
             self._check(number, text, url)
         return line, int(number[1:]), text, url, parts
 
@@ -123,45 +132,45 @@ class Texts:
             raise checked
 
 
-async def _rows(given: Given) -> AsyncIterator[tuple[int, object, Mapping[str, Any]]]:
-    """Yield each row with its line, or its place from 1, and whatever columns it has."""
-    place = 0
+def _needs_a_look(text: str, parts: int) -> bool:
+    """Say whether a text might be refused."""
+    return "[" in text or parts > 1 or text.isspace() or not text.isprintable()
+
+
+def _slices(given: Given) -> AsyncGenerator[Sequence[object], None]:
+    """Return what a list holds, some rows at a time; others have their turn between them."""
     if isinstance(given, Recipients):
-        for row in given.rows:
-            yield row.line, row.contact, row.cells
-            place = await _breathe(place)
-    elif isinstance(given, AsyncGeneratorType):
-        async with aclosing(given):
-            async for each in given:
-                place += 1
-                yield place, *_as_row(each)
-    elif isinstance(given, AsyncIterable):
-        async for each in given:
-            place += 1
-            yield place, *_as_row(each)
-    elif isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping):
-        for each in given:
-            place = await _breathe(place)
-            yield place, *_as_row(each)
-    else:
-        raise ConfigurationError(
-            f"recipients: expected a list of contacts, got {type(given).__name__}"
-        )
+        return _cut(given.rows)
+    if isinstance(given, AsyncIterable):
+        return _drawn(given)
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping):
+        return _cut(given)
+    raise ConfigurationError(f"recipients: expected a list of contacts, got {type(given).__name__}")
 
 
-async def _breathe(place: int) -> int:
-    """Let others have their turn, now and then."""
-    if place % SLICE == 0:
+async def _cut(given: Iterable[object]) -> AsyncGenerator[Sequence[object], None]:
+    rows = iter(given)
+    while some := list(islice(rows, SLICE)):
+        yield some
         await checkpoint()
-    return place + 1
 
 
-def _as_row(each: object) -> tuple[object, Mapping[str, Any]]:
+async def _drawn(given: AsyncIterable[object]) -> AsyncGenerator[Sequence[object], None]:
+    some: list[object] = []
+    async with aclosing(given) if isinstance(given, AsyncGeneratorType) else nullcontext():
+        async for each in given:
+            some.append(each)
+            if len(some) == SLICE:
+                yield some
+                some = []
+    yield some
+
+
+def _as_row(place: int, each: object) -> tuple[int, object, Mapping[str, Any]]:
+    """Return the line of a row, or its place, its contact, and whatever columns it has."""
     if isinstance(each, Row):
-        return each.contact, each.cells
-    if isinstance(each, Contact):
-        return each, {}
+        return each.line, each.contact, each.cells
     if isinstance(each, Mapping):
         known = {name: str(each[name]) for name in _FIELDS if each.get(name) is not None}
-        return Contact(known.pop("phone_number", ""), **known), each
-    return each, {}
+        return place, Contact(known.pop("phone_number", ""), **known), each
+    return place, each, {}

@@ -34,6 +34,8 @@ class Campaigning(Protocol):
     """Held by the worker that waits for the pace, the window or the server."""
     delivery: Delivery[Sms, Message, Outcome]
     prefix: str
+    flows: bool
+    """Whether claims come back full: then several may be made at a time."""
 
     @property
     def is_over(self) -> bool:
@@ -110,6 +112,8 @@ class Worker:
 
     async def take(self, room: Room) -> Batch[Sms, Message] | None:
         """Claim what goes, at the moment when it can go."""
+        if self._run.flows and not self._is_probe:
+            self._open_door()  # claims that wait for a commit share it
         claim = await self._run.claim(room, is_probe=self._is_probe)
         if not self._is_probe:
             self._open_door()

@@ -9,10 +9,11 @@ from typing import Any
 from insim_async._sqlite import Operation
 from insim_async.campaigns._ledger import Ledger
 
-__all__ = ["Writer"]
+__all__ = ["AGAIN_AFTER", "UNWRITABLE", "Writer"]
 
 AGAIN_AFTER = (0.1, 0.5, 2.0)
 """Seconds before each further try, where nothing else is left to be done."""
+UNWRITABLE = "the ledger cannot be written"
 
 
 class Writer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterable
+from contextlib import aclosing
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Literal
 
 from insim_async._sending import Listener, check_on_progress
 from insim_async._tasks import current_loop
-from insim_async.campaigns import _rows, _spending, _stop
+from insim_async.campaigns import _adding, _enrolled, _rows, _runs, _spending, _stop
 from insim_async.campaigns._beginning import begin, seam_of
 from insim_async.campaigns._kept import Kept
 from insim_async.campaigns._ledger import Ledger
@@ -130,12 +131,13 @@ class Campaign(Kept[CampaignMessage]):
         texts = Texts(text, url, _checked_priority(priority))
         table = f"incoming_{secrets.token_hex(8)}"
         try:
-            await self._ledger.do(partial(_rows.begin_gathering, table=table))
-            async for slice_ in texts.slices(recipients):
-                await self._ledger.do(partial(_rows.gather, table=table, slice_=slice_))
+            await self._ledger.do(partial(_adding.begin_gathering, table=table))
+            async with aclosing(texts.slices(recipients)) as slices:
+                async for slice_ in slices:
+                    await self._ledger.do(partial(_adding.gather, table=table, slice_=slice_))
             added = await self._ledger.do(
                 partial(
-                    _rows.add,
+                    _adding.add,
                     campaign=self._ledger.known.campaign,
                     table=table,
                     template=texts.digest,
@@ -144,7 +146,7 @@ class Campaign(Kept[CampaignMessage]):
                 )
             )
         finally:
-            self._ledger.begin(partial(_rows.discard, table=table))
+            self._ledger.begin(partial(_adding.discard, table=table))
         self._wake()
         return _told_of(added, texts, recipients)
 
@@ -263,7 +265,7 @@ class Campaign(Kept[CampaignMessage]):
         Raises:
             LedgerUnavailable: The file cannot be written.
         """
-        done = await self._do(partial(_rows.cancel, now=self._ledger.now))
+        done = await self._do(partial(_runs.cancel, now=self._ledger.now))
         self._wake()
         return done
 
@@ -289,15 +291,15 @@ class Campaign(Kept[CampaignMessage]):
     # Within -------------------------------------------------------------------------------------
 
     async def _set(self, state: str, *, only: list[str]) -> bool:
-        done = await self._do(partial(_rows.set_state, state=state, only=only))
+        done = await self._do(partial(_enrolled.set_state, state=state, only=only))
         self._wake()
         return done
 
 
-def _told_of(added: _rows.Added | _rows.Differs | str, texts: Texts, given: Given) -> Added:
+def _told_of(added: _adding.Added | _adding.Differs | str, texts: Texts, given: Given) -> Added:
     if isinstance(added, str):
         raise ConfigurationError(f"add: {added}")
-    if isinstance(added, _rows.Differs):
+    if isinstance(added, _adding.Differs):
         if added.template:
             raise CampaignChanged(
                 "the text, url or priority is another one than the campaign has, and nothing was "

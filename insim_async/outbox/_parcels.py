@@ -26,8 +26,9 @@ from insim_async.campaigns._claims import (
     take,
     why_not,
 )
-from insim_async.campaigns._rows import STATUSES, Enrolled
-from insim_async.campaigns._run import NO_USE, REFUSED, UNSENDABLE
+from insim_async.campaigns._enrolled import Enrolled
+from insim_async.campaigns._passage import NO_USE, REFUSED, UNSENDABLE
+from insim_async.campaigns._rows import STATUSES
 from insim_async.campaigns._spending import Claimed, limits_of
 from insim_async.campaigns._states import CampaignState, MessageStatus, Move
 from insim_async.outbox import _statements as sql

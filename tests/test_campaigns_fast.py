@@ -1,0 +1,75 @@
+"""The fast way into a campaign gathers what the slow way gathers, or asks it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from insim_async import Contact, Priority
+from insim_async.campaigns import _adding, _statements
+from insim_async.campaigns._fast import Alike, alike
+from insim_async.campaigns._texts import Texts
+from insim_async.recipients import read_rows
+
+from .campaigns import number, people
+from .test_fast import ODD, ODD_NUMBERS, ODD_TEXTS
+
+TEXT = "À demain !"
+
+
+class Client(Contact, frozen=True):
+    """Somebody's own kind of contact."""
+
+
+def gathered(slice_: str | Alike) -> list[Any]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(_statements.LAYOUT.schema)
+        _adding.begin_gathering(connection, "it")
+        _adding.gather(connection, "it", slice_)
+        return connection.execute("SELECT * FROM it ORDER BY place").fetchall()
+
+
+def test_plain_contacts_go_the_fast_way() -> None:
+    taken = alike(people(2), 7, TEXT, 1)
+    assert taken is not None
+    assert gathered(taken) == [
+        (1, 7, 33639980000, TEXT, "", 1),
+        (2, 8, 33639980001, TEXT, "", 1),
+    ]
+
+
+ROWS = st.one_of(
+    st.integers(0, 9999).map(number).map(Contact),
+    st.sampled_from(
+        [
+            *[Contact(odd) for odd in (*ODD_NUMBERS, *ODD)],
+            *ODD,
+            Client(number(1)),
+            {"phone_number": number(1)},
+            *read_rows([{"mobile": number(1)}]).rows,
+        ]
+    ),
+)
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(ROWS, max_size=5),
+    st.integers(1, 10**6),
+    st.sampled_from([TEXT, *[text for text in ODD_TEXTS if type(text) is str]]),
+)
+@example([], 1, TEXT)
+@example(people(3), 1, TEXT)
+@example([Contact(f"{number(1)}\n{number(2)}")], 1, TEXT)
+def test_both_ways_gather_the_same(rows: list[Any], first: int, text: str) -> None:
+    try:
+        texts = Texts(text, "", Priority.NORMAL)
+    except ValueError:  # half a surrogate pair
+        return
+    fast = alike(rows, first, *texts._constant) if texts._is_same else None
+    slow = texts._slice(rows, first)
+    assert fast is None or (gathered(fast) == gathered(slow) and not texts.refused)
