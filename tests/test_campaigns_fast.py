@@ -16,7 +16,7 @@ from insim_async.campaigns._texts import Texts
 from insim_async.recipients import read_rows
 
 from .campaigns import number, people
-from .test_fast import ODD, ODD_NUMBERS, ODD_TEXTS
+from .test_fast import GOOD_NUMBERS, ODD, ODD_NUMBERS, ODD_TEXTS
 
 TEXT = "À demain !"
 
@@ -46,7 +46,7 @@ ROWS = st.one_of(
     st.integers(0, 9999).map(number).map(Contact),
     st.sampled_from(
         [
-            *[Contact(odd) for odd in (*ODD_NUMBERS, *ODD)],
+            *[Contact(odd) for odd in (*ODD_NUMBERS, *GOOD_NUMBERS, *ODD)],
             *ODD,
             Client(number(1)),
             {"phone_number": number(1)},

@@ -80,14 +80,18 @@ ODD_NUMBERS: list[Any] = [
     "+3363998000\N{SUPERSCRIPT ONE}",
     "0639980001",
     "+0639980001",
+    "+330639980001",
+    "+99900000001",
     "+123456",
     "+1234567890123456",
     "\ud800",
     Text(NUMBER),
     *ODD,
 ]
+GOOD_NUMBERS = ["+39012345678", "+99910000001", "+12025550123"]
 PERTURBED = {
-    "phone_number": st.sampled_from(ODD_NUMBERS) | st.text("+1\n\0 \ud800", max_size=20),
+    "phone_number": st.sampled_from([*ODD_NUMBERS, *GOOD_NUMBERS])
+    | st.text("+1\n\0 \ud800", max_size=20),
     "message": st.sampled_from(ODD_TEXTS) | st.text(max_size=5),
     "url": st.sampled_from(["", "".join([]), Text(""), "https://example.com", *ODD]),
     "priority": st.sampled_from([*Priority, 0, 1, 2, 3, "high", *ODD]),

@@ -358,11 +358,20 @@ def test_any_text_is_e164_or_refused_with_a_region_too(text: str) -> None:
         assert found.reason
 
 
+@given(st.lists(st.text("+0123456789\n", max_size=12) | st.just(NUMBER), min_size=1, max_size=4))
+@example([NUMBER, "+330639980001"])
+@example([NUMBER, "+39012345678"])
+@example([f"{NUMBER}\n{NUMBER}"])
+def test_all_are_asked_at_once_what_each_is_asked(texts: list[str]) -> None:
+    assert numbers.have_form(texts) == all(check(text) == text for text in texts)
+
+
 def test_the_front_of_the_room() -> None:
     assert numbers.__all__ == [
         "Kind",
         "calling_code",
         "check",
+        "have_form",
         "holds_two",
         "is_service",
         "kind",

@@ -9,7 +9,6 @@ from insim_async._sending.breaker import Breaker
 from insim_async._sending.bulk import Bulk
 from insim_async._sending.checks import Rules, check_sms
 from insim_async._sending.delivery import Delivery
-from insim_async._sending.fast import are_e164
 from insim_async._sending.loads import Loads
 from insim_async._sending.messages import Messages
 from insim_async._sending.seam import Seam
@@ -29,7 +28,6 @@ __all__ = [
     "Rules",
     "Seam",
     "Supply",
-    "are_e164",
     "check_on_progress",
     "check_sms",
 ]

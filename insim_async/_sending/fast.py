@@ -5,16 +5,14 @@ None always means "ask the slow way", and is the answer wherever there is any do
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
+from insim_async import numbers
 from insim_async._sending.checks import Rules
 from insim_async._wire import Message
 from insim_async.models import Priority, Sms
 
-__all__ = ["are_e164", "plain_messages"]
-
-_are_e164 = re.compile(r"(?:\+[1-9][0-9]{6,14}+\n)*+\+[1-9][0-9]{6,14}").fullmatch
+__all__ = ["plain_messages"]
 
 
 def plain_messages(batch: Sequence[Sms], rules: Rules, ids: Iterable[str]) -> list[Message] | None:
@@ -29,7 +27,7 @@ def plain_messages(batch: Sequence[Sms], rules: Rules, ids: Iterable[str]) -> li
     texts = [sms.message for sms in batch]
     return (
         list(map(Message, found, texts, ids))
-        if are_e164(found) and _are_texts(texts, rules)
+        if numbers.have_form(found) and _are_texts(texts, rules)
         else None
     )
 
@@ -53,12 +51,6 @@ def _has_special(batch: Sequence[Sms]) -> bool:
         or sms.priority is not normal
     ]
     return bool(special)
-
-
-def are_e164(found: Sequence[str]) -> bool:
-    """Say whether all are E.164: as many lines as numbers, so that none holds a line break."""
-    lines = "\n".join(found)
-    return _are_e164(lines) is not None and lines.count("\n") == len(found) - 1
 
 
 def _are_texts(texts: list[str], rules: Rules) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from insim_async._sending import are_e164
+from insim_async import numbers
 from insim_async._sqlite import Connection
 from insim_async.campaigns import _statements as sql
 from insim_async.models import Contact
@@ -42,7 +42,7 @@ def alike(rows: Sequence[object], first: int, text: str, parts: int) -> Alike | 
     That is so for plain contacts whose numbers are strings in E.164.
     """
     contacts = [row for row in rows if type(row) is Contact]
-    numbers = [row.phone_number for row in contacts if type(row.phone_number) is str]
-    if not numbers or len(numbers) != len(rows) or not are_e164(numbers):
+    found = [row.phone_number for row in contacts if type(row.phone_number) is str]
+    if not found or len(found) != len(rows) or not numbers.have_form(found):
         return None
-    return Alike(first, "[" + ",".join(numbers).replace("+", "") + "]", text, parts)
+    return Alike(first, "[" + ",".join(found).replace("+", "") + "]", text, parts)

@@ -160,7 +160,7 @@ GATHER_ALIKE = """
     SELECT :first + key, value, :text, '', :parts FROM json_each(:keys)
 """
 CHANGED = """
-    SELECT i.line FROM temp.{table} i JOIN message m ON m.campaign = :campaign AND m.key = i.key
+    SELECT i.line FROM temp.{table} i JOIN message m ON m.campaign = :campaign AND m.key = +i.key
     WHERE m.text != i.text OR m.url != i.url
     ORDER BY i.place LIMIT :limit
 """

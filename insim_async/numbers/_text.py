@@ -6,6 +6,7 @@ No library is asked here, and no region's rules are known but which signs its nu
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 __all__ = [
     "HINT",
@@ -14,6 +15,7 @@ __all__ = [
     "fault_of",
     "has_bracketed_zero",
     "has_form",
+    "have_form",
     "holds_two",
     "international",
     "is_date",
@@ -26,14 +28,18 @@ _ONE_DIGIT, _TWO_DIGITS = "17", "2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9
 _WITH_ZEROS = "39|225|226|229|241|242|250|378|881|992"
 """Countries whose lines have numbers that begin with a zero, abroad too (libphonenumber 9.0)."""
 
-_has_own_zero = re.compile(
-    rf"\+(?!{_WITH_ZEROS})(?:[{_ONE_DIGIT}]|{_TWO_DIGITS}|"
+_OWN_ZERO = (
+    rf"(?!{_WITH_ZEROS})(?:[{_ONE_DIGIT}]|{_TWO_DIGITS}|"
     rf"(?![{_ONE_DIGIT}]|{_TWO_DIGITS})[0-9]{{3}})0"
-).match
+)
 """A zero right behind the code of a country that leaves it out; ITU-T E.164 has codes of one, two
 and three digits, none of which begins another."""
 
-_is_e164 = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
+_has_own_zero = re.compile(rf"\+{_OWN_ZERO}").match
+# The first alternative is there for speed alone: no zero, no code to look at.
+_E164 = rf"\+(?:[1-9]{{4}}[0-9]{{3,11}}|(?!{_OWN_ZERO})[1-9][0-9]{{6,14}})"
+_is_e164 = re.compile(_E164).fullmatch
+_are_e164 = re.compile(rf"(?:{_E164}\n)*+{_E164}").fullmatch
 _is_plain = re.compile(r"\+?[0-9]+").fullmatch
 _is_scientific = re.compile(r"\+?[0-9]+(?:,[0-9]+)?[Ee]\+?[0-9]+").fullmatch
 
@@ -93,7 +99,13 @@ _FEWEST_OF_TWO = 8
 
 def has_form(text: str) -> bool:
     """Say whether ``text`` is E.164 as it stands."""
-    return _is_e164(text) is not None and _has_own_zero(text) is None
+    return _is_e164(text) is not None
+
+
+def have_form(texts: Sequence[str]) -> bool:
+    """Say whether all are E.164 as they stand, in a fraction of the time that each would take."""
+    lines = "\n".join(texts)  # as many as texts, so that none holds a line break
+    return _are_e164(lines) is not None and lines.count("\n") == len(texts) - 1
 
 
 def is_overlong(text: str) -> str:

@@ -32,8 +32,13 @@ def _client(url: str, size: int) -> AsyncInSim:
     return AsyncInSim(peers.LOGIN, peers.ACCESS_KEY, base_url=url, batch_size=size)
 
 
+def _number(place: int) -> str:
+    """Return a number of its own for each; no country has this code."""
+    return f"+9999{place:07d}"
+
+
 def _people(count: int) -> Iterator[Contact]:
-    return (Contact(peers.number(i)) for i in range(count))
+    return (Contact(_number(place)) for place in range(count))
 
 
 async def g21(bench: Bench) -> list[Table]:
@@ -56,7 +61,7 @@ async def _race(where: str, url: str, size: int, least: float) -> Table:
 
 
 async def _stream(url: str, size: int) -> Lap:
-    messages = (Sms(peers.number(i), peers.text(0)) for i in range(COUNT))
+    messages = (Sms(_number(place), peers.text(0)) for place in range(COUNT))
     async with _client(url, size) as insim:
         with Watch() as watch:
             count = 0
@@ -74,7 +79,7 @@ async def _campaign(url: str, size: int) -> Lap:
         async with _client(url, size) as insim:
             with Watch() as watch:
                 report = await campaign.run(insim)
-            assert report.sent == COUNT
+            assert report.sent == COUNT, report
             return watch.lap(report.sent)
 
 
