@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 import pytest
@@ -39,11 +40,19 @@ def ids(count: int) -> list[str]:
 
 def test_a_plain_batch_goes_the_fast_way() -> None:
     batch = batch_of({}, {"message": "\N{GRINNING FACE} a\nb"}, {"phone_number": "+33639980002"})
-    assert plain_messages(batch, Rules(), ids(3)) == [
+    assert plain_messages(batch, Rules(), ids(3), Ids()) == [
         Message(NUMBER, "Hi", "fresh.0"),
         Message(NUMBER, "\N{GRINNING FACE} a\nb", "fresh.1"),
         Message("+33639980002", "Hi", "fresh.2"),
     ]
+
+
+def test_so_does_one_whose_ids_are_all_its_own_where_none_is_remembered() -> None:
+    batch = batch_of({"sms_id": "a"}, {"sms_id": "b"})
+    messages = [Message(NUMBER, "Hi", "a"), Message(NUMBER, "Hi", "b")]
+    assert plain_messages(batch, Rules(), ids(2), None) == messages
+    assert plain_messages(batch, Rules(), ids(2), Ids()) is None
+    assert plain_messages([*batch, *batch_of({})], Rules(), ids(3), None) is None
 
 
 ODD: list[Any] = [None, 5, True, 1.5, b"Hi", [], object(), NotAvailable()]
@@ -108,7 +117,10 @@ ANY_MESSAGE = st.one_of(
     st.just(Reminder(NUMBER, "Hi")),
     st.sampled_from(["+33639980001", None, {"phone_number": NUMBER}]),
 )
-PLAIN = st.lists(st.builds(Sms, st.just(NUMBER), st.text(min_size=1, max_size=5)), max_size=3)
+OWN_IDS = st.none() | st.sampled_from(["a", "booking-1", "a b", "a\nb", "x" * 129, ""])
+PLAIN = st.lists(
+    st.builds(Sms, st.just(NUMBER), st.text(min_size=1, max_size=5), sms_id=OWN_IDS), max_size=3
+)
 ONE_AMONG_PLAIN = st.tuples(PLAIN, ANY_MESSAGE, PLAIN).map(
     lambda three: [*three[0], three[1], *three[2]]
 )
@@ -118,9 +130,9 @@ ONE_AMONG_PLAIN = st.tuples(PLAIN, ANY_MESSAGE, PLAIN).map(
 @example(batch_of({}, {"phone_number": ""}))
 @given(PLAIN | ONE_AMONG_PLAIN | st.lists(ANY_MESSAGE, max_size=4))
 def test_whatever_the_fast_way_returns_is_what_the_slow_way_says(batch: list[Any]) -> None:
-    for rules in RULES:
-        fast = plain_messages(batch, rules, ids(len(batch)))
-        seen = Ids()
+    for rules, is_kept in product(RULES, (False, True)):
+        seen = Ids() if is_kept else None
+        fast = plain_messages(batch, rules, ids(len(batch)), seen)
         slow = [
             check_sms(sms, rules, fresh, seen)
             for sms, fresh in zip(batch, ids(len(batch)), strict=True)
@@ -133,7 +145,7 @@ def test_whatever_the_fast_way_returns_is_what_the_slow_way_says(batch: list[Any
 def test_no_number_hides_among_others(odd: Any, place: int) -> None:
     three = batch_of({}, {}, {})
     three[place] = Sms(odd, "Hi")
-    assert plain_messages(three, Rules(), ids(3)) is None
+    assert plain_messages(three, Rules(), ids(3), None) is None
 
 
 async def test_an_empty_number_in_the_last_place_is_not_sent(

@@ -21,11 +21,12 @@ from insim_async.errors import InvalidMessage
 from insim_async.models import Contact, Priority, Sms
 from insim_async.timing import Clock
 
-__all__ = ["Ids", "Rules", "check_contact", "check_sms"]
+__all__ = ["ID", "Ids", "Rules", "check_contact", "check_sms"]
 
 MAX_URL = 2000
 REMEMBERED_IDS = 100_000
-_ID = re.compile(r"[A-Za-z0-9._~:/@+=-]{1,128}").fullmatch
+ID = r"[A-Za-z0-9._~:/@+=-]{1,128}"
+_ID = re.compile(ID).fullmatch
 _LEVELS = frozenset(map(int, Priority))
 _URL = re.compile(r"https?://[^\s\x00-\x1f\ud800-\udfff]+", re.IGNORECASE).fullmatch
 

@@ -5,17 +5,23 @@ None always means "ask the slow way", and is the answer wherever there is any do
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from insim_async import numbers
-from insim_async._sending.checks import Rules
+from insim_async._sending.checks import ID, Ids, Rules
 from insim_async._wire import Message
 from insim_async.models import Priority, Sms
 
 __all__ = ["plain_messages"]
 
 
-def plain_messages(batch: Sequence[Sms], rules: Rules, ids: Iterable[str]) -> list[Message] | None:
+_are_ids = re.compile(rf"(?:{ID}\n)*+{ID}").fullmatch
+
+
+def plain_messages(
+    batch: Sequence[Sms], rules: Rules, fresh: Iterable[str], ids: Ids | None
+) -> list[Message] | None:
     """Return a whole batch as it goes out, or None if anything in it needs a closer look.
 
     Most often nothing does. It asks of all messages at once what ``check_sms`` asks of each, in a
@@ -25,8 +31,11 @@ def plain_messages(batch: Sequence[Sms], rules: Rules, ids: Iterable[str]) -> li
         return None
     found = [sms.phone_number for sms in batch]
     texts = [sms.message for sms in batch]
+    own = [sms.sms_id for sms in batch if sms.sms_id is not None]
+    if own and (ids is not None or len(own) != len(batch) or not _have_form(own)):
+        return None
     return (
-        list(map(Message, found, texts, ids))
+        list(map(Message, found, texts, own or fresh))
         if numbers.have_form(found) and _are_texts(texts, rules)
         else None
     )
@@ -45,12 +54,18 @@ def _has_special(batch: Sequence[Sms]) -> bool:
         if type(sms) is not Sms
         or type(sms.phone_number) is not str
         or type(sms.message) is not str
-        or sms.sms_id is not None
+        or (sms.sms_id is not None and type(sms.sms_id) is not str)
         or sms.url is not empty
         or sms.send_at is not None
         or sms.priority is not normal
     ]
     return bool(special)
+
+
+def _have_form(ids: list[str]) -> bool:
+    """Say whether all are ids: as many lines as ids, so that none holds a line break."""
+    lines = "\n".join(ids)
+    return _are_ids(lines) is not None and lines.count("\n") == len(ids) - 1
 
 
 def _are_texts(texts: list[str], rules: Rules) -> bool:

@@ -41,7 +41,7 @@ class Messages:
         """Check messages, and number those that bring no id."""
         first = f"{self._prefix}.{next(self._numbers)}."
         fresh = [f"{first}{place}" for place in range(len(given))]
-        if (plain := plain_messages(given, self._rules, fresh)) is not None:
+        if (plain := plain_messages(given, self._rules, fresh, self._ids)) is not None:
             return Batch(start, given, plain, plain)
         checked = [
             check_sms(sms, self._rules, new, self._ids)

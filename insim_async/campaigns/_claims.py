@@ -7,6 +7,7 @@ campaign still runs, whether it is this run's turn, what the limits leave, who h
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -34,7 +35,7 @@ __all__ = [
     "why_not",
 ]
 
-_rows = msgspec.json.Decoder(list[tuple[int, int, str, str, int, int, int, int]])
+_claimed = msgspec.json.Decoder(list[Claimed])
 
 
 class Claim(NamedTuple):
@@ -137,11 +138,11 @@ def claim(connection: Connection, ask: Ask) -> Claim | Hold | Over:
         return fault
     after, suppressed = ask.after, 0
     while found := _pending(connection, ask, after):
-        stopped = [row for row, is_stopped in found if is_stopped]
-        move(connection, ask.campaign, ask.now, Result(Move.SUPPRESS, [row.row for row in stopped]))
+        stopped = [row.row for row in found if row.is_stopped]
+        move(connection, ask.campaign, ask.now, Result(Move.SUPPRESS, stopped))
         suppressed += len(stopped)
-        after = found[-1][0].row
-        if free := [row for row, is_stopped in found if not is_stopped]:
+        after = found[-1].row
+        if free := [row for row in found if not row.is_stopped]:
             return _yield_to_outbox(connection, ask.now) or take(connection, ask, free, suppressed)
     (is_waiting,) = connection.execute(sql.UNDER_WAY, {"campaign": ask.campaign}).fetchone()
     return Claim([], suppressed, ask.epoch, 0, 0, bool(is_waiting))
@@ -170,7 +171,8 @@ def take(
     if isinstance(verdict, Wait):
         return Hold(verdict.until, verdict.reason, is_pace=verdict.is_pace)
     taken = _fitting(free, min(ask.parts, verdict.parts))
-    taken = sorted(ask.pace.among(connection, taken, verdict.numbers, ask.now))
+    taken = ask.pace.among(connection, taken, verdict.numbers, ask.now)
+    taken = sorted(taken, key=attrgetter("row"))
     move(connection, ask.campaign, ask.now, Result(Move.CLAIM, [row.row for row in taken]))
     connection.execute(sql.NEXT_EPOCH, {"campaign": ask.campaign, "rate": ask.rate})
     (epoch,) = connection.execute(sql.EPOCH, {"campaign": ask.campaign}).fetchone()
@@ -221,10 +223,10 @@ def _drop(connection: Connection, ask: Ask, move: Move, over: Over) -> Over:
     return Over(over.state, over.reason, dropped)
 
 
-def _pending(connection: Connection, ask: Ask, after: int) -> list[tuple[Claimed, int]]:
+def _pending(connection: Connection, ask: Ask, after: int) -> list[Claimed]:
     values = {"after": after, "campaign": ask.campaign, "limit": ask.limit}
     (found,) = connection.execute(sql.PENDING, values).fetchone()
-    return [(Claimed(*row[:-1]), row[-1]) for row in _rows.decode(found)]
+    return _claimed.decode(found)
 
 
 def _fitting(free: Sequence[Claimed], room: float) -> Sequence[Claimed]:

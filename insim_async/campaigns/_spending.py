@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 import msgspec
 
+from insim_async._privacy import Unshown
 from insim_async._sqlite import Connection
 from insim_async.campaigns import _statements as sql
 from insim_async.campaigns._calendar import (
@@ -38,8 +38,8 @@ _WENT_OUT = ", ".join(
 )
 
 
-class Claimed(NamedTuple):
-    """A message that goes now.
+class Claimed(Unshown, array_like=True, frozen=True, gc=False):
+    """A message that may go now, as a statement returns it.
 
     Attributes:
         row: In the file.
@@ -49,6 +49,7 @@ class Claimed(NamedTuple):
         priority: Of the phone's queue.
         parts: SMS parts.
         attempt: How often it was sent anew on purpose.
+        is_stopped: Whether its recipient has opted out.
         key: The caller's id; empty in a campaign.
     """
 
@@ -59,6 +60,7 @@ class Claimed(NamedTuple):
     priority: int
     parts: int
     attempt: int
+    is_stopped: int = 0
     key: str = ""
 
 

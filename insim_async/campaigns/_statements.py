@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from insim_async._sqlite import Layout
-from insim_async.campaigns._states import MOVES, MessageStatus, Move, code_of
+from insim_async.campaigns._states import MOVES, Delivery, MessageStatus, Move, code_of
 
 __all__ = ["LAYOUT", "moved", "moved_all", "moved_range"]
 
@@ -122,14 +122,19 @@ CONCLUDE = """
     WHERE campaign = :campaign
 """
 
-_STOPPED_BY_ITS_RECIPIENT = (
-    "EXISTS (SELECT 1 FROM suppressed WHERE number IN (m.phone, -(m.phone % 1000000000)))"
-)
+IS_STOPPED: Final = """
+    EXISTS (SELECT 1 FROM suppressed) AND (
+        EXISTS (SELECT 1 FROM suppressed WHERE number = m.phone)
+        OR EXISTS (SELECT 1 FROM suppressed WHERE number = -(m.phone % 1000000000))
+    )
+"""
+"""Whether the recipient of ``m`` has opted out; the first line asks once, and most often nobody
+has."""
 PENDING = f"""
-    SELECT json_group_array(json_array(row, phone, text, url, priority, parts, attempt, stop))
+    SELECT json_group_array(json_array(row, phone, text, url, priority, parts, attempt, is_stopped))
     FROM (
         SELECT f.row, m.phone, m.text, m.url, m.priority, m.parts, f.attempt,
-            {_STOPPED_BY_ITS_RECIPIENT} AS stop
+            ({IS_STOPPED}) AS is_stopped
         FROM fate f JOIN message m ON m.row = f.row
         WHERE f.row > :after AND f.campaign = :campaign AND f.state = 0
         ORDER BY f.row LIMIT :limit
@@ -185,12 +190,13 @@ REOPEN = """
     WHERE campaign = :campaign
 """
 
-COUNTS = """
-    SELECT json_group_array(json_array(state, delivery, count)) FROM (
-        SELECT state, delivery, count(*) AS count FROM fate WHERE campaign = :campaign
-        GROUP BY state, delivery
-    )
-"""
+_COUNTED = ", ".join(
+    f"count(*) FILTER (WHERE state = {code_of(status)})" for status in MessageStatus
+)
+COUNTS = f"""
+    SELECT {_COUNTED}, count(*) FILTER (WHERE delivery = {list(Delivery).index(Delivery.RECEIVED)})
+    FROM fate WHERE campaign = :campaign
+"""  # noqa: S608 - constants
 LEFT = """
     SELECT coalesce(sum(m.parts), 0), count(*) FROM fate f JOIN message m ON m.row = f.row
     WHERE f.campaign = :campaign AND f.state = 0

@@ -44,7 +44,7 @@ GRACE = 2.0
 """Seconds for which campaigns of the file leave it to an outbox to go first."""
 OVERDUE = 60.0
 """Seconds after which what is due should have gone, if nothing says why it waits."""
-_due = msgspec.json.Decoder(list[tuple[int, int, str, str, int, int, int, str, int]])
+_claimed = msgspec.json.Decoder(list[Claimed])
 _numbers = msgspec.json.Decoder(list[int])
 
 
@@ -177,13 +177,13 @@ class Claims:
             _move_found(connection, ask, sql.LONG_DUE, values, Move.GIVE_UP, why)
 
     def _without_stopped(
-        self, connection: Connection, ask: Ask, found: list[tuple[Claimed, int]]
+        self, connection: Connection, ask: Ask, found: list[Claimed]
     ) -> list[Claimed]:
         if not self._policy.honour_stop:
-            return [row for row, _ in found]
-        stopped = sorted(row.row for row, is_stopped in found if is_stopped)
+            return found
+        stopped = sorted(row.row for row in found if row.is_stopped)
         move(connection, ask.campaign, ask.now, Result(Move.SUPPRESS, stopped))
-        return [row for row, is_stopped in found if not is_stopped]
+        return [row for row in found if not row.is_stopped]
 
     def _tend(self, connection: Connection, ask: Ask) -> None:
         """Blank a slice of what was kept for long enough, while there is nothing else to do."""
@@ -198,10 +198,10 @@ class Claims:
             self._tended, self._tend_at = 0, ask.now + TEND_EVERY
 
 
-def _found(connection: Connection, ask: Ask) -> list[tuple[Claimed, int]]:
+def _found(connection: Connection, ask: Ask) -> list[Claimed]:
     values = {"campaign": ask.campaign, "now": ask.now, "limit": ask.limit}
     (found,) = connection.execute(sql.DUE, values).fetchone()
-    return [(Claimed(*row[:-1]), row[-1]) for row in _due.decode(found)]
+    return _claimed.decode(found)
 
 
 def _move_found(

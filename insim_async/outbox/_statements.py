@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from insim_async.campaigns._statements import IS_STOPPED
+
 __all__: list[str] = []
 
 PUT: Final = """
@@ -17,19 +19,17 @@ PUT_FATE: Final = """
 """
 KNOWN: Final = "SELECT row, digest FROM message WHERE campaign = :campaign AND key = :key"
 
-DUE: Final = """
+DUE: Final = f"""
     SELECT json_group_array(
-        json_array(row, phone, text, url, priority, parts, attempt, key, stop)
+        json_array(row, phone, text, url, priority, parts, attempt, is_stopped, key)
     ) FROM (
         SELECT f.row, m.phone, m.text, m.url, m.priority, m.parts, f.attempt, m.key,
-            EXISTS (
-                SELECT 1 FROM suppressed WHERE number IN (m.phone, -(m.phone % 1000000000))
-            ) AS stop
+            ({IS_STOPPED}) AS is_stopped
         FROM fate f INDEXED BY fate_due JOIN message m ON m.row = f.row
         WHERE f.campaign = :campaign AND f.state = 0 AND f.due IS NOT NULL AND f.due <= :now
         ORDER BY f.due, f.row LIMIT :limit
     )
-"""
+"""  # noqa: S608 - constants
 NEXT_DUE: Final = """
     SELECT min(due) FROM fate INDEXED BY fate_due
     WHERE campaign = :campaign AND state = 0 AND due IS NOT NULL
