@@ -14,6 +14,8 @@ import pytest
 from insim_async import Contact
 from insim_async.campaigns import Campaign, CampaignMessage, MessageStatus
 
+from .waiting import until
+
 TEXT = "Bonjour {first_name|cher client}, à demain !"
 
 
@@ -48,6 +50,16 @@ async def all_of(
 async def statuses(campaign: Campaign) -> list[str]:
     """How far each message is, in the order in which they were added."""
     return [message.status.value async for message in campaign.messages()]
+
+
+async def waits(campaign: Campaign, reason: str = "") -> None:
+    """Wait until a campaign waits, for this reason or for any."""
+
+    async def is_said() -> bool:
+        told = await campaign.status()
+        return bool(told.reason) and told.reason.startswith(reason)
+
+    await until(is_said)
 
 
 def rows(path: Path, statement: str) -> list[Any]:

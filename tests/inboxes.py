@@ -17,6 +17,8 @@ from insim_async.webhooks.inbox import Inbox, InboxCounts, _rows, _run, _tending
 from insim_async.webhooks.inbox._rows import Claim, Quota
 from insim_async.webhooks.inbox._schema import Policy
 
+from .waiting import until
+
 NOW, UPTIME = 1_800_000_000.0, 5_000.0
 ANY = frozenset({"*"})
 
@@ -100,12 +102,16 @@ class Shop:
 
 async def settled(inbox: Inbox, expected: InboxCounts) -> None:
     """Wait until the events are in these states."""
-    await until(inbox, lambda counts: counts == expected)
+    await counted(inbox, lambda counts: counts == expected)
 
 
-async def until(inbox: Inbox, condition: Callable[[InboxCounts], bool]) -> None:
-    while not condition(await inbox.counts()):
-        await anyio.lowlevel.checkpoint()
+async def counted(inbox: Inbox, wanted: Callable[[InboxCounts], bool]) -> None:
+    """Wait until the counts of an inbox are as wanted."""
+
+    async def are() -> bool:
+        return wanted(await inbox.counts())
+
+    await until(are)
 
 
 async def worked(inbox: Inbox) -> None:

@@ -13,6 +13,8 @@ import pytest
 from insim_async import Clock, Sms
 from insim_async.outbox import Outbox
 
+from .waiting import until
+
 NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
 TEXT = "C'est réservé."
 
@@ -86,12 +88,6 @@ def sms(sms_id: str | None = "booking-1", place: int = 1, text: str = TEXT, **mo
 async def status(outbox: Outbox, sms_id: str = "booking-1") -> str:
     message = await outbox.get(sms_id)
     return "none" if message is None else message.status.value
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until something is so; whoever asks gives others their turn."""
-    while not await condition():
-        await anyio.lowlevel.checkpoint()
 
 
 async def becomes(outbox: Outbox, wanted: str, sms_id: str = "booking-1") -> None:

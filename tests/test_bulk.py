@@ -39,6 +39,7 @@ from insim_async import (
 )
 from insim_async._sending import Listener, checks, contacts, delivery, pipeline
 from tests.conftest import BASE_URL, KEY, LOGIN, Gateway, Hours, receipt
+from tests.waiting import until
 
 NUMBER = "+33639980001"
 
@@ -103,9 +104,7 @@ async def test_a_slow_async_iterable_is_not_kept_waiting(
     async def now_and_then() -> AsyncIterator[Sms]:
         for number, message in enumerate(texts(3)):
             yield message
-            with anyio.fail_after(5):
-                while sum(gateway.processed.values()) <= number:
-                    await anyio.lowlevel.checkpoint()
+            await until(lambda sent=number: sum(gateway.processed.values()) > sent)
 
     assert (await insim.send_many(now_and_then())).sent == 3
 

@@ -29,7 +29,7 @@ from insim_async.campaigns import (
 from insim_async.campaigns._lock import Holder, RunLock, release_all
 from insim_async.errors import NotSent
 
-from .campaigns import TEXT, people, processed, rows, statuses
+from .campaigns import TEXT, people, processed, rows, statuses, waits
 from .conftest import BASE_URL, KEY, LOGIN, Gateway, Hours
 
 Open = Callable[..., Campaign]
@@ -151,8 +151,7 @@ class TestLock:
         async with anyio.create_task_group() as group:
             await mine.pause()
             group.start_soon(mine.run, insim)
-            while not (await other.status()).reason:
-                await anyio.lowlevel.checkpoint()
+            await waits(other)
             for each in (mine, other):
                 with pytest.raises(CampaignBusy) as caught:
                     await each.run(insim)
@@ -241,8 +240,7 @@ class TestLock:
         await campaign.pause()
 
         async def take_over() -> None:
-            while not (await campaign.status()).reason:
-                await anyio.lowlevel.checkpoint()
+            await waits(campaign)
             with closing(sqlite3.connect(path)) as connection:
                 connection.execute("UPDATE campaign SET run = run + 1, state = 'open'")
                 connection.commit()

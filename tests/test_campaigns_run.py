@@ -32,7 +32,7 @@ from insim_async.campaigns import (
 from insim_async.campaigns._passage import PROBES
 from insim_async.campaigns._worker import Worker
 
-from .campaigns import TEXT, all_of, lost, number, people, processed, statuses
+from .campaigns import TEXT, all_of, lost, number, people, processed, statuses, waits
 from .conftest import BASE_URL, KEY, LOGIN, NOON, Gateway, Hours, receipt
 
 Open = Callable[..., Campaign]
@@ -326,8 +326,7 @@ class TestSteering:
 
         async def steer() -> None:
             assert await other.pause()
-            while (await other.status()).reason != "paused":
-                await anyio.lowlevel.checkpoint()
+            await waits(other, "paused")
             assert (await other.status()).state == "paused"
             seen = len(gateway.requests)
             for _ in range(3):
@@ -385,8 +384,7 @@ class TestSteering:
         await campaign.pause()
 
         async def resume() -> None:
-            while (await campaign.status()).reason != "paused":
-                await anyio.lowlevel.checkpoint()
+            await waits(campaign, "paused")
             await campaign.resume()
 
         async with anyio.create_task_group() as group:
@@ -448,8 +446,7 @@ class TestWhen:
         await campaign.add(people(3), TEXT)
 
         async def raise_it() -> None:
-            while (await campaign.status()).state != "waiting":
-                await anyio.lowlevel.checkpoint()
+            await waits(campaign, "per_day=2")
             await campaign.set_limits(Limits(per_day=3))
 
         async with client(hours, timezone=PARIS) as insim, anyio.create_task_group() as group:
@@ -542,8 +539,7 @@ class TestWhen:
         await campaign.pause()
 
         async def spoil() -> None:
-            while not (await campaign.status()).reason:
-                await anyio.lowlevel.checkpoint()
+            await waits(campaign)
             await campaign.set_limits(Limits(per_day=5))
             await campaign.resume()
 

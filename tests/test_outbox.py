@@ -29,7 +29,8 @@ from insim_async.webhooks import DeliveryStatus, IncomingSms, LinkClick, Webhook
 
 from .campaigns import lost, people
 from .conftest import BASE_URL, KEY, LOGIN, Gateway, Hours, receipt
-from .outboxes import NOW, TEXT, Still, becomes, ids, number, passing, said, sms, status, until
+from .outboxes import NOW, TEXT, Still, becomes, ids, number, passing, said, sms, status
+from .waiting import until
 
 Open = Callable[..., Outbox]
 
@@ -324,8 +325,7 @@ class TestSending:
             await becomes(outbox, "sent")
             await insim.aclose()
             await outbox.put(sms("2"))
-            while worker.alive:
-                await anyio.lowlevel.checkpoint()
+            await until(lambda: not worker.alive)
         assert "the client was closed" in caplog.text
         assert await status(outbox, "2") == "pending"
 
@@ -905,8 +905,7 @@ class TestBesideACampaign:
                     await campaign.run(insim, limits=limits)
 
                 group.start_soon(run)
-                while not gateway.requests:
-                    await anyio.lowlevel.checkpoint()
+                await until(lambda: gateway.requests)
                 for place in range(5):
                     seen, began = len(gateway.requests), still.time
                     await outbox.put(sms(str(place), place))
@@ -992,8 +991,7 @@ async def test_a_worker_that_is_cancelled_from_outside_begins_anew(
         await becomes(outbox, "sent")
         [task] = [task for task in asyncio.all_tasks() if "OutboxWorker" in repr(task)]
         task.cancel()
-        while worker.alive:
-            await anyio.lowlevel.checkpoint()
+        await until(lambda: not worker.alive)
         assert "cancelled from outside" in caplog.text
         later[0]()
         await outbox.put(sms("2", 2))

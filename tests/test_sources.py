@@ -28,6 +28,7 @@ from insim_async import (
 )
 from insim_async._sending import sources
 from tests.conftest import BASE_URL, KEY, LOGIN, Gateway
+from tests.waiting import until
 
 NUMBER = "+33639980001"
 BATCH = 10
@@ -237,8 +238,7 @@ class TestAnInputThatIsLeftInTheMiddle:
 
             async with anyio.create_task_group() as group:
                 group.start_soon(call)
-                while not reading.read:
-                    await anyio.lowlevel.checkpoint()
+                await until(lambda: reading.read)
                 group.cancel_scope.cancel()
             assert reading.closed == ["cleanly"]
 

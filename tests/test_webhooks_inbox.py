@@ -50,7 +50,8 @@ from insim_async.webhooks.inbox import (
 from insim_async.webhooks.inbox._rows import Ending, ending_after
 from insim_async.webhooks.inbox._schema import Policy
 from insim_async.webhooks.parsing import MAX_QUERY_BYTES, payload_of, read_payload
-from tests.inboxes import NOW, UPTIME, Shop, Wall, claim_due, rows, settled, until
+from tests.inboxes import NOW, UPTIME, Shop, Wall, claim_due, counted, rows, settled
+from tests.waiting import until
 
 TEXT = "bluedoor"
 SMS = IncomingSms(phone_number="+33639980001", message=TEXT, account="me@example.com")
@@ -96,8 +97,7 @@ async def handled(
 
 async def told(caplog: pytest.LogCaptureFixture, count: int) -> None:
     """Wait until so much was logged."""
-    while len(caplog.messages) < count:  # noqa: ASYNC110 - no event tells of it
-        await anyio.sleep(0.002)
+    await until(lambda: len(caplog.messages) >= count)
 
 
 def move(path: Path, to: Path) -> None:
@@ -302,7 +302,7 @@ async def test_a_failure_is_tried_again_when_its_time_has_come(
 async def settled_after(inbox: Inbox, shop: Shop, count: int) -> None:
     """Wait until a handler was called that often and nothing is claimed any more."""
     await shop.had(count)
-    await until(inbox, lambda counts: counts.claimed == 0)
+    await counted(inbox, lambda counts: counts.claimed == 0)
 
 
 async def several(event: Event) -> None:
@@ -596,8 +596,7 @@ async def test_a_lease_is_renewed_while_a_handler_runs(
 
     async def renewals(keys: list[str]) -> None:
         renewed.clear()
-        while keys not in renewed:
-            await anyio.lowlevel.checkpoint()
+        await until(lambda: keys in renewed)
 
     monkeypatch.setattr(_rows, "renew", noted)
     inbox, finish = open_inbox(lease=0.03), anyio.Event()

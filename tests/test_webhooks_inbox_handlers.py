@@ -30,7 +30,8 @@ from insim_async.webhooks.inbox import Inbox, InboxCounts, _run, _tending
 from insim_async.webhooks.inbox._calling import call_handlers
 from insim_async.webhooks.inbox._rows import Claim, Ending, ending_after
 from insim_async.webhooks.inbox._schema import Policy
-from tests.inboxes import NOW, Shop, Wall, claim_due, rows, settled, until
+from tests.inboxes import NOW, Shop, Wall, claim_due, counted, rows, settled
+from tests.waiting import until
 
 SMS = IncomingSms(phone_number="+33639980001", message="bluedoor")
 CALL = CallEvent(direction="missed")
@@ -53,9 +54,7 @@ def inbox(open_inbox: Callable[..., Inbox]) -> Inbox:
 
 async def told(caplog: pytest.LogCaptureFixture, words: str) -> None:
     """Wait until something was logged; where it never is, fail and not hang."""
-    with anyio.fail_after(60):
-        while not any(words in message for message in caplog.messages):  # noqa: ASYNC110 - no event tells of it
-            await anyio.sleep(0.002)
+    await until(lambda: any(words in message for message in caplog.messages))
 
 
 class TestAnEventThatNobodyHandles:
@@ -159,8 +158,7 @@ class TestAnEventThatNobodyHandles:
         missed = b'{"title": "missed_call", "duration": "0"}'
         await inbox._do(lambda connection: connection.execute(change, (missed,)).rowcount)
         async with inbox.worker(Shop(None, UnknownEvent).router):
-            while rows(path, "kind") != [("call",)]:  # noqa: ASYNC110 - no event tells of it
-                await anyio.sleep(0.002)
+            await until(lambda: rows(path, "kind") == [("call",)])
         assert rows(path, "kind, state, attempts") == [("call", "waiting", 0)]
         shop = Shop(None, CallEvent)
         async with inbox.worker(shop.router):
@@ -191,7 +189,7 @@ class TestAnEventThatNobodyHandles:
         async with inbox.worker(old.router), inbox.worker(new.router):
             for event in events:
                 await inbox.put(event)
-            await until(inbox, lambda counts: counts.done == 3)
+            await counted(inbox, lambda counts: counts.done == 3)
         rest = Shop()
         async with inbox.worker(rest.router):
             await settled(inbox, InboxCounts(done=5))
@@ -390,8 +388,10 @@ class TestAHandler:
 
 
 async def until_due_in(inbox: Inbox, seconds: float) -> None:
-    while [entry.due_in for entry in await inbox.entries("failing")] != [seconds]:
-        await anyio.lowlevel.checkpoint()
+    async def is_due() -> bool:
+        return [entry.due_in for entry in await inbox.entries("failing")] == [seconds]
+
+    await until(is_due)
 
 
 @pytest.mark.parametrize(

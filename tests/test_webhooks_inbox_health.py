@@ -31,6 +31,7 @@ from insim_async.webhooks.inbox import (
 )
 from insim_async.webhooks.inbox._looking import Choice
 from tests.inboxes import ANY, NOW, Shop, Wall, claim_due, rows, settled, worked
+from tests.waiting import until
 
 SMS = IncomingSms(phone_number="+33639980001", message="bluedoor", at=datetime(2026, 1, 2, 3, 4))  # noqa: DTZ001 - as inSIM writes it
 CALL = CallEvent(direction="missed")
@@ -229,8 +230,7 @@ class TestAnInboxWithoutAWorker:
         async with inbox.worker(Shop().router):
             await settled(inbox, InboxCounts(done=2))
         await minutes.end()
-        while inbox._watch._looked_from:  # noqa: ASYNC110 - no event tells of it
-            await anyio.sleep(0.001)
+        await until(lambda: not inbox._watch._looked_from)
         await inbox.put(IncomingSms(message="b"))
         await minutes.begun.wait()
         assert (len(minutes.slept), len(caplog.messages)) == (4, 2)
@@ -247,8 +247,7 @@ class TestAnInboxWithoutAWorker:
         assert caplog.messages == [f"inbox: {path}: No such file or directory"]
         inbox.close()
         await minutes.end()
-        while inbox._watch._looked_from:  # noqa: ASYNC110 - no event tells of it
-            await anyio.sleep(0.001)
+        await until(lambda: not inbox._watch._looked_from)
 
     @pytest.mark.parametrize("backend", ["asyncio", "trio"])
     def test_keeps_no_loop_from_ending(self, inbox: Inbox, backend: str) -> None:
@@ -269,8 +268,7 @@ class TestAWorker:
                 await settled(inbox, InboxCounts(done=count))  # and so it is alive again
                 for task in list(_tasks._running):
                     task.cancel()
-                while worker.alive:  # noqa: ASYNC110 - no event tells of it
-                    await asyncio.sleep(0)
+                await until(lambda: not worker.alive)
             await inbox.put(SMS)
             await settled(inbox, InboxCounts(done=4))
             assert worker.alive
@@ -285,8 +283,7 @@ class TestAWorker:
         async with inbox.worker(Shop().router) as worker:
             for task in list(_tasks._running):
                 task.cancel()
-            while worker.alive:  # noqa: ASYNC110 - no event tells of it
-                await asyncio.sleep(0)
+            await until(lambda: not worker.alive)
         later[0]()
         assert not worker.alive
 
@@ -297,8 +294,7 @@ class TestAWorker:
         monkeypatch.setattr(_run, "POLL", 1.0)
         worker = inbox.worker(Shop().router)
         async with worker as it:
-            while not it._began_at:
-                await anyio.lowlevel.checkpoint()
+            await until(lambda: it._began_at)
             pauses = [it._pause() for _ in range(9)]
             wall.uptime += 61
             assert [*pauses, it._pause()] == [1, 2, 4, 8, 16, 32, 60, 60, 60, 1]
@@ -316,8 +312,7 @@ class TestAWorker:
         await inbox.put(SMS)
         with anyio.fail_after(10):
             async with inbox.worker(Shop(fail).router):
-                while not any("begins anew" in message for message in caplog.messages):  # noqa: ASYNC110
-                    await anyio.sleep(0.001)
+                await until(lambda: any("begins anew" in text for text in caplog.messages))
                 await inbox.put(CALL)  # is no reason to begin sooner
                 await anyio.lowlevel.checkpoint()
 

@@ -32,6 +32,8 @@ from insim_async.errors import InboxUnavailable
 from insim_async.webhooks import Event, WebhookRouter, new_secret
 from insim_async.webhooks.inbox import Inbox, InboxCounts, _inbox, _run
 
+from tests.inboxes import counted
+
 from .gateway import PATIENCE
 from .inbox_process import Life, event, number
 from .stepping import (
@@ -343,12 +345,6 @@ class Shop:
             await self.news.wait()
 
 
-async def until(inbox: Inbox, condition: Callable[[InboxCounts], bool]) -> None:
-    """Wait for something that the file tells."""
-    while not condition(await inbox.counts()):  # noqa: ASYNC110 - no event tells of it
-        await anyio.sleep(0.002)
-
-
 async def raising() -> None:
     """Fail, as handlers do."""
     raise KeyError
@@ -374,13 +370,13 @@ def test_a_handler_that_goes_wrong_costs_its_event_and_no_other(
             async with inbox.worker(shop.router, concurrency=2):
                 for each in range(5):
                     await inbox.put(event(each))
-                await until(inbox, lambda counts: counts.set_aside == 5)
+                await counted(inbox, lambda counts: counts.set_aside == 5)
                 assert Counter(shop.handled) == Counter(dict.fromkeys("01234", 3))
                 found = await inbox.set_aside()
                 assert [(each.attempts, each.reason) for each in found] == [(3, reason)] * 5
                 shop.wrong = anyio.lowlevel.checkpoint
                 assert [await inbox.requeue(each.key) for each in found] == [True] * 5
-                await until(inbox, lambda counts: counts == InboxCounts(done=5))
+                await counted(inbox, lambda counts: counts == InboxCounts(done=5))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_run, "POLL", 0.01)
@@ -467,7 +463,7 @@ def test_a_worker_is_cancelled_at_each_await(
             seen = len(shop.handled)
             next_shop = Shop()
             async with inbox.worker(next_shop.router):
-                await until(inbox, lambda counts: not counts.waiting and not counts.claimed)
+                await counted(inbox, lambda counts: not counts.waiting and not counts.claimed)
             assert set(put) <= {*shop.handled, *next_shop.handled}
             assert len(shop.handled) == seen
             reached = ending.reached
@@ -527,7 +523,7 @@ def test_a_loop_ends_though_a_worker_was_never_told_to(
     async def scenario() -> None:
         await inbox.put(event(1))
         await worker.__aenter__()
-        await until(inbox, lambda counts: counts.claimed == 1)
+        await counted(inbox, lambda counts: counts.claimed == 1)
 
     shop = Shop()
     shop.wrong = anyio.sleep_forever
