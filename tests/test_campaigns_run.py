@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import httpx
@@ -325,7 +325,6 @@ class TestSteering:
         told: list[str] = []
 
         async def steer() -> None:
-            assert await other.pause()
             await waits(other, "paused")
             assert (await other.status()).state == "paused"
             seen = len(gateway.requests)
@@ -340,11 +339,12 @@ class TestSteering:
             anyio.create_task_group() as group,
         ):
 
-            def first(messages: list[dict[str, Any]]) -> httpx.Response:
+            async def first(messages: list[dict[str, Any]]) -> httpx.Response:
+                assert await other.pause()
                 group.start_soon(steer)
                 return gateway.take(messages)
 
-            gateway.answers = [first]
+            gateway.answers = [cast(Any, first)]
             report = await mine.run(insim, on_progress=lambda s: told.append(s.state.value))
         assert (report.state, processed(gateway)) == ("finished", 30)
         assert "paused" in told

@@ -29,7 +29,7 @@ from insim_async.webhooks import (
 from insim_async.webhooks.inbox import Inbox, InboxCounts, InboxHealth, InboxStatus, WorkerSeen
 from insim_async.webhooks.operating import Selection, list_entries, run
 from insim_async.webhooks.operating._printing import status_lines
-from tests.inboxes import Shop, claim_due, until
+from tests.inboxes import Shop, claim_due, settled
 
 TEXT, NUMBER = "bluedoor", "+33639980001"
 
@@ -54,7 +54,7 @@ async def inbox(path: Path) -> AsyncIterator[Inbox]:
         await inbox.put(LinkClick(sms_id="1"))
         await inbox.put_unreadable(b"message=%7Bbluedoor\xff", "no JSON")
         async with inbox.worker(Shop(fail).router):
-            await until(inbox, lambda counts: counts == InboxCounts(waiting=1, set_aside=4))
+            await settled(inbox, InboxCounts(waiting=1, set_aside=4))
         yield inbox
 
 

@@ -31,7 +31,6 @@ from insim_async import Retry, _tasks
 from insim_async.errors import InboxUnavailable
 from insim_async.webhooks import Event, WebhookRouter, new_secret
 from insim_async.webhooks.inbox import Inbox, InboxCounts, _inbox, _run
-
 from tests.inboxes import counted
 
 from .gateway import PATIENCE
