@@ -18,7 +18,6 @@ from tests.browser.looking import (
     served,
     too_wide,
 )
-from tests.browser.looking import chromium as chromium
 from tests.browser.looking import opened as opened
 
 HTML = Path(__file__).parent.parent.parent / "docs" / "_build" / "html"

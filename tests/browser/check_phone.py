@@ -18,7 +18,6 @@ from insim_async.sandbox import Sandbox
 from insim_async.webhooks import IncomingSms, WebhookRouter
 from insim_async.webhooks.asgi import webhook_app
 from tests.browser.looking import AXE, LIGHT, LOOKS, NARROW, Look, Opened, too_wide
-from tests.browser.looking import chromium as chromium
 from tests.browser.looking import opened as opened
 from tests.browser.scene import HELENE, on_a_socket, served_app, shown, workshop
 

@@ -19,10 +19,8 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     Request,
-    sync_playwright,
 )
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 AXE = Path(os.environ.get("AXE", "axe.min.js"))
 """The file of axe-core, which knows what keeps people out of a page."""
 
@@ -40,14 +38,6 @@ LIGHT, DARK, NARROW = Look("light", 1280), Look("dark", 1280), Look("light", 360
 LOOKS = [LIGHT, DARK, NARROW]
 Opened = Callable[[str, Look], Page]
 """Opens an address as somebody sees it; what goes wrong there fails the test at its end."""
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -71,7 +61,7 @@ def opened(chromium: Browser) -> Iterator[Opened]:
     yield open_page
     for context in contexts:
         context.close()
-    assert wrong == []
+    assert wrong == [], wrong
 
 
 def watch(page: Page, host: str, wrong: list[str]) -> None:
@@ -83,9 +73,13 @@ def watch(page: Page, host: str, wrong: list[str]) -> None:
     def look_at(request: Request) -> None:
         wrong.extend([] if host_of(request.url) in {host, ""} else [request.url])
 
+    def fail(request: Request) -> None:
+        is_left = request.failure == "net::ERR_ABORTED"  # by who went on to another page
+        wrong.extend([] if is_left else [f"failed: {request.url}: {request.failure}"])
+
     page.on("console", listen)
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
+    page.on("requestfailed", fail)
     page.on("request", look_at)
 
 

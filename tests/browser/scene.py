@@ -24,7 +24,8 @@ from insim_async.sandbox import Fault, Sandbox, Try, Webhook, sandbox_app
 from insim_async.sandbox.records import SentSms
 from insim_async.segments import count as segments
 from insim_async.timing import Retry
-from tests.browser.looking import CHROMIUM, Look
+from tests.browser.conftest import CHROMIUM
+from tests.browser.looking import Look
 
 PARIS = ZoneInfo("Europe/Paris")
 NOW = datetime(2025, 11, 27, 9, 17, 21, tzinfo=PARIS)
@@ -212,6 +213,7 @@ def served_app(app: Any, port: int = 0, *, lives: bool = False) -> Iterator[str]
     )
     server = uvicorn.Server(config)
     listener = config.bind_socket()
+    listener.listen()  # who comes before it serves waits
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:
