@@ -90,11 +90,13 @@ def page_name(page: Path) -> str:
 
 
 @contextmanager
-def process(*command: str, pass_fds: Sequence[int] = ()) -> Iterator[subprocess.Popen[str]]:
+def process(
+    *command: str, pass_fds: Sequence[int] = (), cwd: Path = PROJECT
+) -> Iterator[subprocess.Popen[str]]:
     """Run a program until the block ends."""
     with subprocess.Popen(
         [sys.executable, *command],
-        cwd=PROJECT,
+        cwd=cwd,
         stdout=subprocess.PIPE,
         text=True,
         pass_fds=pass_fds,
