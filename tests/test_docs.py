@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import codeop
 import importlib.util
 import json
 import os
@@ -356,6 +357,28 @@ def test_await_at_the_margin_is_explained_where_it_first_stands(page: Path) -> N
     lines = page.read_text("utf-8").splitlines()
     before = " ".join(lines[: blocks[0].line if blocks else 0])
     assert not blocks or re.search(r"`await`.* `python -m asyncio`|`python -m asyncio`", before)
+
+
+def typed(code: str) -> Iterator[str]:
+    """Yield what a console does not understand of code that is pasted into it, line by line."""
+    understand, given = codeop.CommandCompiler(), ""
+    understand.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    for line in [*code.splitlines(), ""]:
+        given = f"{given}\n{line}" if given else line
+        try:
+            is_whole = understand(given) is not None
+        except SyntaxError:
+            yield line
+            is_whole = True
+        given = "" if is_whole else given
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_what_is_for_a_console_can_be_pasted_into_it(page: Path) -> None:
+    """Before 3.13 a block ends at an empty line there, and nowhere else."""
+    blocks = [block.text for block in fenced(page) if block.kind == "python"]
+    pasted = blocks if any(map(awaits, blocks)) else []
+    assert [line for block in pasted for line in typed(block)] == []
 
 
 INDEXES = sorted((PROJECT / "docs").glob("*/index.md"))
