@@ -4,7 +4,7 @@ from insim_async import AsyncInSim
 from insim_async.campaigns import Campaign, CampaignReport, Limits, SendWindow
 from insim_async.recipients import Recipients
 
-TEXT = "Bonjour {first_name|cher client}, soldes dès mardi. STOP pour refuser."
+TEXT = "Bonjour {first_name|cher client}, soldes chez Ana dès mardi. STOP pour refuser."
 
 
 async def send_all(insim: AsyncInSim, campaign: Campaign, people: Recipients) -> CampaignReport:
