@@ -108,7 +108,7 @@ class TestMending:
         self, used: Outbox, path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         await used.settle("unsure", "not_sent")
-        assert await operate(capsys, "retry", path) == (0, ["1 will be tried again"])
+        assert await operate(capsys, "retry", path) == (0, ["tried again: 1"])
         assert await operate(capsys, "cancel", path, "later", "taken", "nobody") == (
             1,
             [

@@ -67,7 +67,7 @@ async def show_message(
 
 async def retry(outbox: Outbox, write: Write) -> bool:
     """Let all that was not sent try again."""
-    write(f"{await outbox.retry()} will be tried again")
+    write(f"tried again: {await outbox.retry()}")
     return True
 
 
