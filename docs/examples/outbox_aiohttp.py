@@ -48,7 +48,7 @@ def create_app(insim: AsyncInSim | None = None, path: str | Path = "outbox.db") 
     router = WebhookRouter()
     router.on(DeliveryStatus, LinkClick, IncomingSms)(outbox.record)
     secret = os.environ.get("INSIM_WEBHOOK_SECRET", "")
-    app = web.Application()
+    app = web.Application(handler_args={"max_line_size": 65_536})  # a long SMS takes some
     app[OUTBOX] = outbox
     app.router.add_get("/insim/{secret}", webhook_handler(router, secret=secret))
     app.router.add_post("/bookings", book)
