@@ -300,7 +300,8 @@ RUN_BY_NAME = [
     (page, command, shown)
     for page in PAGES
     for command, shown in commands(page)
-    if command.startswith("python docs/examples/") and not re.search("_app|webhooks_|outbox_", command)
+    if command.startswith("python docs/examples/")
+    and not re.search("_app|webhooks_|outbox_", command)
 ]
 
 
