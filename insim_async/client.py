@@ -218,7 +218,14 @@ class AsyncInSim:
         Cancelled (or under a caller's own time-out) while it waits, it is never sent. Under way it
         may have been, and those that it travels with go on.
 
-        Args: as for ``Sms``. ``Priority.HIGH`` goes first here, too.
+        Args:
+            phone_number: With ``+`` and country code; in national format where the client has a
+                ``region``. This and all that follows: see ``Sms``.
+            message: The text.
+            url: The link to track.
+            priority: How urgently the phone takes it; ``HIGH`` leaves this client first, too.
+            send_at: When the phone is to send it.
+            sms_id: An id of your own; by default a random one.
 
         Raises:
             InvalidMessage: It cannot be sent as it is; nothing was sent.
@@ -318,6 +325,9 @@ class AsyncInSim:
         """Let the phone call a number; return whether the servers took the request.
 
         It rings a phone, so it is handed over at most once. Cancelled, it may have been.
+
+        Args:
+            phone_number: As for ``send_sms``.
 
         Raises:
             InvalidMessage: Not a phone number; nothing was sent.

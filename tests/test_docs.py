@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import codeop
 import importlib.util
 import json
 import os
@@ -90,11 +91,13 @@ def page_name(page: Path) -> str:
 
 
 @contextmanager
-def process(*command: str, pass_fds: Sequence[int] = ()) -> Iterator[subprocess.Popen[str]]:
+def process(
+    *command: str, pass_fds: Sequence[int] = (), cwd: Path = PROJECT
+) -> Iterator[subprocess.Popen[str]]:
     """Run a program until the block ends."""
     with subprocess.Popen(
         [sys.executable, *command],
-        cwd=PROJECT,
+        cwd=cwd,
         stdout=subprocess.PIPE,
         text=True,
         pass_fds=pass_fds,
@@ -297,7 +300,8 @@ RUN_BY_NAME = [
     (page, command, shown)
     for page in PAGES
     for command, shown in commands(page)
-    if command.startswith("python docs/examples/") and not re.search("_app|webhooks_", command)
+    if command.startswith("python docs/examples/")
+    and not re.search("_app|webhooks_|outbox_", command)
 ]
 
 
@@ -354,6 +358,28 @@ def test_await_at_the_margin_is_explained_where_it_first_stands(page: Path) -> N
     lines = page.read_text("utf-8").splitlines()
     before = " ".join(lines[: blocks[0].line if blocks else 0])
     assert not blocks or re.search(r"`await`.* `python -m asyncio`|`python -m asyncio`", before)
+
+
+def typed(code: str) -> Iterator[str]:
+    """Yield what a console does not understand of code that is pasted into it, line by line."""
+    understand, given = codeop.CommandCompiler(), ""
+    understand.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    for line in [*code.splitlines(), ""]:
+        given = f"{given}\n{line}" if given else line
+        try:
+            is_whole = understand(given) is not None
+        except SyntaxError:
+            yield line
+            is_whole = True
+        given = "" if is_whole else given
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_what_is_for_a_console_can_be_pasted_into_it(page: Path) -> None:
+    """Before 3.13 a block ends at an empty line there, and nowhere else."""
+    blocks = [block.text for block in fenced(page) if block.kind == "python"]
+    pasted = blocks if any(map(awaits, blocks)) else []
+    assert [line for block in pasted for line in typed(block)] == []
 
 
 INDEXES = sorted((PROJECT / "docs").glob("*/index.md"))

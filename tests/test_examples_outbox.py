@@ -22,7 +22,8 @@ from tests.test_docs import EXAMPLES, STARTED, Server, process
 pytestmark = [pytest.mark.extra("aiohttp"), pytest.mark.extra("sandbox")]
 
 sandbox = test_docs.sandbox
-UVICORN = ("-m", "uvicorn", "--app-dir", str(EXAMPLES), "outbox_fastapi:app", "--workers", "2")
+UVICORN = ("-m", "uvicorn", "--app-dir", str(EXAMPLES), "--workers", "2", "--factory")
+FASTAPI = (*UVICORN, "outbox_fastapi:create_app", "--log-level", "warning")
 AIOHTTP = """
 import os, socket
 from aiohttp import web
@@ -41,7 +42,6 @@ async def app(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Two processes of the app on one socket: two workers of uvicorn, or two of aiohttp."""
     secret = new_secret()
-    monkeypatch.setenv("OUTBOX", str(tmp_path / "outbox.db"))
     monkeypatch.setenv("INSIM_WEBHOOK_SECRET", secret)
     monkeypatch.setenv("PYTHONPATH", str(EXAMPLES))
     with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as running:
@@ -49,9 +49,9 @@ async def app(
         monkeypatch.setenv("FD", number)
         commands: Sequence[tuple[str, ...]] = [("-c", AIOHTTP)] * 2
         if request.param == "fastapi":
-            commands = [(*UVICORN, "--fd", number, "--log-level", "warning")]
+            commands = [(*FASTAPI, "--fd", number)]
         for command in commands:
-            running.enter_context(process(*command, pass_fds=[listener.fileno()]))
+            running.enter_context(process(*command, pass_fds=[listener.fileno()], cwd=tmp_path))
         host, port = listener.getsockname()
         url = f"http://{host}:{port}"
         async with httpx.AsyncClient(base_url=url, timeout=STARTED) as client:
@@ -102,5 +102,6 @@ async def test_each_booking_is_sent_once_though_a_process_is_killed(
     assert (await app.get(f"/insim/{secret}?{build_webhook(report)}")).status_code == 200
     await becomes(app, "A2", {"sms": "sent", "delivery": "received"})
     assert (await app.get("/bookings/A3")).status_code == 404
-    wrong = await app.post("/bookings", json={"reference": "A4", "phone_number": "12"})
-    assert wrong.status_code == 422
+    for reference, number, status in (("A4", "12", 422), ("A1", "+33639980002", 409)):
+        booking = {"reference": reference, "phone_number": number}
+        assert (await app.post("/bookings", json=booking)).status_code == status

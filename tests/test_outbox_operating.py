@@ -13,6 +13,7 @@ import anyio.to_thread
 import pytest
 
 from insim_async import AsyncInSim, Clock
+from insim_async.campaigns import Campaign
 from insim_async.outbox import Outbox, OutboxHealth, __main__
 from insim_async.outbox._operating import _status_lines
 
@@ -107,10 +108,14 @@ class TestMending:
         self, used: Outbox, path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         await used.settle("unsure", "not_sent")
-        assert await operate(capsys, "retry", path) == (0, ["1 will be tried again"])
-        assert await operate(capsys, "cancel", path, "later", "taken") == (
+        assert await operate(capsys, "retry", path) == (0, ["tried again: 1"])
+        assert await operate(capsys, "cancel", path, "later", "taken", "nobody") == (
             1,
-            ["later is cancelled", "taken was not waiting"],
+            [
+                "later is cancelled",
+                "taken was not waiting: it is sent",
+                "nobody: there is no such message",
+            ],
         )
 
     async def test_has_words_for_what_is_wrong(
@@ -125,6 +130,40 @@ class TestMending:
             with pytest.raises(SystemExit) as caught:
                 __main__.main(wrong)
             assert caught.value.code == 2
+
+
+class TestAnotherName:
+    """Whoever looks makes nothing, and is not told that all is well where nothing is."""
+
+    async def test_is_said_to_be_wrong(
+        self, open_outbox: Callable[..., Outbox], path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for name in ("bookings", "codes"):
+            open_outbox(name=name)
+        for asked in ("booking", ""):
+            code = await anyio.to_thread.run_sync(
+                __main__.main, ["status", str(path), "--name", asked]
+            )
+            words = f"named {asked}" if asked else "without a name"
+            assert (code, capsys.readouterr().err) == (
+                2,
+                f"{path}: holds no outbox {words}: say --name bookings, or say --name codes\n",
+            )
+        open_outbox()
+        code = await anyio.to_thread.run_sync(__main__.main, ["list", str(path), "--name", "code"])
+        assert (code, capsys.readouterr().err.partition(": leave --name out, or ")[1]) == (
+            2,
+            ": leave --name out, or ",
+        )
+
+    async def test_makes_no_outbox_in_a_file_of_campaigns(
+        self, path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Campaign.open(path).close()
+        beside = sorted(path.parent.iterdir())
+        code = await anyio.to_thread.run_sync(__main__.main, ["status", str(path)])
+        assert (code, capsys.readouterr().err) == (2, f"{path}: holds no outbox\n")
+        assert sorted(path.parent.iterdir()) == beside
 
 
 async def test_it_runs_as_a_module_and_stops_where_nobody_reads_on(

@@ -246,7 +246,7 @@ class TestSummary:
             "5 × the number holds a letter at position …: lines 9, 11, 12, 13, 14\n"
             "1 × the number has no country code: write + and the country code, "
             'or name the region it is written for, such as region="FR": line 10\n'
-            "headings not used: Note, Optin"
+            "further columns: Note, Optin"
         )
 
     def test_of_a_good_list_is_short(self) -> None:

@@ -837,6 +837,15 @@ class TestProcess:
         said = "Not only this machine can reach it, since it listens on 0.0.0.0\n"
         assert (process.returncode, err) == (0, said)
 
+    def test_without_the_extra_it_says_what_to_install(self) -> None:
+        program = (
+            "import runpy, sys; sys.modules['uvicorn'] = None; "
+            "runpy.run_module('insim_async.sandbox', run_name='__main__')"
+        )
+        run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        said = 'starlette and uvicorn are missing: pip install "insim_async[sandbox]"\n'
+        assert (run.returncode, run.stderr) == (1, said)
+
     def test_importing_it_serves_nothing(self) -> None:
         assert callable(importlib.import_module("insim_async.sandbox.__main__").main)
 

@@ -2,21 +2,16 @@
 
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from aiohttp import web
 
 from insim_async import AsyncInSim, InvalidMessage, Sms
-from insim_async.outbox import Outbox
+from insim_async.outbox import Outbox, OutboxConflict
 from insim_async.webhooks import DeliveryStatus, IncomingSms, LinkClick, WebhookRouter
 from insim_async.webhooks.aiohttp import webhook_handler
 
 OUTBOX = web.AppKey("OUTBOX", Outbox)
-
-
-async def work(app: web.Application) -> AsyncIterator[None]:
-    async with AsyncInSim() as insim, app[OUTBOX].worker(insim):
-        yield
-    app[OUTBOX].close()
 
 
 async def book(request: web.Request) -> web.Response:
@@ -25,8 +20,10 @@ async def book(request: web.Request) -> web.Response:
     sms = Sms(booking["phone_number"], text, sms_id=f"booking-{booking['reference']}")
     try:
         is_new = await request.app[OUTBOX].put(sms)
-    except InvalidMessage as error:
-        raise web.HTTPUnprocessableEntity(text=error.reason) from error
+    except InvalidMessage:
+        raise web.HTTPUnprocessableEntity(text="Please check reference and number.") from None
+    except OutboxConflict:
+        raise web.HTTPConflict(text="This reference has another number.") from None
     return web.json_response({"new": is_new}, status=202)
 
 
@@ -37,13 +34,22 @@ async def look(request: web.Request) -> web.Response:
     return web.json_response({"sms": message.status, "delivery": message.delivery})
 
 
-def create_app() -> web.Application:
-    app = web.Application()
+def create_app(insim: AsyncInSim | None = None, path: str | Path = "outbox.db") -> web.Application:
+    """Make an app with a file of its own; a test gives another client and file."""
+    insim = insim or AsyncInSim()
     # Whoever books wants the confirmation, even after a STOP to last year's campaign.
-    outbox = app[OUTBOX] = Outbox.open(os.environ.get("OUTBOX", "outbox.db"), honour_stop=False)
+    outbox = Outbox.open(path, honour_stop=False)
+
+    async def work(_: web.Application) -> AsyncIterator[None]:
+        async with insim, outbox.worker(insim):
+            yield
+        outbox.close()
+
     router = WebhookRouter()
     router.on(DeliveryStatus, LinkClick, IncomingSms)(outbox.record)
     secret = os.environ.get("INSIM_WEBHOOK_SECRET", "")
+    app = web.Application(handler_args={"max_line_size": 65_536})  # a long SMS takes some
+    app[OUTBOX] = outbox
     app.router.add_get("/insim/{secret}", webhook_handler(router, secret=secret))
     app.router.add_post("/bookings", book)
     app.router.add_get("/bookings/{reference}", look)

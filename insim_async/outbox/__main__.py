@@ -14,9 +14,12 @@ from typing import Any
 
 import anyio
 
+from insim_async._sqlite import File, prepare_database
 from insim_async.campaigns import MessageStatus
+from insim_async.campaigns._statements import LAYOUT
 from insim_async.errors import ConfigurationError, LedgerUnavailable
 from insim_async.outbox import Outbox
+from insim_async.outbox import _parcels as parcels
 from insim_async.outbox._operating import (
     cancel,
     list_messages,
@@ -42,9 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        path = Path(options.file)
-        if not os.path.lexists(path):
-            raise ConfigurationError(f"{path}: there is no such file")
+        path = Path(options.file).absolute()
+        _check_it_is_there(path, options.name)
         with closing(Outbox.open(path, name=options.name)) as outbox:
             return 0 if anyio.run(_command(options), outbox, _print_line) else 1
     except (ConfigurationError, LedgerUnavailable) as error:
@@ -53,6 +55,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # of "... | head", which has seen enough
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - Python flushes it at the end
         return 0
+
+
+def _check_it_is_there(path: Path, name: str) -> None:
+    """Look before the outbox is opened, which would make it: whoever looks makes nothing.
+
+    Raises:
+        ConfigurationError: There is no such file, or no outbox of that name in it.
+        LedgerUnavailable: Another process holds the file.
+    """
+    if not os.path.lexists(path):
+        raise ConfigurationError(f"{path}: there is no such file")
+    prepare_database(path, LAYOUT)
+    with closing(File(path, LAYOUT, name="outbox", unavailable=LedgerUnavailable)) as file:
+        [names] = file.transact([parcels.names])
+    if not names:
+        raise ConfigurationError(f"{path}: holds no outbox")
+    if name not in names:
+        asked = f"named {name}" if name else "without a name"
+        ways = [f"say --name {each}" if each else "leave --name out" for each in names]
+        raise ConfigurationError(f"{path}: holds no outbox {asked}: {', or '.join(ways)}")
 
 
 def _command(options: argparse.Namespace) -> Command:
@@ -99,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     show = add("show", "one message")
     show.add_argument("id", metavar="ID")
     add("retry", "let what was not sent try again")
-    add("cancel", "let messages not go").add_argument("ids", metavar="ID", nargs="+")
+    add("cancel", "let messages that wait not go").add_argument("ids", metavar="ID", nargs="+")
     for command in (listing, show):
         command.add_argument(
             "--content", action="store_true", help="show numbers and texts of people, too"

@@ -67,7 +67,7 @@ async def show_message(
 
 async def retry(outbox: Outbox, write: Write) -> bool:
     """Let all that was not sent try again."""
-    write(f"{await outbox.retry()} will be tried again")
+    write(f"tried again: {await outbox.retry()}")
     return True
 
 
@@ -76,8 +76,15 @@ async def cancel(outbox: Outbox, write: Write, *, ids: Sequence[str]) -> bool:
     done = []
     for sms_id in ids:
         done.append(await outbox.cancel(sms_id))
-        write(f"{plain(sms_id)} {'is cancelled' if done[-1] else 'was not waiting'}")
+        write(f"{plain(sms_id)} is cancelled" if done[-1] else await _why_not(outbox, sms_id))
     return all(done)
+
+
+async def _why_not(outbox: Outbox, sms_id: str) -> str:
+    message = await outbox.get(sms_id)
+    if message is None:
+        return f"{plain(sms_id)}: there is no such message"
+    return f"{plain(sms_id)} was not waiting: it is {message.status}"
 
 
 def _status_lines(health: OutboxHealth) -> Iterator[str]:

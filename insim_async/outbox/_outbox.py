@@ -162,6 +162,9 @@ class Outbox(Kept[OutboxMessage]):
     async def cancel(self, sms_id: str) -> bool:
         """Let a message not go; return False where that is too late, or there is none.
 
+        Args:
+            sms_id: Of the message.
+
         Raises:
             LedgerUnavailable: The file cannot be written.
         """
@@ -209,6 +212,9 @@ class Outbox(Kept[OutboxMessage]):
 
     async def get(self, sms_id: str) -> OutboxMessage | None:
         """Return the message with that id; None if there is none.
+
+        Args:
+            sms_id: The one that ``put`` was given.
 
         Raises:
             LedgerUnavailable: The file cannot be read.

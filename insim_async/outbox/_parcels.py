@@ -34,7 +34,7 @@ from insim_async.campaigns._states import CampaignState, MessageStatus, Move
 from insim_async.outbox import _statements as sql
 from insim_async.outbox._values import OutboxHealth, OutboxMessage
 
-__all__ = ["Claims", "Parcel", "Policy", "account", "cancel", "health", "look", "put"]
+__all__ = ["Claims", "Parcel", "Policy", "account", "cancel", "health", "look", "names", "put"]
 
 TEND_EVERY = 3600.0
 """Seconds between two looks for what was kept for long enough."""
@@ -124,6 +124,11 @@ def cancel(connection: Connection, campaign: int, key: str, now: float) -> bool:
         return False
     rows = [found[0]]
     return bool(ledger_rows.move_rows(connection, campaign, Move.CANCEL, rows, now, "cancelled"))
+
+
+def names(connection: Connection) -> list[str]:
+    """Return the names of the outboxes in the file; empty for the one without a name."""
+    return [name for (name,) in connection.execute(sql.NAMES)]
 
 
 def account(connection: Connection) -> str:

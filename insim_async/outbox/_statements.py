@@ -8,6 +8,7 @@ from insim_async.campaigns._statements import IS_STOPPED
 
 __all__: list[str] = []
 
+NAMES: Final = "SELECT name FROM campaign WHERE kind = 'outbox' ORDER BY name"
 PUT: Final = """
     INSERT INTO message (campaign, key, phone, text, url, priority, parts, digest)
     VALUES (:campaign, :key, :phone, :text, :url, :priority, :parts, :digest)

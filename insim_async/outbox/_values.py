@@ -12,7 +12,7 @@ __all__ = ["OutboxHealth", "OutboxMessage"]
 
 
 class OutboxMessage(CampaignMessage, frozen=True, kw_only=True):
-    """One message of an outbox, as it was when it was read; the same as one of a campaign.
+    """One message of an outbox, as it was when it was read; further fields as ``CampaignMessage``.
 
     Attributes:
         sms_id: Your own id.

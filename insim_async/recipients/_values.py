@@ -111,7 +111,7 @@ class Recipients(Struct, frozen=True, kw_only=True, eq=False):
         counts = f"contacts: {len(self.contacts)}, refused: {len(self.refused)}"
         if self.skipped:
             counts += f", left out by where: {self.skipped}"
-        unused = f"headings not used: {', '.join(self.unused_headings)}"
+        unused = f"further columns: {', '.join(self.unused_headings)}"
         reasons = [
             f"{len(found)} × {reason}: {_listed(found)}"
             for reason, found in sorted(lines.items(), key=lambda item: -len(item[1]))

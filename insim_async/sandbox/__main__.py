@@ -13,8 +13,12 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+if find_spec("starlette") is None or find_spec("uvicorn") is None:
+    sys.exit('starlette and uvicorn are missing: pip install "insim_async[sandbox]"')
 
 import uvicorn
 

@@ -44,7 +44,9 @@ class Sandbox:
     """One account of a fake inSIM, with its phone.
 
     Each act of its people returns the webhook that it leads to. Who runs the sandbox delivers that:
-    the command does, and so does the app as long as its lifespan lasts.
+    the command does, and so does the app as long as its lifespan lasts. An act about an SMS or a
+    call is about the newest that fits: with the ``phone_number`` and the ``sms_id`` that are given,
+    or any. ``seconds`` is how long people talk.
 
     Attributes:
         settings: What can be set while it runs, by ``change()``.

@@ -47,7 +47,8 @@ class InSimSandbox:
     Each act of people is awaited until its webhook was delivered ``to`` an ASGI app (with the
     ``path`` of its callback URL), an aiohttp app or a ``WebhookRouter``, or else to where
     ``deliver_to`` said. It fails the test unless the app answers with ``status`` (200); None takes
-    any.
+    any. An act about an SMS or a call is about the newest that fits: with the ``phone_number`` and
+    the ``sms_id`` that are given, or any. ``seconds`` is how long people talk.
 
     Attributes:
         state: The ``Sandbox`` itself, with all that it knows.

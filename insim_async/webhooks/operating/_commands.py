@@ -116,7 +116,7 @@ async def requeue(
         done = await inbox.requeue_all(
             kind=selection.kind, reason=selection.reason, older_than=selection.older_than
         )
-        write(f"{done} wait for their handlers again")
+        write(f"handed over again: {done}")
         return Report(ok=True)
     return await _each(write, keys, inbox.requeue, "waits for its handlers again")
 
@@ -132,7 +132,7 @@ async def discard(
         done = await inbox.discard_all(
             kind=selection.kind, reason=selection.reason, older_than=selection.older_than
         )
-        write(f"{done} are erased")
+        write(f"erased: {done}")
         return Report(ok=True)
     return await _each(write, keys, inbox.discard, "is erased")
 

@@ -53,7 +53,7 @@ def entry_row(entry: Entry, *, content: bool) -> str:
     again = "" if entry.due_in is None else f" (again in {_span(entry.due_in)})"
     row = (
         f"{entry.key}  {entry.received_at:%Y-%m-%d %H:%M:%S}  {entry.kind}  "
-        f"{entry.attempts} attempts  {plain(entry.reason)}{again}"
+        f"attempts: {entry.attempts}  {plain(entry.reason)}{again}"
     )
     return f"{row}  {_content(entry)}" if content else row
 
