@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from insim_async import Contact, Priority
+from insim_async import Contact, InvalidMessage, Priority, Sms
+from insim_async._sending import Rules, check_sms
 from insim_async.campaigns import _adding, _statements
 from insim_async.campaigns._fast import Alike, alike
 from insim_async.campaigns._texts import Texts
@@ -19,6 +20,7 @@ from .campaigns import number, people
 from .test_fast import GOOD_NUMBERS, ODD, ODD_NUMBERS, ODD_TEXTS
 
 TEXT = "À demain !"
+WHOLE_TEXTS = [text for text in ODD_TEXTS if type(text) is str and text != "\ud800"]
 
 
 class Client(Contact, frozen=True):
@@ -73,3 +75,18 @@ def test_both_ways_gather_the_same(rows: list[Any], first: int, text: str) -> No
     fast = alike(rows, first, *texts._constant) if texts._is_same else None
     slow = texts._slice(rows, first)
     assert fast is None or (gathered(fast) == gathered(slow) and not texts.refused)
+
+
+@settings(max_examples=100)
+@given(st.sampled_from(WHOLE_TEXTS) | st.text(max_size=4))
+@example("")
+@example("\N{NO-BREAK SPACE}")
+@example("a\x7f")
+def test_what_is_added_is_what_may_be_sent(text: str) -> None:
+    """Whether it is the text for all, or what comes out for one person."""
+    checked = check_sms(Sms(number(1), text), Rules(), "x", None)
+    wanted = [str(checked)] if isinstance(checked, InvalidMessage) else []
+    for template in (text.replace("{", "{{").replace("}", "}}"), "{all|}"):
+        texts = Texts(template, "", Priority.NORMAL)
+        texts._slice([{"phone_number": number(1), "all": text}], 1)
+        assert [refusal.reason for refusal in texts.refused] == wanted

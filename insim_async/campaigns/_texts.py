@@ -134,7 +134,7 @@ class Texts:
 
 def _needs_a_look(text: str, parts: int) -> bool:
     """Say whether a text might be refused."""
-    return "[" in text or parts > 1 or text.isspace() or not text.isprintable()
+    return "[" in text or parts != 1 or text.isspace() or not text.isprintable()
 
 
 def _slices(given: Given) -> AsyncGenerator[Sequence[object], None]:
