@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,7 @@ from insim_async.campaigns._worker import Worker
 
 from .campaigns import TEXT, all_of, lost, number, people, processed, statuses, waits
 from .conftest import BASE_URL, KEY, LOGIN, NOON, Gateway, Hours, receipt
+from .waiting import until
 
 Open = Callable[..., Campaign]
 
@@ -407,6 +409,24 @@ class TestSteering:
     ) -> None:
         with pytest.raises(ConfigurationError, match="on_progress"):
             await campaign.run(insim, on_progress=asyncio.sleep)  # type: ignore[arg-type]
+
+    async def test_who_has_opted_out_is_told_of_though_the_list_is_gone_through_again(
+        self, campaign: Campaign, hours: Hours
+    ) -> None:
+        async def passed_over() -> int:
+            return (await campaign.status()).counts.suppressed
+
+        async def answer(request: httpx.Request) -> httpx.Response:
+            await until(passed_over)  # by the other worker, meanwhile
+            return httpx.Response(200, json=[receipt(json.loads(request.content)["messages"][0])])
+
+        told: list[int] = []
+        await campaign.add(people(2), TEXT)
+        await campaign.suppress([number(1)])
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+            async with client(hours, http_client=http, batch_size=1, max_concurrency=2) as insim:
+                await campaign.run(insim, on_progress=lambda s: told.append(s.counts.suppressed))
+        assert set(told) == {1}
 
 
 LATE = datetime(2025, 10, 29, 13, 21)  # noqa: DTZ001 - naive, in the zone of the client

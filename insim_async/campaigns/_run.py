@@ -219,7 +219,6 @@ class Run:
         return self.is_over or (self.is_probing and not is_probe)
 
     def _claimed(self, claim: Claim, *, is_probe: bool) -> Claim | None:
-        self._progress.moved(Move.SUPPRESS, claim.suppressed)
         if claim.rows:
             self._progress.moved(Move.CLAIM, len(claim.rows))
             if self._is_shut(is_probe=is_probe):  # meanwhile it was learnt that nothing passes
