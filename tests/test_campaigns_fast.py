@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from itertools import product
 from typing import Any
 
 from hypothesis import example, given, settings
@@ -17,7 +18,7 @@ from insim_async.campaigns._texts import Texts
 from insim_async.recipients import read_rows
 
 from .campaigns import number, people
-from .test_fast import GOOD_NUMBERS, ODD, ODD_NUMBERS, ODD_TEXTS
+from .test_fast import GOOD_NUMBERS, ODD, ODD_NUMBERS, ODD_TEXTS, RULES
 
 TEXT = "À demain !"
 WHOLE_TEXTS = [text for text in ODD_TEXTS if type(text) is str and text != "\ud800"]
@@ -69,7 +70,7 @@ ROWS = st.one_of(
 @example([Contact(f"{number(1)}\n{number(2)}")], 1, TEXT)
 def test_both_ways_gather_the_same(rows: list[Any], first: int, text: str) -> None:
     try:
-        texts = Texts(text, "", Priority.NORMAL)
+        texts = Texts(text, "", Priority.NORMAL, Rules())
     except ValueError:  # half a surrogate pair
         return
     fast = alike(rows, first, *texts._constant) if texts._is_same else None
@@ -84,9 +85,9 @@ def test_both_ways_gather_the_same(rows: list[Any], first: int, text: str) -> No
 @example("a\x7f")
 def test_what_is_added_is_what_may_be_sent(text: str) -> None:
     """Whether it is the text for all, or what comes out for one person."""
-    checked = check_sms(Sms(number(1), text), Rules(), "x", None)
-    wanted = [str(checked)] if isinstance(checked, InvalidMessage) else []
-    for template in (text.replace("{", "{{").replace("}", "}}"), "{all|}"):
-        texts = Texts(template, "", Priority.NORMAL)
+    for rules, template in product(RULES, (text.replace("{", "{{").replace("}", "}}"), "{all|}")):
+        checked = check_sms(Sms(number(1), text), rules, "x", None)
+        wanted = [str(checked)] if isinstance(checked, InvalidMessage) else []
+        texts = Texts(template, "", Priority.NORMAL, rules)
         texts._slice([{"phone_number": number(1), "all": text}], 1)
         assert [refusal.reason for refusal in texts.refused] == wanted

@@ -423,9 +423,11 @@ class TestSteering:
         told: list[int] = []
         await campaign.add(people(2), TEXT)
         await campaign.suppress([number(1)])
-        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
-            async with client(hours, http_client=http, batch_size=1, max_concurrency=2) as insim:
-                await campaign.run(insim, on_progress=lambda s: told.append(s.counts.suppressed))
+        async with (
+            httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http,
+            client(hours, http_client=http, batch_size=1, max_concurrency=2) as insim,
+        ):
+            await campaign.run(insim, on_progress=lambda s: told.append(s.counts.suppressed))
         assert set(told) == {1}
 
 
