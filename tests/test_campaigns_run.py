@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import anyio
+import anyio.from_thread
 import httpx
 import pytest
 
@@ -27,13 +29,14 @@ from insim_async.campaigns import (
     Campaign,
     CampaignStatus,
     CampaignStopped,
+    LedgerUnavailable,
     Limits,
     SendWindow,
 )
 from insim_async.campaigns._passage import PROBES
 from insim_async.campaigns._worker import Worker
 
-from .campaigns import TEXT, all_of, lost, number, people, processed, statuses, waits
+from .campaigns import TEXT, all_of, lost, number, people, processed, rows, statuses, waits
 from .conftest import BASE_URL, KEY, LOGIN, NOON, Gateway, Hours, receipt
 from .waiting import until
 
@@ -770,3 +773,43 @@ class TestFromOutside:
         runs: list[Any] = []
         await campaign.run(insim, on_progress=lambda _: runs.append(campaign._running))
         assert await runs[0][0].claim(Room(1, 1.0), is_probe=False) is None
+
+
+async def test_what_was_said_last_stands_though_it_was_written_first(
+    open_campaign: Open, path: Path, gateway: Gateway, hours: Hours, monkeypatch: Any
+) -> None:
+    """That the campaign is paused is written when it is not any more: the disk failed at first."""
+    campaign, other = open_campaign(), open_campaign()
+    await campaign.add(people(2), TEXT)
+    await campaign.pause()
+    file, desk, began = campaign._ledger.file, campaign._ledger._desks.here(), threading.Event()
+    transact, said = file.transact, list[Any]()
+
+    def fail(actions: Any) -> Any:
+        """Fail as soon as something else waits to be written."""
+        monkeypatch.setattr(file, "transact", transact)
+        began.set()
+        anyio.from_thread.run(until, lambda: desk._waiting)
+        raise LedgerUnavailable("full")
+
+    async def resume(seconds: float) -> None:
+        if not said:
+            said.append("paused")
+            await until(began.is_set)
+            await other.resume()
+        hours.time += seconds
+
+    def answer(messages: list[dict[str, Any]]) -> httpx.Response:
+        said.append(rows(path, "SELECT reason FROM campaign")[0][0])
+        return gateway.take(messages)
+
+    def show(status: CampaignStatus) -> None:
+        if status.reason == "paused":
+            monkeypatch.setattr(file, "transact", fail)
+
+    gateway.answers = [answer, answer]
+    monkeypatch.setattr(hours, "sleep", resume)
+    monkeypatch.setattr(campaign._ledger, "clock", hours.clock)
+    async with client(hours, batch_size=1, max_concurrency=1) as insim:
+        await campaign.run(insim, on_progress=show)
+    assert said == ["paused", "", ""]
