@@ -33,7 +33,7 @@ from insim_async.webhooks import (
 )
 
 from .campaigns import TEXT, all_of, lost, number, people, processed, statuses
-from .conftest import Gateway
+from .conftest import BASE_URL, KEY, LOGIN, Gateway, Hours
 
 Open = Callable[..., Campaign]
 
@@ -225,6 +225,33 @@ class TestAdding:
     async def test_a_link_that_is_none_is_refused(self, campaign: Campaign) -> None:
         added = await campaign.add(people(1), "[Lien_Tracking]", url="example.org")
         assert added.refused[0].reason.startswith("url: ")
+
+    async def test_a_link_has_room_for_the_id_that_it_gets(
+        self, campaign: Campaign, insim: AsyncInSim
+    ) -> None:
+        url = "https://a.example/{id}?m={sms_id}"
+        short = 2000 - len("https://a.example/?m=") - 32
+        given = [{"phone_number": number(place), "id": "x" * (short + place)} for place in range(3)]
+        added = await campaign.add(given, "[Lien_Tracking]", url=url)
+        assert [refusal.line for refusal in added.refused] == [2, 3]
+        assert str(await campaign.run(insim)) == "finished: sent 1"
+
+    async def test_a_long_text_may_go_where_campaign_and_client_allow_it(
+        self, open_campaign: Open, hours: Hours, gateway: Gateway
+    ) -> None:
+        text = "x" * 3_500  # 23 parts
+        assert (await open_campaign(name="short").add(people(1), text)).new == 0
+        campaign = open_campaign(name="long", max_parts=23)
+        await campaign.add(people(1), text)
+        async with AsyncInSim(
+            LOGIN, KEY, base_url=BASE_URL, clock=hours.clock, max_parts=23
+        ) as insim:
+            assert str(await campaign.run(insim)) == "finished: sent 1"
+        assert processed(gateway) == 1
+
+    def test_no_text_has_more_parts_than_an_sms_can_have(self, path: Path) -> None:
+        with pytest.raises(ConfigurationError, match="max_parts"):
+            Campaign.open(path, max_parts=256)
 
 
 class TestLooking:

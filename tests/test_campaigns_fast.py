@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from itertools import product
 from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from insim_async import Contact, Priority
+from insim_async import Contact, InvalidMessage, Priority, Sms
+from insim_async._sending import Rules, check_sms
 from insim_async.campaigns import _adding, _statements
 from insim_async.campaigns._fast import Alike, alike
 from insim_async.campaigns._texts import Texts
 from insim_async.recipients import read_rows
 
 from .campaigns import number, people
-from .test_fast import GOOD_NUMBERS, ODD, ODD_NUMBERS, ODD_TEXTS
+from .test_fast import GOOD_NUMBERS, ODD, ODD_NUMBERS, ODD_TEXTS, RULES
 
 TEXT = "À demain !"
+WHOLE_TEXTS = [text for text in ODD_TEXTS if type(text) is str and text != "\ud800"]
 
 
 class Client(Contact, frozen=True):
@@ -67,9 +70,24 @@ ROWS = st.one_of(
 @example([Contact(f"{number(1)}\n{number(2)}")], 1, TEXT)
 def test_both_ways_gather_the_same(rows: list[Any], first: int, text: str) -> None:
     try:
-        texts = Texts(text, "", Priority.NORMAL)
+        texts = Texts(text, "", Priority.NORMAL, Rules())
     except ValueError:  # half a surrogate pair
         return
     fast = alike(rows, first, *texts._constant) if texts._is_same else None
     slow = texts._slice(rows, first)
     assert fast is None or (gathered(fast) == gathered(slow) and not texts.refused)
+
+
+@settings(max_examples=100)
+@given(st.sampled_from(WHOLE_TEXTS) | st.text(max_size=4))
+@example("")
+@example("\N{NO-BREAK SPACE}")
+@example("a\x7f")
+def test_what_is_added_is_what_may_be_sent(text: str) -> None:
+    """Whether it is the text for all, or what comes out for one person."""
+    for rules, template in product(RULES, (text.replace("{", "{{").replace("}", "}}"), "{all|}")):
+        checked = check_sms(Sms(number(1), text), rules, "x", None)
+        wanted = [str(checked)] if isinstance(checked, InvalidMessage) else []
+        texts = Texts(template, "", Priority.NORMAL, rules)
+        texts._slice([{"phone_number": number(1), "all": text}], 1)
+        assert [refusal.reason for refusal in texts.refused] == wanted

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import anyio
+import anyio.from_thread
 import httpx
 import pytest
 
@@ -26,14 +29,16 @@ from insim_async.campaigns import (
     Campaign,
     CampaignStatus,
     CampaignStopped,
+    LedgerUnavailable,
     Limits,
     SendWindow,
 )
 from insim_async.campaigns._passage import PROBES
 from insim_async.campaigns._worker import Worker
 
-from .campaigns import TEXT, all_of, lost, number, people, processed, statuses, waits
+from .campaigns import TEXT, all_of, lost, number, people, processed, rows, statuses, waits
 from .conftest import BASE_URL, KEY, LOGIN, NOON, Gateway, Hours, receipt
+from .waiting import until
 
 Open = Callable[..., Campaign]
 
@@ -408,6 +413,26 @@ class TestSteering:
         with pytest.raises(ConfigurationError, match="on_progress"):
             await campaign.run(insim, on_progress=asyncio.sleep)  # type: ignore[arg-type]
 
+    async def test_who_has_opted_out_is_told_of_though_the_list_is_gone_through_again(
+        self, campaign: Campaign, hours: Hours
+    ) -> None:
+        async def passed_over() -> int:
+            return (await campaign.status()).counts.suppressed
+
+        async def answer(request: httpx.Request) -> httpx.Response:
+            await until(passed_over)  # by the other worker, meanwhile
+            return httpx.Response(200, json=[receipt(json.loads(request.content)["messages"][0])])
+
+        told: list[int] = []
+        await campaign.add(people(2), TEXT)
+        await campaign.suppress([number(1)])
+        async with (
+            httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http,
+            client(hours, http_client=http, batch_size=1, max_concurrency=2) as insim,
+        ):
+            await campaign.run(insim, on_progress=lambda s: told.append(s.counts.suppressed))
+        assert set(told) == {1}
+
 
 LATE = datetime(2025, 10, 29, 13, 21)  # noqa: DTZ001 - naive, in the zone of the client
 PARIS = "Europe/Paris"  # the clock of the tests shows 13:16:40 there, on a Wednesday
@@ -748,3 +773,43 @@ class TestFromOutside:
         runs: list[Any] = []
         await campaign.run(insim, on_progress=lambda _: runs.append(campaign._running))
         assert await runs[0][0].claim(Room(1, 1.0), is_probe=False) is None
+
+
+async def test_what_was_said_last_stands_though_it_was_written_first(
+    open_campaign: Open, path: Path, gateway: Gateway, hours: Hours, monkeypatch: Any
+) -> None:
+    """That the campaign is paused is written when it is not any more: the disk failed at first."""
+    campaign, other = open_campaign(), open_campaign()
+    await campaign.add(people(2), TEXT)
+    await campaign.pause()
+    file, desk, began = campaign._ledger.file, campaign._ledger._desks.here(), threading.Event()
+    transact, said = file.transact, list[Any]()
+
+    def fail(actions: Any) -> Any:
+        """Fail as soon as something else waits to be written."""
+        monkeypatch.setattr(file, "transact", transact)
+        began.set()
+        anyio.from_thread.run(until, lambda: desk._waiting)
+        raise LedgerUnavailable("full")
+
+    async def resume(seconds: float) -> None:
+        if not said:
+            said.append("paused")
+            await until(began.is_set)
+            await other.resume()
+        hours.time += seconds
+
+    def answer(messages: list[dict[str, Any]]) -> httpx.Response:
+        said.append(rows(path, "SELECT reason FROM campaign")[0][0])
+        return gateway.take(messages)
+
+    def show(status: CampaignStatus) -> None:
+        if status.reason == "paused":
+            monkeypatch.setattr(file, "transact", fail)
+
+    gateway.answers = [answer, answer]
+    monkeypatch.setattr(hours, "sleep", resume)
+    monkeypatch.setattr(campaign._ledger, "clock", hours.clock)
+    async with client(hours, batch_size=1, max_concurrency=1) as insim:
+        await campaign.run(insim, on_progress=show)
+    assert said == ["paused", "", ""]

@@ -725,6 +725,28 @@ def test_a_field_that_may_say_no_is_looked_at_unless_it_is_null(name: str) -> No
         assert fast.all_sent(MESSAGES, encoded([row(0), row(1), odd | {name: None}])) is not None
 
 
+@pytest.mark.parametrize("name", sorted(wrapping.ERRORS | wrapping.OUTCOMES))
+@pytest.mark.parametrize("value", [None, "", [], {}, False, 0, "0", "no", "ok", True, 1, "#003"])
+def test_whatever_it_says_the_short_way_agrees_with_the_long_one(name: str, value: Any) -> None:
+    body = encoded([row(0), row(1, cost=5) | {name: value}, row(2)])
+    if (quickly := fast.all_sent(MESSAGES, body)) is not None:
+        assert slowly(body, MESSAGES) == (quickly, [None, None, None])
+
+
+@pytest.mark.parametrize("digits", [100, 639, 640, 4300, 5000])
+def test_a_number_that_python_may_not_read_is_looked_at(digits: int) -> None:
+    body = encoded([row(0, cost="?")]).replace(b'"?"', b"7" * digits)
+    quickly = fast.all_sent(MESSAGES[:1], body)
+    assert (quickly is not None) is (digits < 640)
+    if quickly is None and digits > sys.int_info.default_max_str_digits:
+        with pytest.raises(ValueError, match="not a whole JSON document"):
+            slowly(body, MESSAGES[:1])
+    else:
+        (receipt,) = read_receipts(MESSAGES[:1], body).receipts
+        assert receipt is not None
+        assert receipt.extra == {"cost": int("7" * digits)}
+
+
 @pytest.mark.parametrize(
     ("changes", "name"),
     [({"message": "", "SMS": "Hi"}, "message"), ({"user": "", "USER": "Hi"}, "account")],

@@ -6,6 +6,7 @@ All in this file may be deleted: nothing but speed changes. Each function return
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -24,6 +25,10 @@ from insim_async.models import ContactResult, SmsReceipt, Unnamed
 __all__ = ["all_sent", "are_all_sent", "documented", "plain_results"]
 
 _Filled = Annotated[str, Meta(min_length=1)]
+
+_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
+_ENDLESS = b"0" * sys.int_info.str_digits_check_threshold
+"""Digits of a whole number that Python may refuse to read."""
 
 
 class _Unread(Unnamed):
@@ -93,6 +98,8 @@ def documented(body: bytes) -> Sequence[SmsReceipt] | None:
 def _with_more(body: bytes) -> Sequence[SmsReceipt]:
     if not body.isascii():
         body.decode()  # msgspec does not look at the text of fields that have no name here
+    if _ENDLESS in body.translate(_ZEROS):  # nor at their numbers
+        raise ValueError
     receipts = _with_more_decoder.decode(body)
     any(map(force_setattr, receipts, repeat("_more"), repeat(_Unread(body))))  # in C; None says yes
     return receipts

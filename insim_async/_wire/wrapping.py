@@ -122,8 +122,12 @@ def says_sent(around: Row) -> bool:
 
 
 def says_failed(row: Row) -> bool:
-    """Say whether a row has a field, besides those of its kind, that says that it failed."""
-    return any(_is_no(row[name]) for name in OUTCOMES & row.keys())
+    """Say whether a row has a field, besides those of its kind, that says that it failed.
+
+    Null says nothing there.
+    """
+    said = [row[name] for name in OUTCOMES & row.keys()]
+    return any(_is_no(value) for value in said if value is not None)
 
 
 def spelled_codes(row: Row) -> list[str]:

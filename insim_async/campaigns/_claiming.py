@@ -13,6 +13,7 @@ from insim_async.campaigns._ledger import Ledger
 from insim_async.campaigns._progress import Progress
 from insim_async.campaigns._spending import Pace
 from insim_async.campaigns._standing import Outlook
+from insim_async.campaigns._states import Move
 from insim_async.campaigns._writing import AGAIN_AFTER, UNWRITABLE
 from insim_async.errors import LedgerUnavailable
 
@@ -91,7 +92,10 @@ class Claiming:
         operation = self._ledger.begin(lambda connection: self._do(connection, ask, pending))
         # Cancelled, it is known afterwards what was claimed; it is unknown then.
         await wait_whatever_comes(operation.settled)
-        return operation.result()
+        found = operation.result()
+        if isinstance(found, Claim):
+            self._progress.moved(Move.SUPPRESS, found.suppressed)
+        return found
 
     def _do(self, connection: Connection, ask: Ask, pending: int) -> Claim | Hold | Over:
         """Claim; where somebody is told, look when all will have ended."""

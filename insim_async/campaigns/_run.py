@@ -14,6 +14,7 @@ from functools import partial
 import anyio
 
 from insim_async._sending import Ending, Room, Seam
+from insim_async._sqlite import Connection
 from insim_async._tasks import start, wait_whatever_comes
 from insim_async._wire import Message
 from insim_async.campaigns import _claims, _enrolled, _runs
@@ -219,7 +220,6 @@ class Run:
         return self.is_over or (self.is_probing and not is_probe)
 
     def _claimed(self, claim: Claim, *, is_probe: bool) -> Claim | None:
-        self._progress.moved(Move.SUPPRESS, claim.suppressed)
         if claim.rows:
             self._progress.moved(Move.CLAIM, len(claim.rows))
             if self._is_shut(is_probe=is_probe):  # meanwhile it was learnt that nothing passes
@@ -316,10 +316,13 @@ class Run:
             return
         self._said = reason, until, failing_since
         self._progress.waits(waiting=bool(reason))
-        say = partial(_enrolled.say, reason=reason, until=until, failing_since=failing_since)
-        self._writer.write(partial(say, campaign=self._begun.campaign))
+        self._writer.write(self._write_said)
         if reason:
             self._progress.tell(state, reason, until)
+
+    def _write_said(self, connection: Connection) -> None:
+        """Write down what was said last; if this failed at first, more was said meanwhile."""
+        _enrolled.say(connection, self._begun.campaign, *self._said)
 
     # Its end ------------------------------------------------------------------------------------
 

@@ -33,7 +33,8 @@ Given = (
 SLICE = 500
 """Rows that are written at a time; between two slices others have their turn."""
 _FIELDS = Contact.__struct_fields__
-_RULES = Rules()
+_ANY_ID = "x" * 32
+"""As long as the id of a message is at most, in place of which it stands in a link."""
 
 
 class Texts:
@@ -43,6 +44,7 @@ class Texts:
         text: The template of the text.
         url: The template of the link; may hold ``{sms_id}``.
         priority: Of all.
+        rules: What may be sent.
 
     Attributes:
         refused: The rows that got no message.
@@ -52,7 +54,7 @@ class Texts:
         ConfigurationError: The link would hold the number.
     """
 
-    def __init__(self, text: str, url: str, priority: Priority) -> None:
+    def __init__(self, text: str, url: str, priority: Priority, rules: Rules) -> None:
         for name, given in (("text", text), ("url", url)):
             if not isinstance(given, str):
                 raise ConfigurationError(f"{name}: expected text, got {type(given).__name__}")
@@ -61,6 +63,7 @@ class Texts:
         self._text = Template.parse(text)
         self._url = Template.parse(url, part="url")
         self._priority = priority
+        self._rules = rules
         self._constant = self._counted("" if self._text.fields else self._text.fill({}))
         self._constant_url = "" if self._url.fields else self._url.fill({})
         self._is_same = not (self._text.fields or url or _needs_a_look(*self._constant))
@@ -126,15 +129,15 @@ class Texts:
             raise InvalidMessage("message", str(error)) from None
 
     def _check(self, number: str, text: str, url: str) -> None:
-        sms = Sms(number, text, url=url.replace(SMS_ID, "x"), priority=self._priority)
-        checked = check_sms(sms, _RULES, "x", None)
+        sms = Sms(number, text, url=url.replace(SMS_ID, _ANY_ID), priority=self._priority)
+        checked = check_sms(sms, self._rules, _ANY_ID, None)
         if isinstance(checked, InvalidMessage):
             raise checked
 
 
 def _needs_a_look(text: str, parts: int) -> bool:
     """Say whether a text might be refused."""
-    return "[" in text or parts > 1 or text.isspace() or not text.isprintable()
+    return "[" in text or parts != 1 or text.isspace() or not text.isprintable()
 
 
 def _slices(given: Given) -> AsyncGenerator[Sequence[object], None]:

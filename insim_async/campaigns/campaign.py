@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from insim_async._sending import Listener, check_on_progress
+from insim_async._sending import Listener, Rules, check_on_progress
+from insim_async._settings import check_texts
 from insim_async._tasks import current_loop
 from insim_async.campaigns import _adding, _enrolled, _rows, _runs, _spending, _stop
 from insim_async.campaigns._beginning import begin, seam_of
@@ -48,8 +49,9 @@ class Campaign(Kept[CampaignMessage]):
     record reports, look and steer.
     """
 
-    def __init__(self, ledger: Ledger, words: frozenset[str]) -> None:
+    def __init__(self, ledger: Ledger, words: frozenset[str], rules: Rules) -> None:
         super().__init__(ledger, words, CampaignMessage)
+        self._rules = rules
 
     @classmethod
     def open(
@@ -57,6 +59,7 @@ class Campaign(Kept[CampaignMessage]):
         path: str | os.PathLike[str],
         *,
         name: str = "",
+        max_parts: int = 20,
         stop_words: Iterable[str] | None = None,
         restored: bool = False,
         clock: Clock = Clock(),
@@ -70,6 +73,8 @@ class Campaign(Kept[CampaignMessage]):
             path: On a local disk. The file is made so that only its owner can read it; a lock file
                 stands beside it.
             name: Of this campaign, where a file holds several: they share limits and opt-outs.
+            max_parts: SMS parts that one text may take, as for ``AsyncInSim``; a longer one is
+                refused when it is added.
             stop_words: What opts out if it is the whole message, by default ``STOP``, ``ARRET`` and
                 the like. Case and accents do not matter.
             restored: Say so where a copy was put back: all that has no end becomes unknown, since
@@ -81,10 +86,11 @@ class Campaign(Kept[CampaignMessage]):
                 to do, and nothing was changed. Or an argument makes no sense.
             LedgerUnavailable: Another process holds the file.
         """
+        check_texts(None, max_parts)
         words = STOP_WORDS if stop_words is None else _stop.stop_words(stop_words)
         absolute = Path(path).absolute()
         ledger = Ledger.open(absolute, kind="campaign", name=name, clock=clock, restored=restored)
-        return cls(ledger, words)
+        return cls(ledger, words, Rules(max_parts=max_parts))
 
     # What is to be sent -------------------------------------------------------------------------
 
@@ -128,7 +134,7 @@ class Campaign(Kept[CampaignMessage]):
         """
         if known not in {"refuse", "keep"}:
             raise ConfigurationError('known: expected "refuse" or "keep"')
-        texts = Texts(text, url, _checked_priority(priority))
+        texts = Texts(text, url, _checked_priority(priority), self._rules)
         table = f"incoming_{secrets.token_hex(8)}"
         try:
             await self._ledger.do(partial(_adding.begin_gathering, table=table))
