@@ -234,6 +234,24 @@ class TestWhatIsProvenUnsent:
         assert waiting.reason == "the server gives no answer of use"
         assert waiting.waiting_until is not None
 
+    async def test_that_it_is_down_is_logged_once(
+        self,
+        campaign: Campaign,
+        insim: AsyncInSim,
+        gateway: Gateway,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        caplog.set_level("INFO", "insim_async")
+        await campaign.add(people(3), TEXT)
+        gateway.answers = [httpx.ConnectError("refused")] * 6
+        await campaign.run(insim)
+        down, up = [text for text in caplog.messages if text.startswith("campaign:")]
+        assert down.startswith(
+            "campaign: the server gives no answer of use, so all waits; "
+            "it goes on trying for an hour: "
+        )
+        assert up == "campaign: messages get through again"
+
     async def test_a_network_that_stays_down_stops_it_after_an_hour(
         self, campaign: Campaign, insim: AsyncInSim, gateway: Gateway, hours: Hours
     ) -> None:

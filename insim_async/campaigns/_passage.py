@@ -1,6 +1,6 @@
 """Whether messages get through, as the ends of requests tell, and how long to wait where not.
 
-A campaign gives up after an hour; an outbox goes on until it is mended, and says so once.
+A campaign gives up after an hour, an outbox goes on until it is mended; each says so once.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ class Passage:
         self._slots = slots
         self._now = now
         self._misuse = misuse
+        self._who = "outbox" if is_endless else "campaign"
         self._is_endless = is_endless
         self._breaker = Breaker(PROBES)
         self._put_back = 0
@@ -118,8 +119,7 @@ class Passage:
         """Learn that something got through; return whether nothing had before."""
         if self.is_blocked or not self.trouble:
             return False
-        if self._is_endless:
-            logger.info("outbox: messages get through again")
+        logger.info("%s: messages get through again", self._who)
         self.trouble, self.failing_since = "", None
         return True
 
@@ -138,6 +138,8 @@ class Passage:
         self._warn(NO_USE, error)
 
     def _warn(self, trouble: str, error: InSimError) -> None:
-        if self._is_endless and trouble != self.trouble:
-            logger.warning("outbox: %s, so all waits; it goes on trying: %s", trouble, error)
+        if trouble != self.trouble:
+            said = "%s: %s, so all waits; it goes on trying%s: %s"
+            most = "" if self._is_endless else " for an hour"
+            logger.warning(said, self._who, trouble, most, error)
         self.trouble = trouble
