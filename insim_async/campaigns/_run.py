@@ -152,6 +152,9 @@ class Run:
         state, reason = over.state, over.reason
         try:
             await self._writer.finish()
+            if over.drops is not None:
+                drop = partial(_runs.drop, run=self._begun.run, move=over.drops, why=reason)
+                await self._ledger.do_in_slices(partial(drop, now=self._ledger.now))
             state, counts = await self._ledger.do(
                 partial(
                     _runs.end_run,
@@ -219,7 +222,6 @@ class Run:
         return self.is_over or (self.is_probing and not is_probe)
 
     def _claimed(self, claim: Claim, *, is_probe: bool) -> Claim | None:
-        self._progress.moved(Move.SUPPRESS, claim.suppressed)
         if claim.rows:
             self._progress.moved(Move.CLAIM, len(claim.rows))
             if self._is_shut(is_probe=is_probe):  # meanwhile it was learnt that nothing passes
@@ -332,8 +334,6 @@ class Run:
         if self._over is not None:
             return
         self._over = over
-        cancelled = over.state is CampaignState.CANCELLED
-        self._progress.moved(Move.CANCEL if cancelled else Move.EXPIRE, over.dropped)
         if over.state is CampaignState.STOPPED and self._cause is None:
             self._cause = ConfigurationError(over.reason)
         if self._nap is not None:
