@@ -67,6 +67,31 @@ def rows(path: Path, statement: str) -> list[Any]:
         return connection.execute(statement).fetchall()
 
 
+async def statements_of(ledger: Any) -> list[str]:
+    """Collect the statements that a ledger executes from now on."""
+    said: list[str] = []
+    await ledger.do(lambda connection: connection.set_trace_callback(said.append))
+    said.clear()
+    return said
+
+
+def changes(file: Any) -> list[int]:
+    """Collect how many rows each transaction on a file changes from now on."""
+    changed: list[int] = []
+    transact = file.transact
+
+    def total(connection: sqlite3.Connection) -> int:
+        return connection.total_changes
+
+    def watched(actions: Any) -> Any:
+        before, *results, after = transact([total, *actions, total])
+        changed.append(after - before)
+        return results
+
+    file.transact = watched
+    return changed
+
+
 def lost(messages: list[dict[str, Any]]) -> httpx.Response:
     """Take messages, and give an answer of no use."""
     return httpx.Response(200, text="<html>")

@@ -44,6 +44,7 @@ from insim_async.campaigns._states import FINAL, MOVES, Move, after, higher
 
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where a commit takes no time."""
+ALL = {"first": 1, "last": 99}  # rows
 P, F, S = MessageStatus.PENDING, MessageStatus.IN_FLIGHT, MessageStatus.SENT
 SENT_BY_SOMEBODY = {F, S, MessageStatus.UNKNOWN}
 
@@ -159,11 +160,16 @@ class Ledgers(RuleBasedStateMachine):
         found = self.do(_claims.claim, ask=ask)
         if self.campaign_state == "cancelled":
             assert isinstance(found, Over)
-            self.moved(Move.CANCEL, list(self.status))
+            assert found.drops is Move.CANCEL
+            self.drop()
         elif self.campaign_state == "paused":
             assert isinstance(found, Hold)
         else:
             self.claimed(found, limit)
+
+    def drop(self) -> None:
+        self.do(_rows.move_between, campaign=self.campaign, move=Move.CANCEL, now=self.now, **ALL)
+        self.moved(Move.CANCEL, list(self.status))
 
     def claimed(self, found: Claim, limit: int) -> None:
         rows = [row.row for row in found.rows]
@@ -227,7 +233,7 @@ class Ledgers(RuleBasedStateMachine):
         before = dict(self.status)
         self.moved(Move.RETRY, rows)
         changed = sum(before[row] is not self.status[row] for row in before)
-        assert self.do(_rows.retry, campaign=self.campaign, now=self.now) == changed
+        assert self.do(_rows.retry, campaign=self.campaign, now=self.now, **ALL) == changed
 
     @precondition(lambda self: self.status)
     @rule(data=st.data())
@@ -266,9 +272,10 @@ class Ledgers(RuleBasedStateMachine):
     @precondition(lambda self: len(self.status) >= self.MOST)
     @rule()
     def cancel(self) -> None:
-        if self.do(_runs.cancel, campaign=self.campaign, now=self.now):
+        only = ["open", "paused"]
+        if self.do(_enrolled.set_state, campaign=self.campaign, state="cancelled", only=only):
             self.campaign_state = "cancelled"
-            self.moved(Move.CANCEL, list(self.status))
+            self.drop()
 
     @rule()
     def crash(self) -> None:
@@ -325,10 +332,12 @@ class Drawn:
 
 
 def test_what_is_seldom_drawn_happens_too() -> None:
-    """A person finds out that one did not go; one is reported, then put back; all is cancelled."""
+    """One is put back; a person finds out that one did not go; one is reported, then put back."""
     it: Any = Ledgers()
     it.begin()
     it.add(count=2)
+    it.claim(limit=1)
+    it.put_back(data=Drawn(0))
     it.claim(limit=2)
     it.answer(data=Drawn(0), move=Move.LOSE)
     it.settle(data=Drawn(1), move=Move.SETTLE_NOT_SENT)

@@ -23,11 +23,11 @@ from insim_async.campaigns._claims import Ask, Claim, Claimed, Hold, claim
 from insim_async.campaigns._passage import ATTEMPTS, NO_USE
 from insim_async.campaigns._plan import Plan
 from insim_async.campaigns._spending import Pace
-from insim_async.outbox import Limits, Outbox, OutboxConflict, SendWindow
+from insim_async.outbox import Limits, Outbox, OutboxConflict, SendWindow, _parcels
 from insim_async.outbox._parcels import Claims, put
 from insim_async.webhooks import DeliveryStatus, IncomingSms, LinkClick, WebhookRouter
 
-from .campaigns import lost, people
+from .campaigns import changes, lost, people
 from .conftest import BASE_URL, KEY, LOGIN, Gateway, Hours, receipt
 from .outboxes import NOW, TEXT, Still, becomes, ids, number, passing, said, sms, status
 from .waiting import until
@@ -631,6 +631,35 @@ class TestWhen:
             await becomes(outbox, "expired", "code")
             await becomes(outbox, "sent", "other")
         assert ids(gateway) == ["other"]
+
+    async def test_of_very_many_a_part_at_a_time(
+        self,
+        outbox: Outbox,
+        gateway: Gateway,
+        still: Still,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Whether too late or opted out: others want to write, and none of them goes."""
+        monkeypatch.setattr(_parcels, "MOST_AT_A_TIME", 3)
+        monkeypatch.setattr(_parcels, "LOOK", 2)
+        for place in range(7):
+            await outbox.put(sms(f"late-{place}", place), until=at(300))
+            await outbox.put(sms(f"out-{place}", place + 10))
+        await outbox.put(sms("other", 20))
+        await outbox.suppress([number(place + 10) for place in range(7)])
+        still += 300
+        changed = changes(outbox._ledger.file)
+        async with (
+            AsyncInSim(
+                LOGIN, KEY, base_url=BASE_URL, clock=still.clock, batch_size=1
+            ) as one_by_one,
+            outbox.worker(one_by_one),
+        ):
+            await becomes(outbox, "sent", "other")
+        assert ids(gateway) == ["other"]
+        counts = (await outbox.status()).counts
+        assert (counts.expired, counts.suppressed, counts.sent) == (7, 7, 1)
+        assert max(changed) < 10
 
     async def test_a_date_is_held_here(
         self, open_outbox: Open, insim: AsyncInSim, gateway: Gateway, still: Still

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import pytest
 
@@ -48,8 +48,8 @@ def file(path: Path) -> Iterator[File]:
         yield file
 
 
-def a_file(path: Path) -> File:
-    return File(path, LAYOUT, name="notebook", unavailable=NotesUnavailable)
+def a_file(path: Path, **more: Any) -> File:
+    return File(path, LAYOUT, name="notebook", unavailable=NotesUnavailable, **more)
 
 
 def note(connection: Connection) -> bool:
@@ -64,6 +64,57 @@ def count(path: Path) -> int:
 def mode_of(path: Path) -> str:
     with closing(sqlite3.connect(path)) as connection:
         return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+class Busy:
+    """A connection to a file that others hold whenever it is asked, so many times."""
+
+    def __init__(self, connection: Connection, times: int) -> None:
+        self.connection = connection
+        self.times = times
+
+    def execute(self, statement: str) -> sqlite3.Cursor:
+        if statement == "BEGIN IMMEDIATE" and self.times:
+            self.times -= 1
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise error
+        return self.connection.execute(statement)
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+class TestPatience:
+    """With other processes: as whoever opens the file has said."""
+
+    @pytest.mark.parametrize("patience", [None, 60.0])
+    def test_outlasts_them(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, patience: float | None
+    ) -> None:
+        monkeypatch.setattr(opening, "BUSY_TIMEOUT", -1.0)
+        prepare_database(path, LAYOUT)
+        with closing(a_file(path, patience=patience)) as file:
+            file._connection = cast(Any, Busy(file._connected(), 3))
+            if patience is None:
+                with pytest.raises(NotesUnavailable, match="locked"):
+                    file.transact([note])
+            else:
+                assert file.transact([note]) == [True]
+
+    def test_is_for_its_opening_too(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        prepare_database(path, LAYOUT)
+        connect: Any = sqlite3.connect
+        waits: list[float] = []
+
+        def watched(*where: Any, timeout: float, **more: Any) -> Any:
+            waits.append(timeout)
+            return connect(*where, timeout=timeout, **more)
+
+        monkeypatch.setattr(sqlite3, "connect", watched)
+        opening.open_database(path, LAYOUT).close()
+        opening.open_database(path, LAYOUT, 60.0).close()
+        assert waits == [0.05, 60.0]
 
 
 class TestALog:

@@ -374,6 +374,45 @@ class TestWhatWasSetAside:
             await settled(inbox, InboxCounts(done=5, set_aside=1))
         assert await inbox.requeue_all() == 0
 
+    async def test_is_handed_over_and_erased_by_an_index(self, inbox: Inbox) -> None:
+        """In the order in which it was set aside: nobody sorts all of it for each slice."""
+        await inbox.put_unreadable(b"nonsense", "no JSON")
+        [last] = await inbox.set_aside()
+
+        def plan(connection: sqlite3.Connection) -> str:
+            where, values = Choice(after=last.key, limit=500).where(connection) or ("", {})
+            explain = f"EXPLAIN QUERY PLAN SELECT key FROM events {where}"
+            return " ".join(step for *_, step in connection.execute(explain, values))
+
+        found = await inbox._do(plan)
+        assert "events_aside" in found
+        assert "ORDER BY" not in found
+
+    async def test_that_waits_again_is_not_looked_at_one_by_one(
+        self, inbox: Inbox, wall: Wall
+    ) -> None:
+        """A worker looks each second since when the first has waited."""
+        for number in range(3):
+            await inbox.put(IncomingSms(message=str(number)))
+        many = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 5000)"
+        copies = f"""{many}
+            INSERT INTO events (key, kind, parameter, state, received_at, since)
+            SELECT n, 'incoming_sms', '', 'waiting', {NOW}, {NOW} FROM n
+        """
+        await inbox._do(lambda connection: connection.execute(copies).rowcount)
+        requeued = "UPDATE events SET since = received_at + {} WHERE id <= {}"
+        wall += 100
+        await inbox._do(lambda c: c.execute(requeued.format(50, 6000)).rowcount)
+        await inbox._do(lambda c: c.execute(requeued.format(70, 2)).rowcount)
+        steps: list[None] = []
+
+        def look(connection: sqlite3.Connection) -> dict[str, float]:
+            connection.set_progress_handler(lambda: steps.append(None), 100)
+            return _tending.waiting_since(connection, NOW + 100)
+
+        assert await inbox._do(look) == {"incoming_sms": NOW + 50}
+        assert len(steps) < 300
+
     async def test_is_left_where_the_row_to_go_on_from_is_gone(self, inbox: Inbox) -> None:
         await inbox.put_unreadable(b"nonsense", "no JSON")
         choice = Choice(after="nothing")

@@ -45,16 +45,24 @@ class File:
         layout: What is in it.
         name: What errors call it, as in "the inbox is closed".
         unavailable: The error of whoever opens it, for what could not be done.
+        patience: Seconds to wait for other processes; None for a second and a half.
     """
 
     def __init__(
-        self, path: Path, layout: Layout, *, name: str, unavailable: type[InSimError]
+        self,
+        path: Path,
+        layout: Layout,
+        *,
+        name: str,
+        unavailable: type[InSimError],
+        patience: float | None = None,
     ) -> None:
         self.name = name
         self.unavailable = unavailable
         self.closed: bool = False
         self._path = path
         self._layout = layout
+        self._patience = patience
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, object] | None = None  # by which process, and which file
         self._has_log = False  # of which we have told
@@ -69,7 +77,7 @@ class File:
     def transact(self, actions: Sequence[Action[Any]]) -> list[Any]:
         """Do all actions in one transaction, and return their results.
 
-        It blocks, for three seconds at most.
+        It blocks, for twice its patience at most, beside what the actions take.
 
         Raises:
             InSimError: Of the opener's class: something failed, and nothing was done.
@@ -77,9 +85,9 @@ class File:
         with self._lock:
             try:
                 connection = self._connected()
-                execute_patiently(connection, "BEGIN IMMEDIATE")
+                execute_patiently(connection, "BEGIN IMMEDIATE", self._patience)
                 results = [action(connection) for action in actions]
-                execute_patiently(connection, "COMMIT")
+                execute_patiently(connection, "COMMIT", self._patience)
                 self._mind_the_log(connection)
             except Exception as error:  # noqa: BLE001 - whatever it is, the caller is told in words of ours
                 self._drop()
@@ -144,7 +152,8 @@ class File:
         here = (os.getpid(), inode_of(self._path))
         if self._connection is None or self._opened != here:
             self._drop()
-            self._connection, self._opened = open_database(self._path, self._layout), here
+            self._connection = open_database(self._path, self._layout, self._patience)
+            self._opened = here
         return self._connection
 
     def _mind_the_log(self, connection: sqlite3.Connection) -> None:

@@ -98,12 +98,13 @@ def prepare_database(path: Path, layout: Layout) -> None:
         raise ConfigurationError(f"{path}: cannot be opened: {error.strerror}") from error
 
 
-def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
+def open_database(path: Path, layout: Layout, patience: float | None = None) -> sqlite3.Connection:
     """Open a file that was prepared: in autocommit mode, for any thread.
 
     Args:
         path: Absolute.
         layout: What it must look like.
+        patience: Seconds to wait for other processes; ``BUSY_TIMEOUT`` where that is not said.
 
     Raises:
         ConfigurationError: As ``prepare_database``, but it is not read through.
@@ -114,7 +115,11 @@ def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
         raise ConfigurationError(f"{path}: {fault}")
     where = f"{path.as_uri()}?mode=rw"
     connection = sqlite3.connect(
-        where, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+        where,
+        uri=True,
+        timeout=BUSY_TIMEOUT if patience is None else patience,
+        isolation_level=None,
+        check_same_thread=False,
     )
     try:
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
@@ -137,14 +142,16 @@ def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
     return connection
 
 
-def execute_patiently(connection: sqlite3.Connection, statement: str) -> sqlite3.Cursor:
+def execute_patiently(
+    connection: sqlite3.Connection, statement: str, patience: float | None = None
+) -> sqlite3.Cursor:
     """Execute a statement, again and again while other processes hold the file.
 
     SQLite itself would look every 0.1 s only, and beside a busy process it can miss each gap
     (measured: four processes, and one waited for 0.8 s). Hence it may wait for 20 ms, until
-    ``BUSY_TIMEOUT`` is over.
+    ``patience`` is over; ``BUSY_TIMEOUT`` where that is not said.
     """
-    until = time.monotonic() + BUSY_TIMEOUT
+    until = time.monotonic() + (BUSY_TIMEOUT if patience is None else patience)
     while True:
         try:
             return connection.execute(statement)

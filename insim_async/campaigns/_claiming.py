@@ -45,6 +45,7 @@ class Claiming:
         self._after = 0
         self._epoch = begun.epoch
         self._failures = 0
+        self._nothing: tuple[object, Claim] | None = None  # as of which version of the file
 
     async def claim(self, room: Room, failing_since: float | None) -> Claim | Hold | Over:
         """Claim what goes now; where nothing does, say why.
@@ -56,10 +57,11 @@ class Claiming:
         """
         failures = self._failures  # those that share a commit fail together, and count once
         try:
-            found = await self._asked(room, failing_since)
-            if isinstance(found, Claim) and not found.rows and self._after:
-                self._after = 0  # something may have come back, or been added behind
-                found = await self._asked(room, failing_since)
+            after = self._after
+            found = await self._asked(room, failing_since, after)
+            while isinstance(found, Claim) and not found.rows and (found.last or after):
+                after = self._after = found.last  # 0: something may have come back
+                found = await self._asked(room, failing_since, after)
         except LedgerUnavailable:
             if failures == len(AGAIN_AFTER):
                 raise
@@ -69,18 +71,22 @@ class Claiming:
         if isinstance(found, Claim) and found.rows:
             self._after, self._epoch = found.last, max(self._epoch, found.epoch)
             self._ledger.lock.mark(self._epoch)
+        elif isinstance(found, Hold):
+            self._after = max(self._after, found.after)
         return found
 
     def look_again_at(self, row: int) -> None:
         """Look at a row with the next claim: it has come back."""
         self._after = min(self._after, row - 1)
 
-    async def _asked(self, room: Room, failing_since: float | None) -> Claim | Hold | Over:
+    async def _asked(
+        self, room: Room, failing_since: float | None, after: int
+    ) -> Claim | Hold | Over:
         ask = Ask(
             campaign=self._begun.campaign,
             run=self._begun.run,
             epoch=self._epoch,
-            after=self._after,
+            after=after,
             limit=room.messages,
             parts=room.parts,
             rate=self._progress.rate,
@@ -98,11 +104,24 @@ class Claiming:
         return found
 
     def _do(self, connection: Connection, ask: Ask, pending: int) -> Claim | Hold | Over:
-        """Claim; where somebody is told, look when all will have ended."""
+        """Claim; where somebody is told, look when all will have ended.
+
+        That nothing was found from the first row on holds as long as nothing in the file changes.
+        """
+        if not ask.after and self._nothing and self._nothing[0] == _version(connection):
+            return self._nothing[1]
         found = self._action(connection, ask)
+        if isinstance(found, Claim) and not (found.rows or found.last or ask.after):
+            self._nothing = _version(connection), found._replace(suppressed=0)
         if self._progress.is_told:
             waits = isinstance(found, Hold) and not found.is_pace
             self._progress.expected_end = self._outlook.look(
                 connection, pending, ask.rate, ask.now, anyway=waits
             )
         return found
+
+
+def _version(connection: Connection) -> object:
+    """Return what is another value whenever this process or another has changed the file."""
+    (by_others,) = connection.execute("PRAGMA data_version").fetchone()
+    return connection, connection.total_changes, by_others

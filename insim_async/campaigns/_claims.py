@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from insim_async._sqlite import Connection
 from insim_async.campaigns import _statements as sql
@@ -21,6 +22,8 @@ from insim_async.campaigns._states import CampaignState, Move
 from insim_async.errors import ConfigurationError
 
 __all__ = [
+    "LOOK",
+    "MOST_AT_A_TIME",
     "Ask",
     "Claim",
     "Claimed",
@@ -35,6 +38,11 @@ __all__ = [
     "why_not",
 ]
 
+LOOK = 500
+"""Messages that are looked at at a time, at least, where recipients have opted out one after the
+other."""
+MOST_AT_A_TIME = 20_000
+"""Messages that get their end in one transaction, about, where very many do; the next goes on."""
 _claimed = msgspec.json.Decoder(list[Claimed])
 
 
@@ -46,7 +54,7 @@ class Claim(NamedTuple):
         suppressed: How many were passed over, since their recipients have opted out.
         epoch: The number of the claim.
         minute: Where its parts were booked.
-        last: The last row that was looked at.
+        last: The last row that was looked at; 0 where all have been.
         is_waiting: Whether others are still in flight, where nothing goes: they may come back.
     """
 
@@ -66,12 +74,14 @@ class Hold(Struct, frozen=True):
         reason: Why, in words.
         state: What the campaign is meanwhile.
         is_pace: Whether it is nothing but the rest between two messages.
+        after: Behind which row it is worth looking then.
     """
 
     until: float | None
     reason: str
     state: CampaignState = CampaignState.WAITING
     is_pace: bool = False
+    after: int = 0
 
 
 class Over(Struct, frozen=True):
@@ -80,12 +90,12 @@ class Over(Struct, frozen=True):
     Attributes:
         state: What the campaign is now.
         reason: Why, in words.
-        dropped: How many rows got an end by it.
+        drops: What becomes of all that is pending; None where nothing does.
     """
 
     state: CampaignState
     reason: str = ""
-    dropped: int = 0
+    drops: Move | None = None
 
 
 class Ask(Struct, frozen=True, kw_only=True):
@@ -136,14 +146,18 @@ def claim(connection: Connection, ask: Ask) -> Claim | Hold | Over:
     """Take what goes now, and mark it as in flight: from here on it may have been sent."""
     if (fault := why_not(connection, ask)) is not None:
         return fault
-    after, suppressed = ask.after, 0
-    while found := _pending(connection, ask, after):
+    found: list[Claimed] = []
+    after, suppressed, limit = ask.after, 0, ask.limit
+    while suppressed < MOST_AT_A_TIME and (found := _pending(connection, ask, after, limit)):
         stopped = [row.row for row in found if row.is_stopped]
         move(connection, ask.campaign, ask.now, Result(Move.SUPPRESS, stopped))
         suppressed += len(stopped)
-        after = found[-1].row
-        if free := [row for row in found if not row.is_stopped]:
-            return _yield_to_outbox(connection, ask.now) or take(connection, ask, free, suppressed)
+        if free := [row for row in found if not row.is_stopped][: ask.limit]:
+            taken = _yield_to_outbox(connection, ask.now) or take(connection, ask, free, suppressed)
+            return replace(taken, after=free[0].row - 1) if isinstance(taken, Hold) else taken
+        after, limit = found[-1].row, max(limit, LOOK)
+    if found or ask.after:  # there may be more, behind it or from the first row on
+        return Claim([], suppressed, ask.epoch, 0, after if found else 0)
     (is_waiting,) = connection.execute(sql.UNDER_WAY, {"campaign": ask.campaign}).fetchone()
     return Claim([], suppressed, ask.epoch, 0, 0, bool(is_waiting))
 
@@ -167,7 +181,7 @@ def take(
     except ConfigurationError as error:  # limits were set that cannot be kept
         return Over(CampaignState.STOPPED, str(error))
     if isinstance(verdict, Expired):
-        return _drop(connection, ask, Move.EXPIRE, Over(CampaignState.FINISHED, "too late"))
+        return Over(CampaignState.FINISHED, "too late", Move.EXPIRE)
     if isinstance(verdict, Wait):
         return Hold(verdict.until, verdict.reason, is_pace=verdict.is_pace)
     taken = _fitting(free, min(ask.parts, verdict.parts))
@@ -210,21 +224,14 @@ def why_not(connection: Connection, ask: Ask) -> Hold | Over | None:
     if run != ask.run or epoch < ask.epoch:
         return Over(CampaignState.STOPPED, "another run, or an older copy, has taken its place")
     if state == CampaignState.CANCELLED:
-        return _drop(connection, ask, Move.CANCEL, Over(CampaignState.CANCELLED, "cancelled"))
+        return Over(CampaignState.CANCELLED, "cancelled", Move.CANCEL)
     if state == CampaignState.PAUSED:
         return Hold(None, "paused", CampaignState.PAUSED)
     return None
 
 
-def _drop(connection: Connection, ask: Ask, move: Move, over: Over) -> Over:
-    """Give all that is pending its end."""
-    values = {"campaign": ask.campaign, "now": ask.now, "detail": over.reason}
-    dropped = connection.execute(sql.moved_all(move), values).rowcount
-    return Over(over.state, over.reason, dropped)
-
-
-def _pending(connection: Connection, ask: Ask, after: int) -> list[Claimed]:
-    values = {"after": after, "campaign": ask.campaign, "limit": ask.limit}
+def _pending(connection: Connection, ask: Ask, after: int, limit: int) -> list[Claimed]:
+    values = {"after": after, "campaign": ask.campaign, "limit": limit}
     (found,) = connection.execute(sql.PENDING, values).fetchone()
     return _claimed.decode(found)
 

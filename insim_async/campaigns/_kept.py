@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
+from anyio.lowlevel import checkpoint
+
 from insim_async._tasks import current_loop
 from insim_async.campaigns import _optouts, _rows, _spending, _standing
 from insim_async.campaigns._beginning import check_given_limits
@@ -161,7 +163,7 @@ class Kept(Generic[M]):
             InvalidMessage: One has too few digits; none was taken.
             LedgerUnavailable: The file cannot be written.
         """
-        keys = _keys(numbers)
+        keys = await _keys(numbers)
         return await self._ledger.do(partial(_optouts.suppress, numbers=keys, now=self._ledger.now))
 
     async def unsuppress(self, numbers: Iterable[str]) -> int:
@@ -171,7 +173,8 @@ class Kept(Generic[M]):
             InvalidMessage: One has too few digits; none was taken.
             LedgerUnavailable: The file cannot be written.
         """
-        return await self._ledger.do(partial(_optouts.unsuppress, numbers=_keys(numbers)))
+        keys = await _keys(numbers)
+        return await self._ledger.do(partial(_optouts.unsuppress, numbers=keys))
 
     async def suppressed(self) -> list[str]:
         """Return who has opted out, in a form that ``suppress`` takes.
@@ -192,7 +195,7 @@ class Kept(Generic[M]):
         Raises:
             LedgerUnavailable: The file cannot be written.
         """
-        return await self._do(partial(_rows.retry, now=self._ledger.now))
+        return await self._ledger.do_in_slices(partial(_rows.retry, now=self._ledger.now))
 
     async def resend(
         self,
@@ -316,8 +319,11 @@ def _id_of(message: CampaignMessage | str) -> str:
     return message if isinstance(message, str) else message.sms_id
 
 
-def _keys(numbers: Iterable[str]) -> list[int]:
-    """Return numbers as the ledger compares them: negative where only nine digits are known."""
+async def _keys(numbers: Iterable[str]) -> list[int]:
+    """Return numbers as the ledger compares them: negative where only nine digits are known.
+
+    Others have their turn now and then: there may be very many.
+    """
     if isinstance(numbers, str):
         raise ConfigurationError("numbers: expected several; put a single one into a list")
     keys = []
@@ -326,4 +332,6 @@ def _keys(numbers: Iterable[str]) -> list[int]:
         if key is None:
             raise InvalidMessage("phone_number", f"the one in place {place} has too few digits")
         keys.append(key.number if key.is_exact else -key.number)
+        if not place % PAGE:
+            await checkpoint()
     return keys

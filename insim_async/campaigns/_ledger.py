@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -19,7 +20,7 @@ from typing import TypeVar
 import anyio
 
 from insim_async._sqlite import Action, Desks, File, Operation, prepare_database
-from insim_async.campaigns import _enrolled, _runs
+from insim_async.campaigns import _enrolled, _rows, _runs
 from insim_async.campaigns._enrolled import Enrolled
 from insim_async.campaigns._lock import Holder, RunLock
 from insim_async.campaigns._statements import LAYOUT
@@ -34,9 +35,15 @@ logger: logging.Logger = logging.getLogger("insim_async")
 TIMEOUT = 10.0
 """Seconds after which a file that does not answer is unavailable: an add of a million people holds
 it for some of them."""
+PATIENCE = 8.0
+"""Seconds to wait for other processes: fewer than ``TIMEOUT``, so that the file says what it is."""
 BUSY_FOR = 0.5
 """Seconds after which a lock that somebody has is taken for what it is: somebody may have had it
 just to look."""
+SLICE = 50_000
+"""Rows that are changed at a time where all may be: others want to write, too."""
+BREATH = 0.01
+"""Seconds between two slices, in which another process sees that the file is free."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}|")
 
 
@@ -73,7 +80,7 @@ class Ledger:
             raise ConfigurationError("name: expected up to 64 of A-Z a-z 0-9 _ -")
         clock.check()
         prepare_database(path, LAYOUT)
-        file = File(path, LAYOUT, name=kind, unavailable=LedgerUnavailable)
+        file = File(path, LAYOUT, name=kind, unavailable=LedgerUnavailable, patience=PATIENCE)
         lock = RunLock(path.with_name(f"{path.name}{name and f'-{name}'}.{kind}.lock"))
         marked = lock.epoch()  # before the file is read: it may only be behind that
         [known] = file.transact([partial(_enrolled.enrolled, kind=kind, name=name)])
@@ -95,14 +102,37 @@ class Ledger:
         """Seconds since 1970."""
         return self.clock.wall()
 
-    async def do(self, action: Action[T]) -> T:
+    async def do(self, action: Action[T], timeout: float = TIMEOUT) -> T:  # noqa: ASYNC109 - what had begun goes on
         """Do an action in the next transaction; it is done even if this is cancelled.
+
+        Args:
+            action: What.
+            timeout: Seconds to wait for it; infinite for what may take long by itself.
 
         Raises:
             LedgerUnavailable: It was not done.
             ConfigurationError: The ledger is closed.
         """
-        return await self._desks.here().do(action, TIMEOUT)
+        return await self._desks.here().do(action, timeout)
+
+    async def do_in_slices(self, action: Callable[..., int]) -> int:
+        """Do an action to all rows, slice by slice, and return what it returns in all.
+
+        What was done before it is cancelled, or fails, stays done.
+
+        Args:
+            action: Takes a connection, ``campaign``, and the ``first`` and ``last`` row to change.
+
+        Raises:
+            LedgerUnavailable: A slice was not done.
+        """
+        total, last = 0, await self.do(_rows.last_row)
+        for first in range(1, last + 1, SLICE):
+            slice_ = {"first": first, "last": first + SLICE - 1}
+            total += await self.do(partial(action, campaign=self.known.campaign, **slice_))
+            if slice_["last"] < last:
+                await anyio.sleep(BREATH)
+        return total
 
     def begin(self, action: Action[T]) -> Operation[T]:
         """Have an action done in the next transaction, and wait for nothing."""

@@ -16,14 +16,14 @@ _numbers = msgspec.json.Decoder(list[int])
 
 def suppress(connection: Connection, numbers: Sequence[int], now: float) -> int:
     """Remember who has opted out; return how many are new."""
-    values = [{"number": number, "now": now} for number in numbers]
-    return sum(connection.execute(sql.SUPPRESS, each).rowcount for each in values)
+    values = {"numbers": msgspec.json.encode(numbers).decode(), "now": now}
+    return int(connection.execute(sql.SUPPRESS, values).rowcount)
 
 
 def unsuppress(connection: Connection, numbers: Sequence[int]) -> int:
     """Forget who had opted out; return how many had."""
-    values = [{"number": number} for number in numbers]
-    return sum(connection.execute(sql.UNSUPPRESS, each).rowcount for each in values)
+    values = {"numbers": msgspec.json.encode(numbers).decode()}
+    return int(connection.execute(sql.UNSUPPRESS, values).rowcount)
 
 
 def suppressed(connection: Connection) -> tuple[list[int], list[str]]:

@@ -17,10 +17,13 @@ from insim_async.campaigns._values import CampaignMessage
 __all__ = [
     "SMS_ID",
     "STATUSES",
+    "close_for_good",
     "counts",
     "forget",
+    "last_row",
     "left",
     "move_all",
+    "move_between",
     "move_rows",
     "page",
     "report",
@@ -43,6 +46,11 @@ def counts(connection: Connection, campaign: int) -> dict[str, int]:
     """Count the messages in each status, and those that were delivered."""
     found = connection.execute(sql.COUNTS, {"campaign": campaign}).fetchone()
     return dict(zip([*map(str, STATUSES), "delivered"], found, strict=True))
+
+
+def last_row(connection: Connection) -> int:
+    """Return the last row of all in the file; 0 if there is none."""
+    return int(connection.execute(sql.LAST).fetchone()[0])
 
 
 def left(connection: Connection, campaign: int) -> tuple[int, int]:
@@ -98,6 +106,21 @@ def move_all(connection: Connection, campaign: int, move: Move, now: float, why:
     return int(connection.execute(sql.moved_all(move), values).rowcount)
 
 
+def move_between(
+    connection: Connection,
+    campaign: int,
+    move: Move,
+    now: float,
+    why: str = "",
+    *,
+    first: int,
+    last: int,
+) -> int:
+    """Move the rows of a campaign from one to another; return how many moved."""
+    values = {"campaign": campaign, "now": now, "detail": why, "first": first, "last": last}
+    return int(connection.execute(sql.moved_range(move), values).rowcount)
+
+
 def move_rows(
     connection: Connection, campaign: int, move: Move, rows: Sequence[int], now: float, why: str
 ) -> int:
@@ -138,24 +161,40 @@ def report(
 
 def _row_of(connection: Connection, known: Enrolled, sms_id: str) -> int:
     """Return the row that an id stands for, by itself or as the server's own; 0 if none does."""
-    prefix, _, behind = sms_id.partition(".")
-    row = behind.partition(".")[0]
-    if prefix == known.prefix and row.isascii() and row.isdigit() and len(row) < 18:
-        return int(row)
+    if row := _named(known, sms_id):
+        return row
     values = {"receipt": sms_id, "key": sms_id, "campaign": known.campaign}
     found = connection.execute(sql.BY_KEY, values).fetchone()
     found = found or connection.execute(sql.BY_RECEIPT, values).fetchone()
     return int(found[0]) if found else 0
 
 
-def retry(connection: Connection, campaign: int, now: float) -> int:
-    """Let all try again that were not sent, and of which no report speaks; return how many."""
-    return _reopened(connection, campaign, move_all(connection, campaign, Move.RETRY, now))
+def _named(known: Enrolled, sms_id: str) -> int:
+    """Return the row that an id of ours names; 0 if it is none of ours."""
+    prefix, _, behind = sms_id.partition(".")
+    row = behind.partition(".")[0]
+    is_ours = prefix == known.prefix and row.isascii() and row.isdigit() and len(row) < 18
+    return int(row) if is_ours else 0
+
+
+def _rows_of(connection: Connection, known: Enrolled, ids: Sequence[str]) -> list[int]:
+    """Return the rows that ids stand for, without those that stand for none."""
+    named = {sms_id: _named(known, sms_id) for sms_id in ids}
+    others = [sms_id for sms_id, row in named.items() if not row]
+    values = {"ids": msgspec.json.encode(others).decode(), "campaign": known.campaign}
+    found = connection.execute(sql.ROWS_OF, values).fetchall() if others else []
+    return [*filter(None, named.values()), *(row for (row,) in found)]
+
+
+def retry(connection: Connection, campaign: int, now: float, *, first: int, last: int) -> int:
+    """Let rows try again that were not sent, and of which no report speaks; return how many."""
+    moved = move_between(connection, campaign, Move.RETRY, now, first=first, last=last)
+    return _reopened(connection, campaign, moved)
 
 
 def resend(connection: Connection, known: Enrolled, ids: Sequence[str], now: float) -> int:
     """Let unknown ones go once more, under a new id; return how many."""
-    rows = [_row_of(connection, known, sms_id) for sms_id in ids]
+    rows = _rows_of(connection, known, ids)
     moved = move_rows(connection, known.campaign, Move.RESEND, rows, now, "sent again on purpose")
     return _reopened(connection, known.campaign, moved)
 
@@ -178,11 +217,16 @@ def sample(connection: Connection, campaign: int) -> tuple[str, str, int] | None
     return None if found is None else tuple(found)
 
 
-def forget(connection: Connection, campaign: int) -> bool:
-    """Blank all texts and numbers; return False if something is not final yet."""
+def close_for_good(connection: Connection, campaign: int) -> bool:
+    """Let nothing be added or run any more; return False if something is not final yet."""
     counted = counts(connection, campaign)
     if counted["pending"] or counted["in_flight"]:
         return False
-    connection.execute(sql.FORGET_MESSAGES, {"campaign": campaign})
     connection.execute(sql.FORGET, {"campaign": campaign})
     return True
+
+
+def forget(connection: Connection, campaign: int, *, first: int, last: int) -> int:
+    """Blank texts and numbers of rows; return of how many."""
+    values = {"campaign": campaign, "first": first, "last": last}
+    return int(connection.execute(sql.FORGET_MESSAGES, values).rowcount)

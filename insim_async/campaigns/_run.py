@@ -153,6 +153,9 @@ class Run:
         state, reason = over.state, over.reason
         try:
             await self._writer.finish()
+            if over.drops is not None:
+                drop = partial(_runs.drop, run=self._begun.run, move=over.drops, why=reason)
+                await self._ledger.do_in_slices(partial(drop, now=self._ledger.now))
             state, counts = await self._ledger.do(
                 partial(
                     _runs.end_run,
@@ -335,8 +338,6 @@ class Run:
         if self._over is not None:
             return
         self._over = over
-        cancelled = over.state is CampaignState.CANCELLED
-        self._progress.moved(Move.CANCEL if cancelled else Move.EXPIRE, over.dropped)
         if over.state is CampaignState.STOPPED and self._cause is None:
             self._cause = ConfigurationError(over.reason)
         if self._nap is not None:

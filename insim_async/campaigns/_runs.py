@@ -6,11 +6,11 @@ from msgspec import Struct
 
 from insim_async._sqlite import Connection
 from insim_async.campaigns import _statements as sql
-from insim_async.campaigns._enrolled import Enrolled, closed, enrolled, set_state
-from insim_async.campaigns._rows import counts, move_all
+from insim_async.campaigns._enrolled import Enrolled, closed, enrolled
+from insim_async.campaigns._rows import counts, move_all, move_between
 from insim_async.campaigns._states import CampaignState, Move
 
-__all__ = ["Begun", "begin_run", "cancel", "end_run", "give_up", "longest", "restore"]
+__all__ = ["Begun", "begin_run", "drop", "end_run", "give_up", "longest", "restore"]
 
 DECIDED = {CampaignState.PAUSED, CampaignState.CANCELLED}
 """What people decide, and a run leaves as it is."""
@@ -61,6 +61,24 @@ def give_up(connection: Connection, campaign: int, now: float) -> int:
     )
 
 
+def drop(
+    connection: Connection,
+    campaign: int,
+    run: int,
+    move: Move,
+    why: str,
+    now: float,
+    *,
+    first: int,
+    last: int,
+) -> int:
+    """Give rows that are pending their end, unless another run has begun meanwhile."""
+    _, current, _ = connection.execute(sql.STANDING, {"campaign": campaign}).fetchone()
+    if current != run:
+        return 0
+    return move_between(connection, campaign, move, now, why, first=first, last=last)
+
+
 def end_run(
     connection: Connection, begun: Enrolled, state: CampaignState, reason: str, now: float
 ) -> tuple[CampaignState, dict[str, int]]:
@@ -90,11 +108,3 @@ def restore(connection: Connection, campaign: int, epoch: int, now: float) -> No
     """Doubt all that has no end, in a copy that was put back, and let it count as the newest."""
     move_all(connection, campaign, Move.RESTORE, now, "a copy of the file was put back")
     connection.execute(sql.SET_EPOCH, {"campaign": campaign, "epoch": epoch})
-
-
-def cancel(connection: Connection, campaign: int, now: float) -> bool:
-    """Let nothing more go; return False where all had ended before."""
-    if not set_state(connection, campaign, "cancelled", only=["open", "paused", "stopped"]):
-        return False
-    move_all(connection, campaign, Move.CANCEL, now, "cancelled")
-    return True

@@ -142,10 +142,11 @@ PENDING = f"""
 """  # noqa: S608 - constants
 
 UNDER_WAY = f"""
-    SELECT EXISTS (
-        SELECT 1 FROM fate
+    SELECT (
+        SELECT row FROM fate
         WHERE campaign = :campaign AND state = {code_of(MessageStatus.IN_FLIGHT)}
-    )
+        ORDER BY row DESC LIMIT 1
+    ) IS NOT NULL
 """  # noqa: S608 - constants
 
 GATHERING = """
@@ -222,6 +223,16 @@ ONE = """
 """
 BY_KEY = "SELECT row FROM message WHERE campaign = :campaign AND key = :key"
 BY_RECEIPT = "SELECT row FROM fate WHERE receipt = :receipt AND campaign = :campaign"
+ROWS_OF = """
+    SELECT row FROM message
+    WHERE campaign = :campaign AND key IN (SELECT value FROM json_each(:ids))
+    UNION ALL
+    SELECT row FROM fate
+    WHERE receipt IN (SELECT value FROM json_each(:ids)) AND campaign = :campaign
+        AND NOT EXISTS (
+            SELECT 1 FROM message m WHERE m.campaign = fate.campaign AND m.key = +fate.receipt
+        )
+"""
 KEEP_RECEIPT = "UPDATE fate SET receipt = :receipt WHERE row = :row"
 DELIVERED = """
     UPDATE fate SET delivery = max(delivery, :delivery), at = :now WHERE row = :row
@@ -262,8 +273,11 @@ def moved(move: Move) -> str:
     return f"{moved_all(move)} AND row IN (SELECT value FROM json_each(:rows))"  # noqa: S608 - constants
 
 
-SUPPRESS = "INSERT INTO suppressed VALUES (:number, :now) ON CONFLICT (number) DO NOTHING"
-UNSUPPRESS = "DELETE FROM suppressed WHERE number = :number"
+SUPPRESS = """
+    INSERT INTO suppressed SELECT value, :now FROM json_each(:numbers) WHERE true
+    ON CONFLICT (number) DO NOTHING
+"""
+UNSUPPRESS = "DELETE FROM suppressed WHERE number IN (SELECT value FROM json_each(:numbers))"
 SUPPRESSED = "SELECT json_group_array(number) FROM (SELECT number FROM suppressed ORDER BY number)"
 KEEP_UNREAD = "INSERT INTO unread_stop VALUES (:phone, :now) ON CONFLICT (phone) DO NOTHING"
 UNREAD = "SELECT json_group_array(phone) FROM (SELECT phone FROM unread_stop ORDER BY at)"
@@ -278,9 +292,14 @@ BOOK = """
 """
 BOOKED = "UPDATE ledger SET last_at = :now, last_parts = :parts, chance = :chance"
 GIVE_BACK = "UPDATE spent SET parts = max(0, parts - :parts) WHERE minute = :minute"
-PRUNE = "DELETE FROM spent WHERE at < :at"
-SPENT_SINCE = "SELECT coalesce(sum(parts), 0) FROM spent WHERE at >= :at"
-SPENT_LATELY = "SELECT at, parts FROM spent WHERE at > :at ORDER BY at"
+# ``at`` has no index, and lies within its minute.
+PRUNE = "DELETE FROM spent WHERE minute < :at / 60 - 1"
+SPENT_SINCE = """
+    SELECT coalesce(sum(parts), 0) FROM spent WHERE minute >= :at / 60 - 1 AND at >= :at
+"""
+SPENT_LATELY = """
+    SELECT at, parts FROM spent WHERE minute >= :at / 60 - 1 AND at > :at ORDER BY minute
+"""
 NUMBERS = "SELECT count(*) FROM reached WHERE month = :month"
 IS_REACHED = "SELECT 1 FROM reached WHERE month = :month AND phone = :phone"
 REACH = "INSERT INTO reached VALUES (:month, :phone) ON CONFLICT (month, phone) DO NOTHING"
@@ -296,6 +315,7 @@ LONGEST = """
 """
 
 FORGET_MESSAGES = """
-    UPDATE message SET key = -row, phone = 0, text = '', url = '' WHERE campaign = :campaign
+    UPDATE message SET key = -row, phone = 0, text = '', url = ''
+    WHERE row BETWEEN :first AND :last AND +campaign = :campaign AND phone != 0
 """
 FORGET = "UPDATE campaign SET is_forgotten = 1 WHERE campaign = :campaign"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 from collections.abc import Callable, Iterable
@@ -14,7 +15,7 @@ from typing import Literal
 from insim_async._sending import Listener, Rules, check_on_progress
 from insim_async._settings import check_texts
 from insim_async._tasks import current_loop
-from insim_async.campaigns import _adding, _enrolled, _rows, _runs, _spending, _stop
+from insim_async.campaigns import _adding, _enrolled, _rows, _spending, _stop
 from insim_async.campaigns._beginning import begin, seam_of
 from insim_async.campaigns._kept import Kept
 from insim_async.campaigns._ledger import Ledger
@@ -22,7 +23,7 @@ from insim_async.campaigns._plan import plan_of
 from insim_async.campaigns._preview import previewed
 from insim_async.campaigns._progress import Progress
 from insim_async.campaigns._run import Run
-from insim_async.campaigns._states import MessageStatus
+from insim_async.campaigns._states import CampaignState, MessageStatus, Move
 from insim_async.campaigns._stop import STOP_WORDS
 from insim_async.campaigns._texts import Given, Texts
 from insim_async.campaigns._values import (
@@ -149,7 +150,8 @@ class Campaign(Kept[CampaignMessage]):
                     template=texts.digest,
                     priority=int(priority),
                     keep=known == "keep",
-                )
+                ),
+                math.inf,  # it is one statement, and takes as long as the list is
             )
         finally:
             self._ledger.begin(partial(_adding.discard, table=table))
@@ -265,20 +267,26 @@ class Campaign(Kept[CampaignMessage]):
     async def cancel(self) -> bool:
         """Let nothing more go, for good: what is pending is cancelled, what is under way ends.
 
+        Killed, cancelled or failing in the middle nothing goes all the same; the next run, or
+        another call, gives the rest its status.
+
         Returns:
             False where it was finished or cancelled before.
 
         Raises:
             LedgerUnavailable: The file cannot be written.
         """
-        done = await self._do(partial(_runs.cancel, now=self._ledger.now))
-        self._wake()
+        done = await self._set("cancelled", only=["open", "paused", "stopped"])
+        if done or (await self._ledger.look()).state == CampaignState.CANCELLED:
+            cancel = partial(_rows.move_between, move=Move.CANCEL, why="cancelled")
+            await self._ledger.do_in_slices(partial(cancel, now=self._ledger.now))
         return done
 
     async def forget(self) -> None:
         """Blank the texts and numbers of all messages, and close the campaign for good.
 
         Counts, ids and what became of each stay; so do the numbers that opted out, since they must.
+        Killed, cancelled or failing in the middle it is closed; call it again to blank the rest.
 
         Raises:
             ConfigurationError: Somebody runs it, or it has messages that have no end: run it to its
@@ -287,10 +295,11 @@ class Campaign(Kept[CampaignMessage]):
         """
         await self._ledger.acquire()
         try:
-            if not await self._do(_rows.forget):
+            if not await self._do(_rows.close_for_good):
                 raise ConfigurationError(
                     "forget: some messages have no end yet: run it to its end, or cancel it"
                 )
+            await self._ledger.do_in_slices(_rows.forget)
         finally:
             self._ledger.lock.release()
 

@@ -17,6 +17,8 @@ from insim_async._sqlite import Connection
 from insim_async.campaigns import _rows as ledger_rows
 from insim_async.campaigns import _statements as ledger_sql
 from insim_async.campaigns._claims import (
+    LOOK,
+    MOST_AT_A_TIME,
     Ask,
     Claim,
     Hold,
@@ -155,31 +157,36 @@ class Claims:
         """Take what is due, and mark it as in flight; or say until when nothing goes."""
         if (fault := why_not(connection, ask)) is not None:
             return fault
-        self._end_what_is_late(connection, ask)
+        if self._end_what_is_late(connection, ask):
+            return Hold(ask.now, "more is late", CampaignState.RUNNING)
         found = self._taken(connection, ask)
         if isinstance(found, Hold):
             self._tend(connection, ask)
         return found
 
     def _taken(self, connection: Connection, ask: Ask) -> Claim | Hold | Over:
-        while found := _found(connection, ask):
+        seen, limit = 0, ask.limit
+        while seen < MOST_AT_A_TIME and (found := _found(connection, ask, limit)):
             rows = self._without_stopped(connection, ask, found)
             rows = _without_endless(connection, ask, rows)
             if rows:
-                taken = take(connection, ask, rows, 0)
+                taken = take(connection, ask, rows[: ask.limit], 0)
                 _reserve(connection, taken.until if isinstance(taken, Hold) else None)
                 return taken
+            seen, limit = seen + len(found), max(limit, LOOK)
         (due,) = connection.execute(sql.NEXT_DUE, {"campaign": ask.campaign}).fetchone()
         return Hold(due, "nothing is due", CampaignState.RUNNING)
 
-    def _end_what_is_late(self, connection: Connection, ask: Ask) -> None:
-        values = {"campaign": ask.campaign, "now": ask.now}
-        _move_found(connection, ask, sql.LATE, values, Move.EXPIRE, "its time was over")
+    def _end_what_is_late(self, connection: Connection, ask: Ask) -> bool:
+        """End a part of what is too late; return whether there may be more."""
+        values = {"campaign": ask.campaign, "now": ask.now, "most": MOST_AT_A_TIME}
+        moved = _move_found(connection, ask, sql.LATE, values, Move.EXPIRE, "its time was over")
         before = ask.now - self._policy.retry_for
         if ask.failing_since is not None and ask.failing_since <= before:
             values["before"] = before
             why = "nothing got through for too long"
-            _move_found(connection, ask, sql.LONG_DUE, values, Move.GIVE_UP, why)
+            moved += _move_found(connection, ask, sql.LONG_DUE, values, Move.GIVE_UP, why)
+        return moved >= MOST_AT_A_TIME
 
     def _without_stopped(
         self, connection: Connection, ask: Ask, found: list[Claimed]
@@ -203,18 +210,19 @@ class Claims:
             self._tended, self._tend_at = 0, ask.now + TEND_EVERY
 
 
-def _found(connection: Connection, ask: Ask) -> list[Claimed]:
-    values = {"campaign": ask.campaign, "now": ask.now, "limit": ask.limit}
+def _found(connection: Connection, ask: Ask, limit: int) -> list[Claimed]:
+    values = {"campaign": ask.campaign, "now": ask.now, "limit": limit}
     (found,) = connection.execute(sql.DUE, values).fetchone()
     return _claimed.decode(found)
 
 
 def _move_found(
     connection: Connection, ask: Ask, statement: str, values: dict[str, Any], to: Move, why: str
-) -> None:
+) -> int:
     (found,) = connection.execute(statement, values).fetchone()
     rows = sorted(_numbers.decode(found))
     move(connection, ask.campaign, ask.now, Result(to, rows, why))
+    return len(rows)
 
 
 def _without_endless(connection: Connection, ask: Ask, rows: list[Claimed]) -> list[Claimed]:

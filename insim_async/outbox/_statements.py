@@ -36,12 +36,18 @@ NEXT_DUE: Final = """
     WHERE campaign = :campaign AND state = 0 AND due IS NOT NULL
 """
 LATE: Final = """
-    SELECT json_group_array(row) FROM fate INDEXED BY fate_late
-    WHERE campaign = :campaign AND state = 0 AND until IS NOT NULL AND until <= :now
+    SELECT json_group_array(row) FROM (
+        SELECT row FROM fate INDEXED BY fate_late
+        WHERE campaign = :campaign AND state = 0 AND until IS NOT NULL AND until <= :now
+        LIMIT :most
+    )
 """
 LONG_DUE: Final = """
-    SELECT json_group_array(row) FROM fate INDEXED BY fate_due
-    WHERE campaign = :campaign AND state = 0 AND due IS NOT NULL AND due <= :before
+    SELECT json_group_array(row) FROM (
+        SELECT row FROM fate INDEXED BY fate_due
+        WHERE campaign = :campaign AND state = 0 AND due IS NOT NULL AND due <= :before
+        LIMIT :most
+    )
 """
 
 _OLD: Final = """

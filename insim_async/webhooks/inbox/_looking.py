@@ -229,8 +229,8 @@ class Choice(Struct, frozen=True, kw_only=True):
 
         It is None if there is no row to begin behind.
         """
-        # What was set aside in that order, by an index; the others as they came.
-        place = "aside_at" if self.states == ASIDE else "id"
+        # What was set aside in that order, by an index of its own; the others as they came.
+        place, state = ("aside_at", "+state") if self.states == ASIDE else ("id", "state")
         values: dict[str, Any] = {
             "kind": self.kind,
             "reason": self.reason,
@@ -239,7 +239,7 @@ class Choice(Struct, frozen=True, kw_only=True):
         }
         states = ", ".join(f"'{state}'" for state in self.states)
         condition = (
-            f"state IN ({states}) AND {place} IS NOT NULL "
+            f"{state} IN ({states}) AND {place} IS NOT NULL "
             "AND (:kind = '' OR kind = :kind) AND (:before IS NULL OR received_at < :before) "
             "AND (:reason = '' OR instr(lower(reason), lower(:reason)) > 0)"
         )

@@ -72,7 +72,8 @@ _PUT_AWAY = """
     )
 """
 # Rows that wait are in the order in which they came, but for those that were handed over again,
-# later than they came. So none is older than the first of the others and all those before it.
+# later than they came. So none is older than the first of the others and all those before it; of
+# very many that were handed over again the first are looked at.
 _WAITING_SINCE = """
     SELECT kind, min(ready) FROM (
         SELECT kind, CASE state
@@ -83,20 +84,16 @@ _WAITING_SINCE = """
                 SELECT min(since) FROM events WHERE state = 'suspect' AND kind = tally.kind
             )
             ELSE (
-                SELECT min(since) FROM events
-                WHERE state = 'waiting' AND kind = tally.kind AND due_at = 0
-                    AND id <= coalesce((
-                        SELECT id FROM events
-                        WHERE state = 'waiting' AND kind = tally.kind AND due_at = 0
-                            AND since = received_at
-                        ORDER BY id LIMIT 1
-                    ), :last)
+                SELECT min(since) FROM (
+                    SELECT since FROM events
+                    WHERE state = 'waiting' AND kind = tally.kind AND due_at = 0
+                    ORDER BY id LIMIT :most
+                )
             )
         END AS ready
         FROM tally WHERE state IN ('waiting', 'suspect', 'failing') AND count > 0
     ) WHERE ready <= :now GROUP BY kind
 """
-_LAST = (1 << 63) - 1
 
 
 class Tended(Struct, frozen=True):
@@ -138,7 +135,7 @@ def handled_kinds(connection: Connection, policy: Policy) -> frozenset[str]:
 
 def waiting_since(connection: Connection, now: float) -> dict[str, float]:
     """Return for each kind since when the event has waited that could be claimed for longest."""
-    return dict(connection.execute(_WAITING_SINCE, {"now": now, "last": _LAST}).fetchall())
+    return dict(connection.execute(_WAITING_SINCE, {"now": now, "most": SWEEP}).fetchall())
 
 
 def tend(
