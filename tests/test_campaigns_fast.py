@@ -68,6 +68,7 @@ ROWS = st.one_of(
 @example([], 1, TEXT)
 @example(people(3), 1, TEXT)
 @example([Contact(f"{number(1)}\n{number(2)}")], 1, TEXT)
+@example([], 1, "\ud800")
 def test_both_ways_gather_the_same(rows: list[Any], first: int, text: str) -> None:
     try:
         texts = Texts(text, "", Priority.NORMAL, Rules())

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, cast
 import pytest
 
 from insim_async._sqlite import Connection, File, Layout, opening, placing, prepare_database
+from insim_async._sqlite import file as file_room
 from insim_async._sqlite.placing import drafted, network_filesystem
 from insim_async.errors import ConfigurationError, InSimError
 
@@ -262,3 +263,16 @@ def test_a_file_on_one_is_used_with_a_warning(
     assert caplog.messages == [
         f"{path}: is on nfs4, where locks may not hold and files break; use a local disk"
     ]
+
+
+def test_what_was_committed_was_done_whatever_comes_of_a_look_at_the_log(
+    path: Path, file: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> NoReturn:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(file_room, "has_write_ahead_log", fail)
+    assert file.transact([note]) == [True]
+    monkeypatch.undo()
+    assert file.transact([note]) == [True]
+    assert count(path) == 2

@@ -160,9 +160,14 @@ class File:
         """Let go of a file for which another program has set a write-ahead log.
 
         With a log several writers are not safe, and it can be given up only while nobody else has
-        the file open: so each connection is closed at once, and the next one tries.
+        the file open: so each connection is closed at once, and the next one tries. It never fails:
+        what was committed before it was done.
         """
-        has_log = has_write_ahead_log(connection)
+        try:
+            has_log = has_write_ahead_log(connection)
+        except sqlite3.Error:
+            self._drop()
+            return
         if has_log and not self._has_log:
             logger.warning(
                 "%s: another program has set a write-ahead log (PRAGMA journal_mode = WAL); it is "
