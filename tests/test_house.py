@@ -346,6 +346,7 @@ def test_the_plugin_holds_up_no_test_run_beside_which_it_is_installed() -> None:
 
 PUBLIC = [
     "insim_async",
+    "insim_async.campaigns",
     "insim_async.outbox",
     "insim_async.recipients",
     "insim_async.segments",

@@ -83,6 +83,9 @@ class Kept(Generic[M]):
 
         The file is read in pages, and may change between two of them.
 
+        Args:
+            status: Only those; by default all.
+
         Raises:
             ConfigurationError: There is no such status.
             LedgerUnavailable: The file cannot be read.
@@ -136,6 +139,9 @@ class Kept(Generic[M]):
         certain. Register it with a router, ``router.on(DeliveryStatus, LinkClick,
         IncomingSms)(campaign.record)``, in whichever process has the webhooks.
 
+        Args:
+            event: Any event; those that say nothing here change nothing.
+
         Returns:
             Whether it was about a message of this one, or an opt-out.
 
@@ -168,6 +174,9 @@ class Kept(Generic[M]):
 
     async def unsuppress(self, numbers: Iterable[str]) -> int:
         """Take numbers off the list of those who opted out; return how many were on it.
+
+        Args:
+            numbers: In any form that ``suppress`` takes.
 
         Raises:
             InvalidMessage: One has too few digits; none was taken.
@@ -258,6 +267,9 @@ class Kept(Generic[M]):
 
     async def set_limits(self, limits: Limits) -> None:
         """Set how fast all may go that is sent from this file; a run takes it over at once.
+
+        Args:
+            limits: In place of all that were set before; ``Limits()`` ends them.
 
         Raises:
             ConfigurationError: Those are no limits.

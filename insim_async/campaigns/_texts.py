@@ -148,7 +148,10 @@ def _slices(given: Given) -> AsyncGenerator[Sequence[object], None]:
         return _drawn(given)
     if isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping):
         return _cut(given)
-    raise ConfigurationError(f"recipients: expected a list of contacts, got {type(given).__name__}")
+    raise ConfigurationError(
+        f"recipients: expected a list of contacts, got {type(given).__name__} (a file is read with "
+        "read_csv)"
+    )
 
 
 async def _cut(given: Iterable[object]) -> AsyncGenerator[Sequence[object], None]:

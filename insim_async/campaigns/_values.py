@@ -82,6 +82,15 @@ class MessageCounts(Struct, frozen=True, kw_only=True):
     """How many messages there are in each status; ``delivered`` counts some of them once more.
 
     Attributes:
+        pending: Not sent yet.
+        in_flight: On their way at this moment.
+        sent: The server took them.
+        refused: The server refused them, and says why.
+        not_sent: They could not go out as they are; ``retry`` takes them up again.
+        unknown: They may have been sent, and nobody knows yet; see ``settle`` and ``resend``.
+        suppressed: Their recipients had opted out.
+        expired: It was too late for them.
+        cancelled: Cancelled before they went out.
         delivered: Messages that reached their recipients, as reports and clicks say.
     """
 
