@@ -57,7 +57,9 @@ def install(session: nox.Session, *packages: str) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests: on 3.11 all of them, elsewhere all but those of network, docs and demo.
 
-    On 3.11 they must cover all lines and branches.
+    On 3.11 they must cover all lines and branches of the package, and run their own: but for one in
+    a thousand, since Python 3.11 now and then loses the trace of a coroutine in which another was
+    cancelled.
     """
     install(session, EXTRAS, *group("tests", "examples"))
     if session.python != COVERED:
@@ -66,7 +68,10 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "erase")
     session.run("coverage", "run", *PYTEST, *session.posargs, env=INSTALLED)
     session.run("coverage", "combine", "--quiet")
-    session.run("coverage", "report", *(["--fail-under=0"] if session.posargs else []))
+    lowest = ["--fail-under=0"] if session.posargs else []
+    session.run("coverage", "report", "--include=*/insim_async/*", *lowest)
+    lowest = lowest or ["--precision=2", "--fail-under=99.9"]
+    session.run("coverage", "report", "--include=tests/*", *lowest)
 
 
 @nox.session

@@ -374,6 +374,11 @@ def typed(code: str) -> Iterator[str]:
         given = "" if is_whole else given
 
 
+def test_what_no_console_takes_is_found() -> None:
+    assert list(typed("for each in range(3):\n    print(each)\nprint('Done')")) == ["print('Done')"]
+    assert list(typed("for each in range(3):\n    print(each)\n\nawait done()")) == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_what_is_for_a_console_can_be_pasted_into_it(page: Path) -> None:
     """Before 3.13 a block ends at an empty line there, and nowhere else."""
