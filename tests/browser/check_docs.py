@@ -64,6 +64,7 @@ def test_every_page_fits_a_phone_and_shows_no_markup(docs: str, opened: Opened) 
     page = opened(f"{docs}/index.html", NARROW)
     wide, marked = [], []
     for path in PAGES:
+        page.wait_for_load_state("networkidle")  # what is still under way fails when one leaves
         page.goto(f"{docs}/{path}")
         wide += [path] if too_wide(page) else []
         marked += [path] if "`" in page.evaluate(PROSE) else []

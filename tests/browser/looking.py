@@ -73,13 +73,9 @@ def watch(page: Page, host: str, wrong: list[str]) -> None:
     def look_at(request: Request) -> None:
         wrong.extend([] if host_of(request.url) in {host, ""} else [request.url])
 
-    def fail(request: Request) -> None:
-        is_left = request.failure == "net::ERR_ABORTED"  # by who went on to another page
-        wrong.extend([] if is_left else [f"failed: {request.url}: {request.failure}"])
-
     page.on("console", listen)
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("requestfailed", fail)
+    page.on("requestfailed", lambda each: wrong.append(f"failed: {each.url}: {each.failure}"))
     page.on("request", look_at)
 
 
